@@ -1,0 +1,54 @@
+// swift-tools-version: 6.0
+import PackageDescription
+
+// The rooms of the house, lowest first. A target may import only what stands above it in this list;
+// `LayeringTests` holds the `import` lines to it.
+let package = Package(
+    name: "hypernetworks",
+    products: [
+        .library(name: "HyperNetworks", targets: ["HyperNetworks"]),
+        .executable(name: "char-hyperlstm", targets: ["char-hyperlstm"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "5.0.1"),
+    ],
+    targets: [
+        // C: vector kernels behind run-time dispatch, the thread pool, and the loader of OpenBLAS.
+        .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-fno-math-errno"])]),
+        .target(name: "COpenBLAS", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+
+        // Libraries.
+        .target(name: "Compute", dependencies: ["CKernels", "COpenBLAS"]),
+        .target(name: "Safetensors"),
+        .target(name: "Datasets", dependencies: ["CZlib"]),
+        .target(name: "NeuralNetwork", dependencies: ["Compute"]),
+        .target(name: "HyperNetworks", dependencies: ["NeuralNetwork", "Compute"]),
+        .target(
+            name: "ExperimentKit",
+            dependencies: ["HyperNetworks", "NeuralNetwork", "Compute", "Datasets", "Safetensors", "Yams"]),
+
+        // Experiments.
+        .executableTarget(
+            name: "char-hyperlstm",
+            dependencies: [
+                "ExperimentKit", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "experiments/char-hyperlstm",
+            exclude: ["configs", "runs"]),
+
+        // Tests: one bundle a target, and what they share.
+        .target(name: "TestSupport", dependencies: ["Compute", "Safetensors"], path: "Tests/TestSupport"),
+        .testTarget(name: "ComputeTests", dependencies: ["Compute", "CKernels", "TestSupport"]),
+        .testTarget(name: "SafetensorsTests", dependencies: ["Safetensors"]),
+        .testTarget(name: "DatasetsTests", dependencies: ["Datasets"]),
+        .testTarget(
+            name: "NeuralNetworkTests", dependencies: ["NeuralNetwork", "TestSupport"], exclude: ["Fixtures"]),
+        .testTarget(
+            name: "HyperNetworksTests", dependencies: ["HyperNetworks", "TestSupport"], exclude: ["Fixtures"]),
+        .testTarget(name: "ExperimentKitTests", dependencies: ["ExperimentKit", "TestSupport"]),
+    ],
+    swiftLanguageModes: [.v6],
+    cLanguageStandard: .gnu11
+)
