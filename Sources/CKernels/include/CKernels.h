@@ -1,3 +1,132 @@
+// Vector kernels and the thread pool: C, because it gives exact control over vector registers.
+//
+// Every kernel is written once, in kernels_template.h, over vectors of a generic width, and compiled three times:
+// AVX-512 (16 lanes), AVX2 (8 lanes) and portable (4 lanes: SSE2, NEON). `ck_kernels_named` gives one of them.
+// All matrices are row-major; `ld…` is the distance between rows, in elements; nothing needs alignment.
 #ifndef CKERNELS_H
 #define CKERNELS_H
+
+#include <stdint.h>
+
+/// Pointwise half of an LSTM cell (Eq. 9, 10, 12, 13): what it does to a row of gate pre-activations.
+/// Gates are packed in the order i, g, f, o: [.., 4 units].
+typedef struct {
+    int64_t units;      // H
+    float epsilon;      // of the layer normalisation
+    float forgetBias;   // added to f after the layer normalisation
+    // Layer normalisation, NULL for a cell without it:
+    const float *_Nullable gamma;     // [4H]
+    const float *_Nullable beta;      // [4H]
+    const float *_Nullable gammaC;    // [H]
+    const float *_Nullable betaC;     // [H]
+} ck_lstm;
+
+/// Mean and reciprocal standard deviation of the four gates, then of c: floats a row in `stats`.
+enum { ck_lstm_stats = 10 };
+
+/// Rows taken from a matrix: row r is `scale[r] · base[index[r]]`; without an index row r itself, without a scale 1.
+/// The one-hot input of a cell is such a gather.
+typedef struct {
+    const float *_Nonnull base;
+    int64_t ld;
+    const int32_t *_Nullable index;
+    const float *_Nullable scale;
+} ck_rows;
+
+/// The weight scaling vectors of Eq. 11 and 12: d = W z for each gate, d_h = W_hz z_h, d_x = W_xz z_x, b = W_bz z_b + b_0.
+/// A row of z is (z_h, z_x, z_b), each [4, Nz], gate by gate.
+typedef struct {
+    int64_t units;                  // H
+    int64_t embedding;              // Nz
+    const float *_Nonnull whz;      // [4, Nz, H]
+    const float *_Nonnull wxz;      // [4, Nz, H]
+    const float *_Nonnull wbz;      // [4, Nz, H]
+    const float *_Nonnull b0;       // [4H]
+} ck_scaling;
+
+typedef struct {
+    const char *_Nonnull name;      // "avx512", "avx2", "portable"
+    int64_t lanes;
+
+    // y[n] = f(x[n]), may be in place.
+    void (*_Nonnull exp)(int64_t n, const float *_Nonnull x, float *_Nonnull y);
+    void (*_Nonnull tanh)(int64_t n, const float *_Nonnull x, float *_Nonnull y);
+    void (*_Nonnull sigmoid)(int64_t n, const float *_Nonnull x, float *_Nonnull y);
+
+    // y += a x
+    void (*_Nonnull axpy)(int64_t n, float a, const float *_Nonnull x, float *_Nonnull y);
+    // Σ x y
+    float (*_Nonnull dot)(int64_t n, const float *_Nonnull x, const float *_Nonnull y);
+
+    // Multiplicative dropout mask for the elements `position ..< position + n` of a random stream: 1/keep or 0.
+    void (*_Nonnull dropout_mask)(int64_t n, float keep, uint64_t seed, uint64_t stream, uint64_t position,
+                                  float *_Nonnull mask);
+    // The 32 random bits of each of these elements.
+    void (*_Nonnull random_bits)(int64_t n, uint64_t seed, uint64_t stream, uint64_t position, uint32_t *_Nonnull bits);
+
+    // Packed matrix product: floats needed for a packed [k, n] matrix; packing of op(B), [k, n]; and
+    // C[m, n] (+)= A[m, k] · packed B, for the panels `first ..< last` of `panel_width` columns.
+    int64_t panel_width;
+    int64_t (*_Nonnull packed_count)(int64_t k, int64_t n);
+    void (*_Nonnull pack)(int64_t k, int64_t n, const float *_Nonnull b, int64_t ldb, int transposed,
+                          int64_t firstPanel, int64_t lastPanel, float *_Nonnull packed);
+    void (*_Nonnull gemm_packed)(int64_t m, int64_t n, int64_t k, const float *_Nonnull a, int64_t lda,
+                                 const float *_Nonnull packed, int accumulate, int64_t firstPanel, int64_t lastPanel,
+                                 float *_Nonnull c, int64_t ldc);
+
+    // y[r] (+)= x row r + bias (bias may be NULL), rows of n.
+    void (*_Nonnull add_rows)(int64_t rows, int64_t n, const ck_rows *_Nonnull x, const float *_Nullable bias,
+                              int accumulate, float *_Nonnull y, int64_t ldy);
+    // table[index[r]] += scale[r] x[r]; without index all rows are added into one.
+    void (*_Nonnull scatter_add_rows)(int64_t rows, int64_t n, const float *_Nonnull x, int64_t ldx,
+                                      const int32_t *_Nullable index, const float *_Nullable scale,
+                                      float *_Nonnull table, int64_t ldt);
+
+    // LSTM: from y [rows, 4H] and c_{t-1} to c_t, h_t; mask is the recurrent dropout on tanh(g), [rows, H] or NULL.
+    void (*_Nonnull lstm_forward)(const ck_lstm *_Nonnull cell, int64_t rows, const float *_Nonnull y, int64_t ldy,
+                                  const float *_Nonnull cPrevious, const float *_Nullable mask, float *_Nonnull c,
+                                  float *_Nonnull h, float *_Nonnull stats);
+    // And back. y becomes dL/dy; dc holds dL/dc_t on entry, dL/dc_{t-1} on return; dgamma … are added to.
+    // scratch: 5H floats.
+    void (*_Nonnull lstm_backward)(const ck_lstm *_Nonnull cell, int64_t rows, float *_Nonnull y, int64_t ldy,
+                                   const float *_Nonnull cPrevious, const float *_Nonnull c,
+                                   const float *_Nullable mask, const float *_Nonnull stats, const float *_Nonnull dh,
+                                   float *_Nonnull dc, float *_Nullable dgamma, float *_Nullable dbeta,
+                                   float *_Nullable dgammaC, float *_Nullable dbetaC, float *_Nonnull scratch);
+
+    // Eq. 12 without the normalisation: y = d_h ⊙ p + d_x ⊙ x + b, p = W_h h_{t-1}; z [rows, 12 Nz].
+    void (*_Nonnull scaling_forward)(const ck_scaling *_Nonnull scaling, int64_t rows, const float *_Nonnull p,
+                                     int64_t ldp, const ck_rows *_Nonnull x, const float *_Nonnull z,
+                                     float *_Nonnull y, int64_t ldy);
+    // And back, from dy. p becomes dL/dp; dx row r is written (`accumulateX` 0, row r of dxTable) or, scaled, added to
+    // row index[r] of dxTable; dz is written; dwhz, dwxz, dwbz [4, Nz, H] and db0 [4H] are added to.
+    // scratch: 8H floats.
+    void (*_Nonnull scaling_backward)(const ck_scaling *_Nonnull scaling, int64_t rows, float *_Nonnull p, int64_t ldp,
+                                      const ck_rows *_Nonnull x, const float *_Nonnull z, const float *_Nonnull dy,
+                                      int64_t ldy, int accumulateX, float *_Nonnull dxTable, int64_t lddx,
+                                      float *_Nonnull dz, float *_Nonnull dwhz, float *_Nonnull dwxz,
+                                      float *_Nonnull dwbz, float *_Nonnull db0, float *_Nonnull scratch);
+
+    // Mean cross entropy of softmax(logits): writes the loss of each row in nats and, if asked for, the gradient
+    // (softmax − one-hot) · scale in place of the logits.
+    void (*_Nonnull cross_entropy)(int64_t rows, int64_t classes, float *_Nonnull logits, const int32_t *_Nonnull targets,
+                                   int gradient, float scale, float *_Nonnull losses);
+
+    // Adam over n elements; gradients are multiplied by gradientScale first.
+    void (*_Nonnull adam)(int64_t n, float *_Nonnull x, const float *_Nonnull g, float *_Nonnull m, float *_Nonnull v,
+                          float gradientScale, float beta1, float beta2, float stepSize, float correction2,
+                          float epsilon);
+} ck_kernels;
+
+/// The kernels of one instruction set, or NULL where this CPU (or this build) lacks it.
+const ck_kernels *_Nullable ck_kernels_named(const char *_Nonnull name);
+/// The widest that this CPU runs.
+const ck_kernels *_Nonnull ck_kernels_best(void);
+
+/// Calls `body(context, index)` for every index in 0 ..< count, each exactly once, on a fixed pool of `threads` threads
+/// (the caller is one of them), and returns when all are done. `ck_parallel_threads` sets the pool's size.
+/// A call from inside `body`, or while another thread uses the pool, runs on the calling thread alone.
+void ck_parallel(int64_t count, void (*_Nonnull body)(void *_Nullable context, int64_t index), void *_Nullable context);
+void ck_parallel_threads(int threads);
+
 #endif

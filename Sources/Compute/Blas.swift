@@ -1,0 +1,97 @@
+import COpenBLAS
+import Foundation
+
+/// OpenBLAS, loaded with the kernels that fit this CPU, and split over our own thread pool.
+///
+/// The library runs single-threaded: its own threads would spin beside the pool's. A product is cut into one block of
+/// columns (or rows) a thread instead.
+package struct Blas: Sendable {
+    /// How the kernels were chosen, for people.
+    package let choice: String
+    package let coreName: String
+    package let version: String
+    package let warnings: [String]
+    let functions: openblas_functions
+
+    static let loaded: Result<Blas, ComputeError> = load()
+
+    package static var shared: Blas {
+        switch loaded {
+        case .success(let blas): return blas
+        case .failure(let error): preconditionFailure(error.description)
+        }
+    }
+
+    /// Decides on `OPENBLAS_CORETYPE`, then loads.
+    private static func load() -> Result<Blas, ComputeError> {
+        let variable = "OPENBLAS_CORETYPE"
+        let preferred = openblas_preferred_core().map { String(cString: $0) }
+        var warnings: [String] = []
+        var wanted = ProcessInfo.processInfo.environment[variable].flatMap { $0.isEmpty ? nil : $0 }
+        var choice = "\(variable) set by the user"
+        if let name = wanted, openblas_core_runs(name) == 0 {
+            warnings.append(
+                "\(variable)=\(name): this CPU cannot run these kernels; using \(preferred ?? "the library's choice")")
+            wanted = nil
+        }
+        if wanted == nil {
+            wanted = preferred
+            choice = preferred == nil ? "chosen by the library" : "chosen from the CPU's features"
+            if let preferred { setenv(variable, preferred, 1) } else { unsetenv(variable) }
+        }
+        // Threads of its own would only be started and never used.
+        setenv("OPENBLAS_NUM_THREADS", "1", 0)
+
+        let storage = UnsafeMutablePointer<openblas_functions>.allocate(capacity: 1)
+        defer { storage.deallocate() }
+        if let message = openblas_load(storage) { return .failure(.blas(String(cString: message))) }
+        let functions = storage.pointee
+        functions.set_num_threads(1)
+        let coreName = String(cString: functions.corename())
+        if let wanted, coreName.lowercased() != wanted.lowercased() {
+            warnings.append(
+                "OpenBLAS has no \(wanted) kernels and took \(coreName): matrix products may run at a fraction of "
+                    + "this CPU's speed")
+        }
+        let words = String(cString: functions.config()).split(separator: " ")
+        let version = words.count > 1 ? String(words[1]) : "of unknown version"
+        return .success(
+            Blas(choice: choice, coreName: coreName, version: version, warnings: warnings, functions: functions))
+    }
+
+    /// C = alpha op(A) op(B) + beta C; op(A) is [m, k], op(B) [k, n], C [m, n]; row-major, `ld…` in elements.
+    package static func gemm(
+        transposeA: Bool = false, transposeB: Bool = false, m: Int, n: Int, k: Int, alpha: Float = 1,
+        a: UnsafePointer<Float>, lda: Int, b: UnsafePointer<Float>, ldb: Int, beta: Float, c: FloatPointer, ldc: Int
+    ) {
+        guard m > 0, n > 0 else { return }
+        let functions = shared.functions
+        let ta = Int32(transposeA ? openblas_trans : openblas_no_trans)
+        let tb = Int32(transposeB ? openblas_trans : openblas_no_trans)
+        func block(rows: Range<Int>, columns: Range<Int>) {
+            functions.sgemm(
+                Int32(openblas_row_major), ta, tb, Int32(rows.count), Int32(columns.count), Int32(k), alpha,
+                a + rows.lowerBound * (transposeA ? 1 : lda), Int32(lda),
+                b + columns.lowerBound * (transposeB ? ldb : 1), Int32(ldb), beta,
+                c + rows.lowerBound * ldc + columns.lowerBound, Int32(ldc))
+        }
+        // Under a million multiplications a second thread costs more than it brings.
+        if m * n * k < 1 << 20 {
+            block(rows: 0..<m, columns: 0..<n)
+        } else if n >= m {
+            Parallel.chunks(of: n, grain: 16) { columns, _ in block(rows: 0..<m, columns: columns) }
+        } else {
+            Parallel.chunks(of: m, grain: 16) { rows, _ in block(rows: rows, columns: 0..<n) }
+        }
+    }
+
+    /// y = alpha op(A) x + beta y, A [m, n], on the calling thread.
+    package static func gemv(
+        transpose: Bool, m: Int, n: Int, alpha: Float, a: UnsafePointer<Float>, lda: Int, x: UnsafePointer<Float>,
+        beta: Float, y: FloatPointer
+    ) {
+        let t = Int32(transpose ? openblas_trans : openblas_no_trans)
+        shared.functions.sgemv(
+            Int32(openblas_row_major), t, Int32(m), Int32(n), alpha, a, Int32(lda), x, 1, beta, y, 1)
+    }
+}

@@ -1,0 +1,110 @@
+import CKernels
+import COpenBLAS
+import Foundation
+
+/// A reason why the compute core cannot start as asked.
+public enum ComputeError: Error, CustomStringConvertible, Equatable {
+    case threads(requested: Int, source: String)
+    case blas(String)
+    case kernels(requested: String, available: [String])
+
+    public var description: String {
+        switch self {
+        case .threads(let requested, let source):
+            "\(source): expected a number of threads of at least 1, found \(requested)"
+        case .blas(let message):
+            message
+        case .kernels(let requested, let available):
+            "HYPERNETWORKS_SIMD: expected one of \(available.joined(separator: ", ")), found \"\(requested)\""
+        }
+    }
+}
+
+/// What the arithmetic runs on: threads, BLAS and its kernels, vector instructions, CPU.
+public enum ComputeEnvironment {
+    private final class Settings: @unchecked Sendable { var threads = 0 }
+    private static let settings = Settings()
+
+    /// Sets the number of threads and loads the libraries. Call it once, before any computation.
+    ///
+    /// - Parameter requested: Threads to use; nil takes `OPENBLAS_NUM_THREADS` if set, else the number of physical cores.
+    /// - Throws: `ComputeError.threads` for a number below 1, `.blas` where OpenBLAS cannot be loaded, `.kernels` where
+    ///   `HYPERNETWORKS_SIMD` names kernels that this CPU does not run.
+    public static func configure(threads requested: Int? = nil) throws {
+        let environment = ProcessInfo.processInfo.environment
+        var count = physicalCores
+        if let requested {
+            guard requested >= 1 else { throw ComputeError.threads(requested: requested, source: "--threads") }
+            count = requested
+        } else if let value = environment["OPENBLAS_NUM_THREADS"].flatMap(Int.init) {
+            guard value >= 1 else { throw ComputeError.threads(requested: value, source: "OPENBLAS_NUM_THREADS") }
+            count = value
+        }
+        if let name = environment[Kernels.variable], Kernels.named(name) == nil {
+            throw ComputeError.kernels(requested: name, available: Kernels.available)
+        }
+        if case .failure(let error) = Blas.loaded { throw error }
+        settings.threads = count
+        ck_parallel_threads(Int32(count))
+    }
+
+    /// Threads in use, at least 1.
+    public static var threads: Int {
+        if settings.threads == 0 {
+            settings.threads = physicalCores
+            ck_parallel_threads(Int32(physicalCores))
+        }
+        return settings.threads
+    }
+
+    /// Such as "OpenBLAS 0.3.21, SkylakeX kernels (chosen from the CPU's features)".
+    public static var blasDescription: String {
+        "OpenBLAS \(blasVersion), \(blasCoreName) kernels (\(Blas.shared.choice))"
+    }
+
+    /// The kernels that OpenBLAS uses, such as "SkylakeX".
+    public static var blasCoreName: String { Blas.shared.coreName }
+
+    /// Such as "0.3.21".
+    public static var blasVersion: String { Blas.shared.version }
+
+    /// The vector kernels in use: "avx512", "avx2" or "portable".
+    public static var simdName: String { String(cString: Kernels.current.name) }
+
+    /// What a user should know about slow or substituted kernels; empty where all is well.
+    public static var warnings: [String] { Blas.shared.warnings }
+
+    /// The processor's name as the system gives it.
+    public static let cpuName: String = {
+        let information = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
+        let line = information.split(separator: "\n").first { $0.hasPrefix("model name") }
+        return line.flatMap { $0.split(separator: ":").last }
+            .map { $0.trimmingCharacters(in: .whitespaces) } ?? "unknown"
+    }()
+
+    /// Cores, not counting a core's second hardware thread: matrix products gain nothing from it.
+    public static let physicalCores: Int = {
+        let folder = "/sys/devices/system/cpu"
+        let count = ProcessInfo.processInfo.activeProcessorCount
+        let siblings = (0..<4096).lazy
+            .prefix { FileManager.default.fileExists(atPath: "\(folder)/cpu\($0)") }
+            .compactMap {
+                try? String(contentsOfFile: "\(folder)/cpu\($0)/topology/thread_siblings_list", encoding: .utf8)
+            }
+        let cores = Set(siblings).count
+        return max(1, cores > 0 ? min(cores, count) : count)
+    }()
+
+    /// Rate of a 2 n³ matrix product on all threads, in GFLOP/s: the best of `repeats`.
+    public static func measureGEMM(size n: Int = 1024, repeats: Int = 3) -> Double {
+        let a = Tensor(repeating: 0.5, shape: [n, n]), b = Tensor(repeating: 0.25, shape: [n, n])
+        let c = Tensor(zeros: [n, n])
+        var best = Double.infinity
+        for _ in 0..<max(1, repeats) + 1 {
+            let start = DispatchTime.now().uptimeNanoseconds
+            Blas.gemm(m: n, n: n, k: n, a: a.pointer, lda: n, b: b.pointer, ldb: n, beta: 0, c: c.pointer, ldc: n)
+            best = min(best, Double(DispatchTime.now().uptimeNanoseconds - start) * 1e-9)
+        }
+        return 2 * Double(n) * Double(n) * Double(n) / best * 1e-9
+    }
+}

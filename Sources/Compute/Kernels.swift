@@ -1,0 +1,31 @@
+import CKernels
+import Foundation
+
+/// The vector kernels in use, chosen once: the widest that the CPU runs, or the ones that the environment variable
+/// `HYPERNETWORKS_SIMD` names (`avx512`, `avx2`, `portable`).
+package enum Kernels {
+    /// Name of the environment variable that overrides the choice.
+    package static let variable = "HYPERNETWORKS_SIMD"
+
+    nonisolated(unsafe) package static let current: ck_kernels = {
+        if let name = ProcessInfo.processInfo.environment[variable], let kernels = named(name) { return kernels }
+        return ck_kernels_best().pointee
+    }()
+
+    /// The kernels of one instruction set, or nil where this CPU lacks it.
+    package static func named(_ name: String) -> ck_kernels? { ck_kernels_named(name)?.pointee }
+
+    /// Every instruction set that this CPU runs, widest first: what tests go through.
+    package static let available = ["avx512", "avx2", "portable"].filter { named($0) != nil }
+}
+
+/// The pointwise half of an LSTM cell, as the kernels take it.
+package typealias LSTMKernel = ck_lstm
+/// Rows of a matrix by index, each with a factor: a one-hot input.
+package typealias RowGather = ck_rows
+/// The weight scaling vectors of a HyperLSTM, as the kernels take them.
+package typealias ScalingKernel = ck_scaling
+/// Floats a row of LSTM statistics has.
+package let lstmStatistics = Int(ck_lstm_stats)
+
+package typealias FloatPointer = UnsafeMutablePointer<Float>

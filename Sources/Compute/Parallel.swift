@@ -1,0 +1,37 @@
+import CKernels
+
+/// Loops over the fixed thread pool.
+package enum Parallel {
+    /// Calls `body` for every index in `0 ..< count`, each once, in any order and on any thread; returns when all ran.
+    package static func loop(_ count: Int, _ body: (Int) -> Void) {
+        withoutActuallyEscaping(body) { escapable in
+            var closure = escapable
+            withUnsafeMutablePointer(to: &closure) { pointer in
+                ck_parallel(
+                    Int64(count),
+                    { context, index in
+                        context!.assumingMemoryBound(to: ((Int) -> Void).self).pointee(Int(index))
+                    }, pointer)
+            }
+        }
+    }
+
+    /// Splits `0 ..< count` into at most one range a thread, of a multiple of `grain` elements but for the last, and
+    /// calls `body(range, chunk)` for each in parallel. The split depends on the thread count alone, so what a chunk
+    /// accumulates is the same from run to run.
+    package static func chunks(
+        of count: Int, grain: Int = 1, _ body: (_ range: Range<Int>, _ chunk: Int) -> Void
+    ) {
+        let ranges = split(count, grain: grain)
+        loop(ranges.count) { body(ranges[$0], $0) }
+    }
+
+    /// The ranges that `chunks` works on.
+    package static func split(_ count: Int, grain: Int = 1) -> [Range<Int>] {
+        let grains = (count + grain - 1) / grain
+        let parts = max(1, min(ComputeEnvironment.threads, grains))
+        return (0..<parts).map { part in
+            min(count, grains * part / parts * grain)..<min(count, grains * (part + 1) / parts * grain)
+        }
+    }
+}

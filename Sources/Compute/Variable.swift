@@ -1,0 +1,125 @@
+import Synchronization
+
+/// A tensor in a computation that can be differentiated in reverse: its value, and, after `backward`, the gradient of
+/// a scalar with respect to it.
+///
+/// Operations on variables record how to carry a gradient back to their operands. A parameter is a variable without
+/// operands: `Variable(tensor, requiresGradient: true)`.
+public final class Variable {
+    public let value: Tensor
+    public let requiresGradient: Bool
+    /// dL/dvalue, of the value's shape; nil before `backward`, and again after `clearGradient`.
+    public var gradient: Tensor? { gradientIsCurrent ? gradientMemory : nil }
+
+    /// Creation order: an operand is older than what is computed from it.
+    private let order: UInt64
+    private var operands: [Variable] = []
+    /// Carries the gradient of this variable to its operands.
+    private var propagate: ((Tensor) -> Void)?
+    /// Kept when the gradient is cleared, for the next one.
+    private var gradientMemory: Tensor?
+    /// False while the memory holds what an earlier step left and the next contribution overwrites.
+    private var gradientIsCurrent = false
+
+    private static let created = Atomic<UInt64>(0)
+    @TaskLocal static var isRecording = true
+
+    /// A constant, or with `requiresGradient` a parameter.
+    public init(_ value: Tensor, requiresGradient: Bool = false) {
+        self.value = value
+        self.requiresGradient = requiresGradient
+        order = Self.created.wrappingAdd(1, ordering: .relaxed).newValue
+    }
+
+    /// The result of an operation.
+    ///
+    /// - Parameters:
+    ///   - value: The result.
+    ///   - operands: What it was computed from.
+    ///   - propagate: Given dL/dvalue, adds to the gradients of the operands that require one.
+    package init(_ value: Tensor, operands: [Variable], propagate: @escaping (Tensor) -> Void) {
+        self.value = value
+        requiresGradient = Self.isRecording && operands.contains { $0.requiresGradient }
+        order = Self.created.wrappingAdd(1, ordering: .relaxed).newValue
+        if requiresGradient {
+            self.operands = operands
+            self.propagate = propagate
+        }
+    }
+
+    public var shape: [Int] { value.shape }
+
+    /// A constant with the same value: gradients stop here.
+    public var detached: Variable { Variable(value) }
+
+    /// Forgets the gradient. Its memory is kept for the next one.
+    public func clearGradient() { gradientIsCurrent = false }
+
+    /// The gradient, or zeros where nothing depended on this variable.
+    package var gradientOrZeros: Tensor {
+        if let gradient { return gradient }
+        let zeros = gradientMemory ?? Tensor(uninitialized: shape)
+        zeros.fill(0)
+        gradientMemory = zeros
+        gradientIsCurrent = true
+        return zeros
+    }
+
+    /// Adds to the gradient: `body` writes into the tensor that it is given, adding to what is there if its second
+    /// argument is true and overwriting it if that is false. Does nothing where no gradient is required.
+    package func addGradient(_ body: (_ gradient: Tensor, _ accumulate: Bool) -> Void) {
+        guard requiresGradient else { return }
+        let target = gradientMemory ?? Tensor(uninitialized: shape)
+        body(target, gradientIsCurrent)
+        gradientMemory = target
+        gradientIsCurrent = true
+    }
+
+    /// Adds `contribution`, of the value's count, to the gradient.
+    package func addGradient(_ contribution: Tensor) {
+        addGradient { gradient, accumulate in
+            precondition(
+                contribution.count == gradient.count, "a gradient of \(shape) has another shape: \(contribution.shape)")
+            if accumulate {
+                Kernels.current.axpy(Int64(gradient.count), 1, contribution.pointer, gradient.pointer)
+            } else {
+                gradient.copy(from: contribution)
+            }
+        }
+    }
+
+    /// Computes dL/dv for every variable v that L = Σ seed ⊙ value depends on, and adds it to `v.gradient`.
+    ///
+    /// - Parameter seed: dL/dvalue, of the value's shape; nil for a scalar, where it is 1.
+    /// - Precondition: The value is a scalar or a seed is given.
+    ///
+    /// The record of the computation is used up.
+    public func backward(seed: Tensor? = nil) {
+        precondition(seed != nil || value.count == 1, "backward without a seed needs a scalar, found \(shape)")
+        addGradient(seed ?? Tensor(repeating: 1, shape: shape))
+        // Every variable that a gradient passes through, newest first: all uses of one come before it.
+        var reached: [Variable] = [], seen: Set<ObjectIdentifier> = [ObjectIdentifier(self)], pending = [self]
+        while let next = pending.popLast() {
+            reached.append(next)
+            for operand in next.operands where operand.requiresGradient {
+                if seen.insert(ObjectIdentifier(operand)).inserted { pending.append(operand) }
+            }
+        }
+        reached.sort { $0.order > $1.order }
+        for variable in reached {
+            guard let propagate = variable.propagate else { continue }
+            if let gradient = variable.gradient { propagate(gradient) }
+            // Taken apart one by one: a chain of thousands of variables must not be released recursively, and what an
+            // intermediate result held can be reused by the next operation.
+            variable.propagate = nil
+            variable.operands = []
+            variable.gradientMemory = nil
+            variable.gradientIsCurrent = false
+        }
+    }
+}
+
+/// Runs `body` without recording: for evaluation and sampling.
+public func withoutGradient<R>(_ body: () throws -> R) rethrows -> R {
+    try Variable.$isRecording.withValue(false, operation: body)
+}

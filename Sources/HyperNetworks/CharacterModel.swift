@@ -1,0 +1,168 @@
+/// The state that a character model carries from one sequence to the next: h and c of every cell, constants for the
+/// gradient.
+public struct RecurrentState: @unchecked Sendable {
+    /// By name, such as `layer0.h` and `layer0.hyper.c`; [B, H] or [B, h].
+    public var tensors: [(name: String, tensor: Tensor)]
+
+    public init(tensors: [(name: String, tensor: Tensor)]) { self.tensors = tensors }
+}
+
+/// A model of characters: one-hot input, one or more recurrent layers, a linear layer, softmax (§4.3, 4.4).
+public final class CharacterModel: Module {
+    public enum Layer {
+        case lstm(LSTMCell)
+        case hyperLSTM(HyperLSTMCell)
+
+        public var parameters: [NamedParameter] {
+            switch self {
+            case .lstm(let cell): cell.parameters
+            case .hyperLSTM(let cell): cell.parameters
+            }
+        }
+    }
+
+    public let configuration: CharacterModelConfiguration
+    /// V.
+    public let vocabularySize: Int
+    public let layers: [Layer]
+    public let output: Linear
+
+    /// The stream of random numbers that initial values come from.
+    private static let initialValues: UInt64 = 1
+
+    /// A model with the initial values of A.2.3, a function of `seed` alone.
+    public init(configuration: CharacterModelConfiguration, vocabularySize V: Int, seed: UInt64) {
+        self.configuration = configuration
+        vocabularySize = V
+        let units = configuration.units, epsilon = configuration.layerNormEpsilon
+        var random = RandomStream(seed: seed, stream: Self.initialValues)
+        layers = (0..<configuration.layers).map { layer in
+            let inputs = layer == 0 ? V : units
+            switch configuration.cell {
+            case .lstm:
+                return .lstm(
+                    LSTMCell(
+                        inputs: inputs, units: units, layerNormEpsilon: configuration.layerNorm ? epsilon : nil,
+                        forgetBias: configuration.forgetBias, random: &random))
+            case .hyperLSTM:
+                return .hyperLSTM(
+                    HyperLSTMCell(
+                        inputs: inputs, units: units, hyperUnits: configuration.hyperUnits,
+                        embeddingSize: configuration.embeddingSize,
+                        layerNormEpsilon: configuration.layerNorm ? epsilon : nil,
+                        hyperLayerNormEpsilon: configuration.normalisesHyperCell ? epsilon : nil,
+                        forgetBias: configuration.forgetBias,
+                        embeddingSource: configuration.hyperStateForEmbeddings, random: &random))
+            }
+        }
+        output = Linear(inputs: units, outputs: V, random: &random)
+    }
+
+    public var parameters: [NamedParameter] {
+        layers.enumerated().flatMap { index, layer in
+            layer.parameters.map { NamedParameter("layer\(index).\($0.name)", $0.variable) }
+        } + output.parameters(under: "output")
+    }
+
+    /// Zeros for `batch` sequences.
+    public func zeroState(batch: Int) -> RecurrentState {
+        let H = configuration.units, h = configuration.hyperUnits
+        return RecurrentState(
+            tensors: layers.enumerated().flatMap { index, layer -> [(name: String, tensor: Tensor)] in
+                let prefix = "layer\(index)"
+                let main = [
+                    (name: "\(prefix).h", tensor: Tensor(zeros: [batch, H])),
+                    (name: "\(prefix).c", tensor: Tensor(zeros: [batch, H])),
+                ]
+                guard case .hyperLSTM = layer else { return main }
+                return main + [
+                    (name: "\(prefix).hyper.h", tensor: Tensor(zeros: [batch, h])),
+                    (name: "\(prefix).hyper.c", tensor: Tensor(zeros: [batch, h])),
+                ]
+            })
+    }
+
+    /// Mean cross entropy of predicting `targets`, in nats.
+    ///
+    /// - Parameters:
+    ///   - inputs: T·B symbols, step-major: step t of sequence b at t·B + b.
+    ///   - targets: The symbols that follow, in the same order.
+    ///   - batch: B.
+    ///   - state: The state before the first step; on return the state after the last, cut off from the gradient.
+    ///   - dropout: Random numbers for dropout; nil for evaluation, without dropout.
+    /// - Returns: A scalar.
+    public func loss(
+        inputs: [Int32], targets: [Int32], batch: Int, state: inout RecurrentState, dropout: inout RandomStream?
+    ) -> Variable {
+        crossEntropy(logits(inputs: inputs, batch: batch, state: &state, dropout: &dropout), targets)
+    }
+
+    /// The logits of the next symbol at every step, [T·B, V]; parameters as of `loss`.
+    public func logits(
+        inputs: [Int32], batch: Int, state: inout RecurrentState, dropout random: inout RandomStream?
+    ) -> Variable {
+        let symbols = inputs.count, H = configuration.units
+        precondition(symbols % batch == 0, "\(symbols) symbols do not make \(batch) sequences of one length")
+        func mask(_ keep: Float, _ count: Int) -> DropoutMask? {
+            guard random != nil, keep < 1 else { return nil }
+            return DropoutMask(keep: keep, count: count, random: &random!)
+        }
+        var x = CellInput.oneHot(
+            inputs, size: vocabularySize, scale: mask(configuration.keepInput, symbols)?.tensor([symbols]).floats)
+        var states = state.tensors.map { Variable($0.tensor) }[...], last: [Variable] = []
+        var h: Variable?
+        for layer in layers {
+            let recurrent = mask(configuration.keepRecurrent, symbols * H)
+            let main = LSTMState(h: states.removeFirst(), c: states.removeFirst())
+            let output: Variable
+            switch layer {
+            case .lstm(let cell):
+                let result = lstmSequence(cell, x, main, mask: recurrent)
+                output = result.h
+                last += [result.last.h, result.last.c]
+            case .hyperLSTM(let cell):
+                let hyperMask = mask(configuration.keepHyperRecurrent, symbols * configuration.hyperUnits)
+                let before = HyperLSTMState(main: main, hyper: LSTMState(h: states.removeFirst(), c: states.removeFirst()))
+                let result = hyperLSTMSequence(cell, x, before, mask: recurrent, hyperMask: hyperMask)
+                output = result.h
+                last += [result.last.main.h, result.last.main.c, result.last.hyper.h, result.last.hyper.c]
+            }
+            let flat = reshape(output, [symbols, H])
+            h = flat
+            x = .dense(flat)
+        }
+        state.tensors = zip(state.tensors, last).map { ($0.name, $1.value) }
+        let outputMask = mask(configuration.keepOutput, symbols * H)
+        return output(outputMask.map { dropout(h!, $0) } ?? h!)
+    }
+
+    /// One step of every sequence, without dropout or gradient: for sampling. It goes through the readable twins.
+    ///
+    /// - Parameters:
+    ///   - symbols: B symbols.
+    ///   - state: The state before and, on return, after the step.
+    /// - Returns: Logits of the next symbol, [B, V].
+    public func step(symbols: [Int32], state: inout RecurrentState) -> Tensor {
+        withoutGradient {
+            var x = CellInput.oneHot(symbols, size: vocabularySize)
+            var states = state.tensors.map { Variable($0.tensor) }[...], next: [Variable] = []
+            for layer in layers {
+                let main = LSTMState(h: states.removeFirst(), c: states.removeFirst())
+                switch layer {
+                case .lstm(let cell):
+                    let result = cell.step(x, main)
+                    next += [result.h, result.c]
+                    x = .dense(result.h)
+                case .hyperLSTM(let cell):
+                    let hyper = LSTMState(h: states.removeFirst(), c: states.removeFirst())
+                    let result = cell.step(x, HyperLSTMState(main: main, hyper: hyper))
+                    next += [result.main.h, result.main.c, result.hyper.h, result.hyper.c]
+                    x = .dense(result.main.h)
+                }
+            }
+            state.tensors = zip(state.tensors, next).map { ($0.name, $1.value) }
+            guard case .dense(let h) = x else { preconditionFailure("a model has at least one layer") }
+            return output(h).value
+        }
+    }
+}

@@ -1,0 +1,134 @@
+@_exported import NeuralNetwork
+
+/// The state of a HyperLSTM: the main cell's h and c, [B, H], and the hyper cell's, [B, h].
+public struct HyperLSTMState {
+    public var main: LSTMState
+    public var hyper: LSTMState
+
+    public init(main: LSTMState, hyper: LSTMState) {
+        self.main = main
+        self.hyper = hyper
+    }
+}
+
+/// The HyperLSTM (§3, Equations 10–13): a small LSTM, the hyper cell, rescales the rows of a main LSTM's weights at
+/// every step.
+///
+/// | symbol | name | shape |
+/// |---|---|---|
+/// | W_x^y, W_h^y, b_0^y | `W_x`, `W_h`, `b_0` | [I, 4H], [H, 4H], [4H] |
+/// | LN of Eq. 12 and 13 | `update.layerNorm` | [4H], [4H], [H], [H] |
+/// | the hyper cell of Eq. 10 | `hyperCell` | an LSTM of h units on H + I inputs |
+/// | W_ĥh^y, b_ĥh^y | `W_hhat_h`, `b_hhat_h` | [h, 4 N_z], [4 N_z] |
+/// | W_ĥx^y, b_ĥx^y | `W_hhat_x`, `b_hhat_x` | [h, 4 N_z], [4 N_z] |
+/// | W_ĥb^y | `W_hhat_b` | [h, 4 N_z] |
+/// | W_hz^y, W_xz^y, W_bz^y | `W_hz`, `W_xz`, `W_bz` | [4, N_z, H] |
+///
+/// y runs over the gates i, g, f, o, in this order. Matrices are applied from the right: the paper's W x is x W here.
+public final class HyperLSTMCell: Module {
+    public let W_x: Variable
+    public let W_h: Variable
+    public let b_0: Variable
+    public let update: LSTMUpdate
+    public let hyperCell: LSTMCell
+    public let W_hhat_h: Variable
+    public let b_hhat_h: Variable
+    public let W_hhat_x: Variable
+    public let b_hhat_x: Variable
+    public let W_hhat_b: Variable
+    public let W_hz: Variable
+    public let W_xz: Variable
+    public let W_bz: Variable
+    /// Deviation `hyperStateForEmbeddings`.
+    public let embeddingSource: HyperStateForEmbeddings
+
+    public var inputs: Int { W_x.shape[0] }
+    public var units: Int { W_h.shape[0] }
+    /// N_z.
+    public var embeddingSize: Int { W_hz.shape[1] }
+
+    /// The initial values of A.2.3: hyper cell biases 0 and its weights orthogonal; W_ĥh, W_ĥx zero with bias 1; W_ĥb
+    /// normal with s.d. 0.01; W_h, W_x orthogonal; b_0, W_bz zero; W_hz, W_xz 0.1 / N_z, so that every scale starts at
+    /// 0.1.
+    ///
+    /// - Parameters:
+    ///   - layerNormEpsilon: ε of the main cell's layer normalisation, nil for none.
+    ///   - hyperLayerNormEpsilon: The same for the hyper cell (deviation `hyperLayerNorm`).
+    public init(
+        inputs: Int, units: Int, hyperUnits: Int, embeddingSize Nz: Int, layerNormEpsilon: Float?,
+        hyperLayerNormEpsilon: Float?, forgetBias: Float, embeddingSource: HyperStateForEmbeddings,
+        random: inout RandomStream
+    ) {
+        W_x = Initialiser.orthogonal(rows: inputs, columns: units, blocks: 4, random: &random)
+        W_h = Initialiser.orthogonal(rows: units, columns: units, blocks: 4, random: &random)
+        b_0 = Initialiser.constant(0, [4 * units])
+        update = LSTMUpdate(
+            layerNorm: layerNormEpsilon.map { LSTMLayerNorm(units: units, epsilon: $0) }, forgetBias: forgetBias)
+        hyperCell = LSTMCell(
+            inputs: units + inputs, units: hyperUnits, layerNormEpsilon: hyperLayerNormEpsilon, forgetBias: forgetBias,
+            random: &random)
+        W_hhat_h = Initialiser.constant(0, [hyperUnits, 4 * Nz])
+        b_hhat_h = Initialiser.constant(1, [4 * Nz])
+        W_hhat_x = Initialiser.constant(0, [hyperUnits, 4 * Nz])
+        b_hhat_x = Initialiser.constant(1, [4 * Nz])
+        W_hhat_b = Initialiser.normal(standardDeviation: 0.01, [hyperUnits, 4 * Nz], random: &random)
+        W_hz = Initialiser.constant(0.1 / Float(Nz), [4, Nz, units])
+        W_xz = Initialiser.constant(0.1 / Float(Nz), [4, Nz, units])
+        W_bz = Initialiser.constant(0, [4, Nz, units])
+        self.embeddingSource = embeddingSource
+    }
+
+    public var parameters: [NamedParameter] {
+        [NamedParameter("W_x", W_x), NamedParameter("W_h", W_h), NamedParameter("b_0", b_0)]
+            + (update.layerNorm?.parameters ?? []) + hyperCell.parameters(under: "hyper") + [
+                NamedParameter("W_hhat_h", W_hhat_h), NamedParameter("b_hhat_h", b_hhat_h),
+                NamedParameter("W_hhat_x", W_hhat_x), NamedParameter("b_hhat_x", b_hhat_x),
+                NamedParameter("W_hhat_b", W_hhat_b), NamedParameter("W_hz", W_hz), NamedParameter("W_xz", W_xz),
+                NamedParameter("W_bz", W_bz),
+            ]
+    }
+
+    /// What Eq. 11 and 12 make of the hyper cell's output, [B, 4H] each: the weight scaling vectors and the bias.
+    public struct Scaling {
+        public let d_h: Variable
+        public let d_x: Variable
+        public let b: Variable
+    }
+
+    /// - Parameter ĥ: The hyper cell's output, [B, h].
+    public func scaling(_ ĥ: Variable) -> Scaling {
+        // Eq. 11
+        let z_h = addRow(matmul(ĥ, W_hhat_h), b_hhat_h)
+        let z_x = addRow(matmul(ĥ, W_hhat_x), b_hhat_x)
+        let z_b = matmul(ĥ, W_hhat_b)
+        // Eq. 12: d_h, d_x, b
+        return Scaling(d_h: gateByGate(z_h, W_hz), d_x: gateByGate(z_x, W_xz), b: addRow(gateByGate(z_b, W_bz), b_0))
+    }
+
+    /// z^y W^y for each gate y, side by side: [B, 4 N_z] and [4, N_z, H] to [B, 4H].
+    private func gateByGate(_ z: Variable, _ W: Variable) -> Variable {
+        let Nz = embeddingSize, W = reshape(W, [4 * Nz, units])
+        return concatenateColumns(
+            (0..<4).map { y in
+                matmul(columns(z, y * Nz..<(y + 1) * Nz), rows(W, y * Nz..<(y + 1) * Nz))
+            })
+    }
+
+    /// One step. `hyperLSTMSequence` does the same for a whole sequence, faster.
+    ///
+    /// - Parameters:
+    ///   - x: x_t, B rows.
+    ///   - state: The state after step t − 1.
+    ///   - mask: Recurrent dropout on the main cell's φ(g), [B, H], or nil.
+    ///   - hyperMask: The same for the hyper cell, [B, h], or nil.
+    public func step(
+        _ x: CellInput, _ state: HyperLSTMState, mask: Variable? = nil, hyperMask: Variable? = nil
+    ) -> HyperLSTMState {
+        // Eq. 10: the ordinary cell on x̂_t = (h_{t-1}; x_t)
+        let hyper = hyperCell.step(.joined(state.main.h, x), state.hyper, mask: hyperMask)
+        let scaling = scaling(embeddingSource == .current ? hyper.h : state.hyper.h)
+        // Eq. 12; its LN and Eq. 13 are the update's
+        let y = scaling.d_h * matmul(state.main.h, W_h) + scaling.d_x * x.times(W_x) + scaling.b
+        return HyperLSTMState(main: update(y, c: state.main.c, mask: mask), hyper: hyper)
+    }
+}
