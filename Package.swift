@@ -37,6 +37,13 @@ let package = Package(
             ],
             path: "experiments/char-hyperlstm",
             exclude: ["configs", "runs"]),
+        .executableTarget(
+            name: "benchmarks",
+            dependencies: [
+                "HyperNetworks", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "experiments/benchmarks",
+            exclude: ["pytorch"]),
 
         // Tests: one bundle a target, and what they share.
         .target(name: "TestSupport", dependencies: ["Compute", "Safetensors"], path: "Tests/TestSupport"),
