@@ -237,9 +237,18 @@ def model_case(kind, layers, hyper, norm, T=5, B=3, V=6, H=7, h=5, N_z=3):
     return case, case.finish({**outputs, "logits": logits, "loss": loss}, objective=loss)
 
 
-# ---------------------------------------------------------------- the equations above against PyTorch's own
+# ---------------------------------------------------------------- the equations above against others
 
-def check_equations():
+def check_full_form():
+    """With W_hz[z, i, j] = W_h[i, j] d[z, j], and W_xz alike, the full form of Eq. 5 is the efficient form of Eq. 8."""
+    case, _ = hyperrnn_case("check", full=False)
+    p, x, h, ĥ = case.group("param."), *(case.tensors[f"in.{key}"] for key in ("x", "h0", "hyper_h0"))
+    full = {**p, "W_hz": p["W_h"] * p["W_hz"][:, None], "W_xz": p["W_x"] * p["W_xz"][:, None]}
+    for ours, theirs in zip(hyperrnn_step(p, x[0], h, ĥ, full=False), hyperrnn_step(full, x[0], h, ĥ, full=True)):
+        assert torch.allclose(ours, theirs, rtol=1e-13, atol=1e-13)
+
+
+def check_lstm():
     """Without dropout, LN and forget bias the LSTM is torch.nn.LSTM (whose gates stand i, f, g, o)."""
     case, _ = lstm_case("check", norm=False, dense=True, forget_bias=0)
     p, inputs = case.group("param."), case.group("in.")
@@ -263,7 +272,8 @@ def check_equations():
 
 
 def cases():
-    check_equations()
+    check_lstm()
+    check_full_form()
     yield lstm_case("lstm", norm=False)
     yield lstm_case("lstm_forgetBias0", norm=False, forget_bias=0)
     yield lstm_case("lstm_dense", norm=False, dense=True)
