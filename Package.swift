@@ -46,15 +46,18 @@ let package = Package(
             exclude: ["pytorch"]),
 
         // Tests: one bundle a target, and what they share.
-        .target(name: "TestSupport", dependencies: ["Compute", "Safetensors"], path: "Tests/TestSupport"),
+        .target(
+            name: "TestSupport", dependencies: ["Compute", "Safetensors"], path: "Tests/TestSupport",
+            exclude: ["oracle.py"]),
         .testTarget(name: "ComputeTests", dependencies: ["Compute", "CKernels", "TestSupport"]),
-        .testTarget(name: "SafetensorsTests", dependencies: ["Safetensors"]),
+        .testTarget(name: "SafetensorsTests", dependencies: ["Safetensors"], exclude: ["Fixtures"]),
         .testTarget(name: "DatasetsTests", dependencies: ["Datasets"]),
         .testTarget(
             name: "NeuralNetworkTests", dependencies: ["NeuralNetwork", "TestSupport"], exclude: ["Fixtures"]),
         .testTarget(
             name: "HyperNetworksTests", dependencies: ["HyperNetworks", "TestSupport"], exclude: ["Fixtures"]),
         .testTarget(name: "ExperimentKitTests", dependencies: ["ExperimentKit", "TestSupport"]),
+        .testTarget(name: "TestSupportTests", dependencies: ["TestSupport", "Safetensors"]),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .gnu11
