@@ -143,7 +143,7 @@ public struct CharacterCorpus: Sendable {
         let texts = try readSplits(.ptb, stem: "ptb/ptb", officialMD5: pennTreebankMD5, folder)
         return try CharacterCorpus(
             corpus: .ptb, texts: texts.map { charactersOfWordLines($0.text) }, files: texts.map(\.file),
-            entropyRateBits: nil)
+            entropyRateBits: nil, folder)
     }
 
     // MARK: - Sample
@@ -153,7 +153,7 @@ public struct CharacterCorpus: Sendable {
         let isOfficial = texts.allSatisfy { $0.file.isOfficial }
         return try CharacterCorpus(
             corpus: .sample, texts: texts.map(\.text), files: texts.map(\.file),
-            entropyRateBits: isOfficial ? SampleCorpus.entropyRateBits : nil)
+            entropyRateBits: isOfficial ? SampleCorpus.entropyRateBits : nil, folder)
     }
 
     // MARK: - text8 and enwik8
@@ -279,14 +279,14 @@ public struct CharacterCorpus: Sendable {
 
     /// A corpus of three files; `texts` and `files` in the order train, validation, test.
     private init(
-        corpus: CorpusName, texts: [[UInt8]], files: [DataSource.File], entropyRateBits: Double?
+        corpus: CorpusName, texts: [[UInt8]], files: [DataSource.File], entropyRateBits: Double?, _ folder: DataFolder
     ) throws {
         let isOfficial = files.allSatisfy(\.isOfficial)
         let title = corpus == .sample ? "Generated sample" : corpus.title
         name = isOfficial ? corpus.rawValue : "\(corpus.rawValue)-unofficial"
         displayName = isOfficial ? title : "\(title), unofficial files"
         for (text, file) in zip(texts, files) where text.isEmpty {
-            throw DatasetError.tooShort(path: file.path, minimumBytes: 1, found: text.count)
+            throw DatasetError.tooShort(path: folder.appending(file.path), minimumBytes: 1, found: text.count)
         }
         vocabulary = Vocabulary(of: texts[0])
         train = try vocabulary.encode(texts[0], place: "the train split of \(displayName)")
