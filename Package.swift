@@ -36,7 +36,7 @@ let package = Package(
                 "ExperimentKit", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "experiments/char-hyperlstm",
-            exclude: ["configs", "runs"]),
+            exclude: ["configs", "figures", "runs"]),
         .executableTarget(
             name: "benchmarks",
             dependencies: [
