@@ -1,4 +1,7 @@
-/// Whether Eq. 11 reads the hyper cell's output after its step or before it.
+// Where the paper is silent or contradicts itself, and what this suite does: each a value that configurations can set,
+// where it has a switch, and that RESULTS.md prints.
+
+/// Whether Eq. 11 reads the hyper cell's output after its step or before it (deviation 6).
 public enum HyperStateForEmbeddings: String, Sendable, Codable, CaseIterable {
     /// ĥ_t: as the text of §3.2 and the author's code.
     case current
@@ -6,10 +9,76 @@ public enum HyperStateForEmbeddings: String, Sendable, Codable, CaseIterable {
     case previous
 }
 
-/// Whether the hyper cell is layer-normalised.
+/// Whether the hyper cell is layer-normalised (deviation 8).
 public enum HyperLayerNorm: String, Sendable, Codable, CaseIterable {
     /// Exactly where the main cell is: as the author's code.
     case matchMain = "match-main"
     /// Always: as Eq. 10 is printed.
     case always
+}
+
+/// A decision that the paper leaves open.
+public struct Deviation: Sendable, Equatable {
+    /// Stable, for reference from configurations, tests and results.
+    public let id: String
+    /// Where in the paper.
+    public let section: String
+    /// What the paper says, or leaves out.
+    public let paper: String
+    /// What this suite does.
+    public let choice: String
+    /// Why.
+    public let reason: String
+    /// The configuration key that switches it, if one does.
+    public let key: String?
+
+    private init(_ id: String, _ section: String, paper: String, choice: String, reason: String, key: String? = nil) {
+        self.id = id
+        self.section = section
+        self.paper = paper
+        self.choice = choice
+        self.reason = reason
+        self.key = key
+    }
+
+    /// Those that concern the character models.
+    public static let characters: [Deviation] = [
+        Deviation(
+            "testedCheckpoint", "§4", paper: "does not say which checkpoint is tested",
+            choice: "the best on the validation split; the test split is read once, after that",
+            reason: "any other choice would use the test split to select"),
+        Deviation(
+            "hyperStateForEmbeddings", "Eq. 6, 11", paper: "writes ĥ without saying whether it is ĥ_t or ĥ_{t-1}",
+            choice: "ĥ_t", reason: "the text of §3.2 and the author's code",
+            key: "deviations.hyperStateForEmbeddings"),
+        Deviation(
+            "forgetBias", "Eq. 9–13", paper: "has no forget bias", choice: "1 is added to f after its normalisation",
+            reason: "the author's code", key: "deviations.forgetBias"),
+        Deviation(
+            "hyperLayerNorm", "Eq. 10", paper: "prints layer normalisation in the hyper cell in every case",
+            choice: "the hyper cell has it exactly where the main cell has", reason: "the author's code",
+            key: "deviations.hyperLayerNorm"),
+        Deviation(
+            "orthogonalPerGate", "A.2.3", paper: "does not say whether the packed matrix or each gate is orthogonal",
+            choice: "each gate by itself, W_x (semi-orthogonal) too", reason: "a gate is a matrix of the equations"),
+        Deviation(
+            "carryState", "A.3.3", paper: "does not say whether the state is carried from one sequence to the next",
+            choice: "carried, zero at the start of an epoch", reason: "evaluation reads the split as one sequence",
+            key: "training.carryState"),
+        Deviation(
+            "clipByGlobalNorm", "A.3.3", paper: "«gradient clipping» of 1.0, by norm or by value",
+            choice: "by the global norm of all gradients", reason: "the usual meaning for recurrent networks"),
+        Deviation(
+            "layerNormEpsilon", "Eq. 10, 12", paper: "gives no ε", choice: "1e-3 under the square root",
+            reason: "the author's code", key: "deviations.layerNormEpsilon"),
+        Deviation(
+            "numberOfSteps", "A.3.3", paper: "gives neither the number of steps nor a decay of the rate on characters",
+            choice: "stated in each configuration; compared with the paper's curve at equal steps",
+            reason: "the author's plot is best at step 37,000", key: "training.steps, training.schedule"),
+        Deviation(
+            "dropoutBetweenLayers", "A.3.3", paper: "does not say whether dropout acts between two layers",
+            choice: "input dropout on the one-hot input, output dropout on the last layer, recurrent dropout in each; "
+                + "nothing more between layers",
+            reason: "the paper names input, output and recurrent only"),
+    ]
 }
