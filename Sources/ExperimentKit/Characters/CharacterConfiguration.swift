@@ -50,6 +50,8 @@ public struct CharacterConfiguration: Equatable, Sendable {
         /// Characters T of each stream in one step.
         public let sequenceLength: Int
         public let steps: Int
+        /// Deviation `carryState`: whether the state is carried from one training sequence to the next.
+        public let carryState: Bool
         public let adam: AdamSettings
         public let learningRate: LearningRateSchedule
         /// Greatest global norm of the gradient; nil leaves it as it is.
@@ -80,27 +82,29 @@ public struct CharacterConfiguration: Equatable, Sendable {
     public let model: CharacterModelConfiguration
     public let training: Training
     public let evaluation: Evaluation
-    /// Deviation 10: whether the state is carried from one training sequence to the next.
-    public let carryState: Bool
 
     /// - Throws: `ConfigurationError` naming file, key path, what was expected and what was found.
     public init(_ root: ConfigurationNode) throws(ConfigurationError) {
-        let reader = try ConfigurationReader(root)
+        let reader = try ConfigurationReader(
+            root, keys: ["budget", "reproduces", "data", "model", "training", "evaluation", "deviations"])
         budget = try reader.text("budget")
-        reproduces = try reader.value("reproduces").isNull ? nil : try Self.row(try reader.section("reproduces"))
-        let data = try reader.section("data")
+        reproduces = try reader.value("reproduces").isNull ? nil : try Self.row(reader)
+        let data = try reader.section("data", keys: ["corpus"])
         corpus = try data.choice("corpus", of: CorpusName.self)
-        try data.finish()
-        let deviations = try reader.section("deviations")
-        carryState = try deviations.boolean("carryState")
-        model = try Self.model(try reader.section("model"), deviations)
-        try deviations.finish()
-        training = try Self.training(try reader.section("training"))
-        evaluation = try Self.evaluation(try reader.section("evaluation"))
-        try reader.finish()
+        data.finish()
+        let deviations = try reader.section(
+            "deviations", keys: ["hyperStateForEmbeddings", "forgetBias", "hyperLayerNorm", "layerNormEpsilon"])
+        model = try Self.model(reader, deviations)
+        deviations.finish()
+        training = try Self.training(reader)
+        evaluation = try Self.evaluation(reader)
+        reader.finish()
     }
 
-    private static func row(_ reader: ConfigurationReader) throws(ConfigurationError) -> ReproducedRow {
+    private static func row(_ root: ConfigurationReader) throws(ConfigurationError) -> ReproducedRow {
+        let reader = try root.section(
+            "reproduces",
+            keys: ["table", "row", "name", "metric", "test", "validation", "parametersInMillions", "tolerance"])
         let row = ReproducedRow(
             table: try reader.choice("table", of: CharacterTable.self),
             row: try reader.integer("row", atLeast: 1),
@@ -113,13 +117,19 @@ public struct CharacterConfiguration: Equatable, Sendable {
         guard try reader.text("metric") == "bits per character" else {
             throw reader.invalid("metric", expected: "'bits per character'", found: "another metric")
         }
-        try reader.finish()
+        reader.finish()
         return row
     }
 
     private static func model(
-        _ reader: ConfigurationReader, _ deviations: ConfigurationReader
+        _ root: ConfigurationReader, _ deviations: ConfigurationReader
     ) throws(ConfigurationError) -> CharacterModelConfiguration {
+        let reader = try root.section(
+            "model",
+            keys: [
+                "cell", "layers", "units", "layerNorm", "hyperUnits", "embeddingSize", "keepInput", "keepOutput",
+                "keepRecurrent", "keepHyperRecurrent",
+            ])
         let cell = try reader.choice("cell", of: CharacterModelConfiguration.Cell.self)
         let least = cell == .hyperLSTM ? 1 : 0
         let model = CharacterModelConfiguration(
@@ -144,7 +154,7 @@ public struct CharacterConfiguration: Equatable, Sendable {
                 throw reader.invalid(key, expected: "0 for an LSTM, which has no hyper cell", found: "another number")
             }
         }
-        try reader.finish()
+        reader.finish()
         return model
     }
 
@@ -156,23 +166,32 @@ public struct CharacterConfiguration: Equatable, Sendable {
         return Float(probability)
     }
 
-    private static func training(_ reader: ConfigurationReader) throws(ConfigurationError) -> Training {
+    private static func training(_ root: ConfigurationReader) throws(ConfigurationError) -> Training {
+        let reader = try root.section(
+            "training",
+            keys: [
+                "batch", "sequenceLength", "steps", "carryState", "adam", "learningRate", "clipNorm", "patience",
+                "seeds", "logEvery", "checkpointEvery",
+            ])
         let training = Training(
             batch: try reader.integer("batch", atLeast: 1),
             sequenceLength: try reader.integer("sequenceLength", atLeast: 1),
             steps: try reader.integer("steps", atLeast: 1),
-            adam: try AdamSettings(try reader.section("adam")),
+            carryState: try reader.boolean("carryState"),
+            adam: try AdamSettings(try reader.section("adam", keys: AdamSettings.keys)),
             learningRate: try reader.learningRate("learningRate"),
             clipNorm: try reader.optionalNumber("clipNorm", in: 1e-9...1e9),
             patience: try reader.optionalInteger("patience", atLeast: 1),
             seeds: try reader.integers("seeds", atLeast: 0),
             logEvery: try reader.integer("logEvery", atLeast: 1),
             checkpointEvery: try reader.integer("checkpointEvery", atLeast: 1))
-        try reader.finish()
+        reader.finish()
         return training
     }
 
-    private static func evaluation(_ reader: ConfigurationReader) throws(ConfigurationError) -> Evaluation {
+    private static func evaluation(_ root: ConfigurationReader) throws(ConfigurationError) -> Evaluation {
+        let reader = try root.section(
+            "evaluation", keys: ["validateAt", "validationStreams", "validationCharacters", "reportedStreams"])
         let schedule: EvaluationSchedule
         if case .sequence = try reader.value("validateAt").content {
             schedule = .at(try reader.integers("validateAt", atLeast: 1))
@@ -184,7 +203,7 @@ public struct CharacterConfiguration: Equatable, Sendable {
             validationStreams: try reader.integer("validationStreams", atLeast: 1),
             validationCharacters: try reader.optionalInteger("validationCharacters", atLeast: 2),
             reportedStreams: try reader.integer("reportedStreams", atLeast: 1))
-        try reader.finish()
+        reader.finish()
         return evaluation
     }
 }

@@ -321,8 +321,10 @@ public struct CharacterResults {
     private var deviations: String {
         "### Where the paper is silent or contradicts itself: what these runs do\n\n"
             + markdownTable(
-                ["", "question", "here", "key of the configuration"],
-                CharacterDeviation.all.map { ["\($0.number)", $0.question, $0.answer, $0.key.map { "`\($0)`" } ?? "-"] })
+                ["", "where", "the paper", "here", "why", "key of the configuration"],
+                Deviation.characters.map {
+                    [$0.id, $0.section, $0.paper, $0.choice, $0.reason, $0.key.map { "`\($0)`" } ?? "-"]
+                })
     }
 
     /// Where the records come from: commit, machine, libraries.

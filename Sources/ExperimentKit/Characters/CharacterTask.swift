@@ -7,7 +7,7 @@ import NeuralNetwork
 /// Training of a character model on a corpus, as the loop sees it.
 ///
 /// The corpus is read as B parallel streams, T characters a step. The state is carried from one sequence to the next and
-/// is zero at the start of an epoch (deviation 10; switched off, it is zero at the start of every sequence).
+/// is zero at the start of an epoch (deviation `carryState`; switched off, it is zero at the start of every sequence).
 public final class CharacterTask: TrainingTask {
     public struct Position: Codable, Equatable, Sendable {
         /// Passes over the training split completed.
@@ -57,7 +57,7 @@ public final class CharacterTask: TrainingTask {
 
     public func nextLoss() throws -> Variable {
         let batch = configuration.training.batch
-        if position.sequence == 0 || !configuration.carryState { state = model.zeroState(batch: batch) }
+        if position.sequence == 0 || !configuration.training.carryState { state = model.zeroState(batch: batch) }
         let (inputs, targets) = streams.sequence(position.sequence)
         var dropout: RandomStream? = position.dropout
         let loss = model.loss(inputs: inputs, targets: targets, batch: batch, state: &state, dropout: &dropout)

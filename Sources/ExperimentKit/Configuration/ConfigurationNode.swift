@@ -37,11 +37,11 @@ public struct ConfigurationNode: Equatable, Sendable {
         guard let root, case .mapping = root else {
             throw .invalidYAML(path: path, reason: "the file must hold a mapping of keys to values")
         }
-        try self.init(root, path: path)
+        try self.init(root, path: path, hasLines: true)
     }
 
-    private init(_ node: Node, path: String) throws(ConfigurationError) {
-        origin = node.mark.map { "\(path):\($0.line)" } ?? path
+    private init(_ node: Node, path: String, hasLines: Bool) throws(ConfigurationError) {
+        origin = node.mark.map { hasLines ? "\(path):\($0.line)" : path } ?? path
         if case .mapping(let mapping) = node {
             var entries: [Entry] = []
             for pair in mapping {
@@ -49,12 +49,12 @@ public struct ConfigurationNode: Equatable, Sendable {
                 guard !entries.contains(where: { $0.key == key }) else {
                     throw .invalidYAML(path: origin, reason: "the key '\(key)' stands there twice")
                 }
-                entries.append(Entry(key: key, value: try ConfigurationNode(pair.value, path: path)))
+                entries.append(Entry(key: key, value: try ConfigurationNode(pair.value, path: path, hasLines: hasLines)))
             }
             content = .mapping(entries)
         } else if case .sequence(let sequence) = node {
             var values: [ConfigurationNode] = []
-            for element in sequence { values.append(try ConfigurationNode(element, path: path)) }
+            for element in sequence { values.append(try ConfigurationNode(element, path: path, hasLines: hasLines)) }
             content = .sequence(values)
         } else if case .scalar(let scalar) = node {
             let type: ScalarType
@@ -116,8 +116,7 @@ public struct ConfigurationNode: Equatable, Sendable {
             throw .invalidOverride(text)
         }
         // `--set training.patience=` means null, as an empty value does in a file.
-        let parsed = try ConfigurationNode(node ?? Node("null"), path: "--set \(text)")
-        var tree = ConfigurationNode(origin: "--set \(text)", content: parsed.content)
+        var tree = try ConfigurationNode(node ?? Node("null"), path: "--set \(text)", hasLines: false)
         for key in keys.reversed() {
             tree = ConfigurationNode(origin: tree.origin, content: .mapping([Entry(key: key, value: tree)]))
         }

@@ -1,57 +1,57 @@
 import Foundation
 
-/// Reads one mapping of a configuration strictly: each key is asked for once, and what was never asked for is an error.
-///
-/// The section decoders ask for their keys, then call `finish()`; the keys asked for are the valid ones, so no second
-/// list of them exists that could fall out of step.
+/// Reads one mapping of a configuration strictly: no key may be missing, and none may stand there that is not known.
 public final class ConfigurationReader {
     private let node: ConfigurationNode
     private let path: String
-    private var asked: [String] = []
+    private let keys: [String]
+    private var read: Set<String> = []
 
-    /// - Throws: `ConfigurationError.wrongType` if the node is no mapping.
-    public init(_ node: ConfigurationNode, keyPath: String = "") throws(ConfigurationError) {
-        guard case .mapping = node.content else {
+    /// - Parameter keys: the keys of the mapping; each must be there, and each must be read before `finish()`.
+    /// - Throws: `ConfigurationError.wrongType` if the node is no mapping; `.unknownKey` for a key not in `keys`, with the
+    ///   nearest that is; `.missingKey`.
+    public init(_ node: ConfigurationNode, keyPath: String = "", keys: [String]) throws(ConfigurationError) {
+        guard case .mapping(let entries) = node.content else {
             throw .wrongType(
                 origin: node.origin, keyPath: keyPath, expected: "a mapping of keys to values", found: node.foundText)
         }
         self.node = node
         path = keyPath
+        self.keys = keys
+        // Unknown keys first: a misspelt key is missing too, and its spelling is the better news.
+        for entry in entries where !keys.contains(entry.key) {
+            throw .unknownKey(
+                origin: entry.value.origin, keyPath: self.keyPath(entry.key),
+                nearest: nearestName(to: entry.key, among: keys))
+        }
+        for key in keys where node[key] == nil {
+            throw .missingKey(origin: node.origin, keyPath: self.keyPath(key))
+        }
     }
 
     private func keyPath(_ key: String) -> String { path.isEmpty ? key : "\(path).\(key)" }
 
     /// The node under a key.
     ///
-    /// - Throws: `ConfigurationError.missingKey`.
+    /// - Precondition: `key` is one of the reader's keys.
     public func value(_ key: String) throws(ConfigurationError) -> ConfigurationNode {
-        asked.append(key)
-        guard let value = node[key] else {
-            // A misspelt key is both missing and unknown; the spelling is the better news.
-            if let near = unaskedKeys.first(where: { nearestName(to: $0, among: [key]) != nil }) {
-                throw .unknownKey(origin: node[near]?.origin ?? node.origin, keyPath: keyPath(near), nearest: key)
-            }
-            throw .missingKey(origin: node.origin, keyPath: keyPath(key))
-        }
+        precondition(keys.contains(key), "'\(keyPath(key))' is not among the keys \(keys)")
+        read.insert(key)
+        guard let value = node[key] else { throw .missingKey(origin: node.origin, keyPath: keyPath(key)) }
         return value
     }
 
-    private var unaskedKeys: [String] {
-        guard case .mapping(let entries) = node.content else { return [] }
-        return entries.map(\.key).filter { !asked.contains($0) }
-    }
-
-    /// - Throws: `ConfigurationError.unknownKey` for a key that nothing asked for.
-    public func finish() throws(ConfigurationError) {
-        guard let key = unaskedKeys.first else { return }
-        throw .unknownKey(
-            origin: node[key]?.origin ?? node.origin, keyPath: keyPath(key), nearest: nearestName(to: key, among: asked))
+    /// To be called when the section is decoded.
+    ///
+    /// - Precondition: every key was read; one that is required and never used would be a lie in every file.
+    public func finish() {
+        precondition(read == Set(keys), "never read: \(Set(keys).subtracting(read).sorted().map(keyPath))")
     }
 
     // MARK: - Typed values
 
-    public func section(_ key: String) throws(ConfigurationError) -> ConfigurationReader {
-        try ConfigurationReader(try value(key), keyPath: keyPath(key))
+    public func section(_ key: String, keys: [String]) throws(ConfigurationError) -> ConfigurationReader {
+        try ConfigurationReader(try value(key), keyPath: keyPath(key), keys: keys)
     }
 
     /// A whole number of at least `minimum`.

@@ -6,11 +6,13 @@ public struct AdamSettings: Equatable, Sendable {
     public let beta2: Double
     public let epsilon: Double
 
+    static let keys = ["beta1", "beta2", "epsilon"]
+
     init(_ reader: ConfigurationReader) throws(ConfigurationError) {
         beta1 = try reader.number("beta1", in: 0...0.999999)
         beta2 = try reader.number("beta2", in: 0...0.99999999)
         epsilon = try reader.number("epsilon", in: 1e-12...1)
-        try reader.finish()
+        reader.finish()
     }
 }
 
@@ -31,21 +33,22 @@ extension ConfigurationReader {
         case .sequence(let stages):
             var schedule: [LearningRateSchedule.Stage] = []
             for (index, stage) in stages.enumerated() {
-                let reader = try ConfigurationReader(stage, keyPath: "\(key)[\(index)]")
+                let reader = try ConfigurationReader(
+                    stage, keyPath: "\(key)[\(index)]", keys: ["untilStep", "rate"])
                 let untilStep = try reader.integer("untilStep", atLeast: (schedule.last?.untilStep ?? 0) + 1)
                 schedule.append(.init(untilStep: untilStep, rate: try reader.number("rate", in: 1e-12...100)))
-                try reader.finish()
+                reader.finish()
             }
             guard !schedule.isEmpty else { throw mismatch(node, key, "at least one stage {untilStep, rate}") }
             return .piecewiseConstant(schedule)
         case .mapping:
-            let reader = try section(key)
+            let reader = try section(key, keys: ["peak", "final", "warmUpSteps", "totalSteps"])
             let schedule = LearningRateSchedule.cosine(
                 peak: try reader.number("peak", in: 1e-12...100),
                 final: try reader.number("final", in: 0...100),
                 warmUpSteps: try reader.integer("warmUpSteps", atLeast: 0),
                 totalSteps: try reader.integer("totalSteps", atLeast: 1))
-            try reader.finish()
+            reader.finish()
             return schedule
         }
     }
