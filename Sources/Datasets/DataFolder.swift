@@ -1,0 +1,68 @@
+import Foundation
+
+/// The folder under which every data set has its own, and how it was chosen.
+public struct DataFolder: Equatable, Sendable {
+    /// Who named the folder.
+    public enum Origin: String, Equatable, Sendable {
+        /// The command line's `--data DIR`.
+        case option
+        /// The environment variable `HYPERNETWORKS_DATA`.
+        case environment
+        /// Nobody: `data` in the working directory.
+        case standard
+
+        var explanation: String {
+            switch self {
+            case .option: return "given by --data"
+            case .environment: return "given by the variable \(DataFolder.environmentVariable)"
+            case .standard: return "the default"
+            }
+        }
+    }
+
+    /// The environment variable that names the folder where no option does.
+    public static let environmentVariable = "HYPERNETWORKS_DATA"
+
+    /// The folder, as given (a relative one is joined to the working directory).
+    public let path: String
+    /// Who named it.
+    public let origin: Origin
+
+    public init(path: String, origin: Origin) {
+        self.path = path
+        self.origin = origin
+    }
+
+    /// Chooses the folder: the option, else the variable, else `data`. Nothing is looked up on the disk.
+    ///
+    /// - Parameters:
+    ///   - option: the value of `--data`, nil where it was not given; an empty one counts as not given.
+    ///   - environment: the process's variables; an empty `HYPERNETWORKS_DATA` counts as not set.
+    ///   - workingDirectory: what a relative path is relative to.
+    public static func resolve(
+        option: String?,
+        environment: [String: String] = ProcessInfo.processInfo.environment,
+        workingDirectory: String = FileManager.default.currentDirectoryPath
+    ) -> DataFolder {
+        func absolute(_ path: String) -> String {
+            path.hasPrefix("/") ? path : (workingDirectory as NSString).appendingPathComponent(path)
+        }
+        if let option, !option.isEmpty { return DataFolder(path: absolute(option), origin: .option) }
+        if let value = environment[environmentVariable], !value.isEmpty {
+            return DataFolder(path: absolute(value), origin: .environment)
+        }
+        return DataFolder(path: absolute("data"), origin: .standard)
+    }
+
+    /// The path of a file given relative to the folder.
+    func appending(_ relativePath: String) -> String { (path as NSString).appendingPathComponent(relativePath) }
+
+    /// What to do when `corpus` is not there.
+    func remedy(for corpus: CorpusName) -> String {
+        if corpus == .sample { return "The sample is part of the repository, in data/sample/." }
+        switch origin {
+        case .standard: return "`make data` downloads it."
+        case .option, .environment: return "`data/download.sh --data '\(path)' \(corpus.rawValue)` downloads it there."
+        }
+    }
+}

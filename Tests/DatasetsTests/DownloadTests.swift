@@ -1,0 +1,322 @@
+import Datasets
+import Foundation
+import Testing
+
+/// Where a program is, nil if it is not installed.
+private func program(_ name: String) -> String? {
+    let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"
+    return path.split(separator: ":").map { "\($0)/\(name)" }
+        .first { FileManager.default.isExecutableFile(atPath: $0) }
+}
+
+/// `data/download.sh` from end to end, against a server on this machine.
+@Suite(
+    .enabled(if: program("curl") != nil, "curl is not installed, which data/download.sh needs"),
+    .timeLimit(.minutes(2)))
+struct DownloadTests {
+    let folder: TemporaryFolder
+    let train = textLike(300_000, seed: 1)
+    let valid = textLike(20_000, seed: 2)
+    let test = textLike(10_000, seed: 3)
+
+    init() throws { folder = try TemporaryFolder() }
+
+    /// The three files of the Penn Treebank, as the mirror has them.
+    private var pennTreebank: [String: LocalServer.Resource] {
+        [
+            "/ptb/ptb.train.txt": .init(train), "/ptb/ptb.valid.txt": .init(valid), "/ptb/ptb.test.txt": .init(test),
+        ]
+    }
+
+    /// Runs the script with `arguments` on the folder `data` in the temporary folder.
+    private func download(
+        _ arguments: [String], from server: LocalServer, sums: [String: [UInt8]], path: String? = nil, attempts: Int = 4
+    ) throws -> (status: Int32, output: String) {
+        let lines = sums.map { "\(Checksum.md5($0.value))  \($0.key)\n" }.sorted().joined()
+        try folder.write(lines, to: "checksums")
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/bin/bash")
+        process.arguments = ["\(repository)/data/download.sh"] + arguments
+        process.environment = [
+            "PATH": path ?? ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin",
+            "HYPERNETWORKS_DATA": folder.path("data"),
+            "HYPERNETWORKS_MIRROR": "http://127.0.0.1:\(server.port)/",
+            "HYPERNETWORKS_CHECKSUMS": folder.path("checksums"),
+            "HYPERNETWORKS_DOWNLOAD_ATTEMPTS": "\(attempts)",
+            "HYPERNETWORKS_DOWNLOAD_PAUSE": "0",
+            "no_proxy": "127.0.0.1",
+        ]
+        // A file takes any amount of output; a pipe that nobody reads would stop the script.
+        try folder.write("", to: "output")
+        let output = try FileHandle(forWritingTo: URL(fileURLWithPath: folder.path("output")))
+        process.standardOutput = output
+        process.standardError = output
+        process.standardInput = FileHandle.nullDevice
+        try process.run()
+        process.waitUntilExit()
+        try output.close()
+        return (process.terminationStatus, String(decoding: try folder.read("output"), as: UTF8.self))
+    }
+
+    private var pennTreebankSums: [String: [UInt8]] {
+        ["ptb.train.txt": train, "ptb.valid.txt": valid, "ptb.test.txt": test]
+    }
+
+    /// The names of all files in a folder of the data folder, sorted.
+    private func names(_ name: String) throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: folder.path("data/\(name)")).sorted()
+    }
+
+    @Test func download_bringsAllFilesOfADataSetAndNothingElse() throws {
+        let server = try LocalServer(pennTreebank)
+        defer { server.stop() }
+        let run = try download(["ptb"], from: server, sums: pennTreebankSums)
+        #expect(run.status == 0, "\(run.output)")
+        #expect(try names("ptb") == ["ptb.test.txt.gz", "ptb.train.txt.gz", "ptb.valid.txt.gz"])
+        #expect(try names("") == ["ptb"])
+        for (name, text) in [("train", train), ("valid", valid), ("test", test)] {
+            #expect(try readGzip(path: folder.path("data/ptb/ptb.\(name).txt.gz"), maximumBytes: 1 << 20) == text)
+        }
+        #expect(server.requests.count == 3)
+    }
+
+    @Test func download_secondRunRequestsNothing() throws {
+        let server = try LocalServer(pennTreebank)
+        defer { server.stop() }
+        _ = try download(["ptb"], from: server, sums: pennTreebankSums)
+        let before = server.requests.count
+        let run = try download(["ptb"], from: server, sums: pennTreebankSums)
+        #expect(run.status == 0, "\(run.output)")
+        #expect(server.requests.count == before)
+        #expect(run.output.components(separatedBy: "already here").count - 1 == 3)
+    }
+
+    @Test func download_droppedConnectionIsResumedWhereItBroke() throws {
+        var resources = pennTreebank
+        resources["/ptb/ptb.train.txt"]?.dropAfter = 100_000
+        let server = try LocalServer(resources)
+        defer { server.stop() }
+        let run = try download(["ptb"], from: server, sums: pennTreebankSums)
+        #expect(run.status == 0, "\(run.output)")
+        let requests = server.requests.filter { $0.path == "/ptb/ptb.train.txt" }
+        #expect(requests.map(\.start) == [nil, 100_000])
+        #expect(try readGzip(path: folder.path("data/ptb/ptb.train.txt.gz"), maximumBytes: 1 << 20) == train)
+    }
+
+    @Test func download_laterRunResumesThePartOfAnEarlierOne() throws {
+        var resources = pennTreebank
+        resources["/ptb/ptb.train.txt"]?.dropAfter = 100_000
+        let server = try LocalServer(resources)
+        defer { server.stop() }
+        let first = try download(["ptb"], from: server, sums: pennTreebankSums, attempts: 1)
+        #expect(first.status == 1, "\(first.output)")
+        #expect(try names("ptb") == ["ptb.test.txt.gz", "ptb.train.txt.part", "ptb.valid.txt.gz"])
+        #expect(try folder.read("data/ptb/ptb.train.txt.part") == Array(train[..<100_000]))
+        let second = try download(["ptb"], from: server, sums: pennTreebankSums, attempts: 1)
+        #expect(second.status == 0, "\(second.output)")
+        #expect(server.requests.last == .init(path: "/ptb/ptb.train.txt", start: 100_000))
+        #expect(try names("ptb") == ["ptb.test.txt.gz", "ptb.train.txt.gz", "ptb.valid.txt.gz"])
+    }
+
+    @Test func download_serverWithoutRangesIsReadFromTheStart() throws {
+        var resources = pennTreebank
+        resources["/ptb/ptb.train.txt"]?.dropAfter = 100_000
+        resources["/ptb/ptb.train.txt"]?.supportsRange = false
+        let server = try LocalServer(resources)
+        defer { server.stop() }
+        let run = try download(["ptb"], from: server, sums: pennTreebankSums)
+        #expect(run.status == 0, "\(run.output)")
+        #expect(try readGzip(path: folder.path("data/ptb/ptb.train.txt.gz"), maximumBytes: 1 << 20) == train)
+    }
+
+    @Test func download_completePartNeedsNoServer() throws {
+        let server = try LocalServer([:])
+        defer { server.stop() }
+        for (name, text) in pennTreebankSums { try folder.write(text, to: "data/ptb/\(name).part") }
+        let run = try download(["ptb"], from: server, sums: pennTreebankSums)
+        #expect(run.status == 0, "\(run.output)")
+        #expect(server.requests == [])
+        #expect(try names("ptb") == ["ptb.test.txt.gz", "ptb.train.txt.gz", "ptb.valid.txt.gz"])
+    }
+
+    @Test(arguments: [10_000, 300_000, 400_000])
+    func download_wrongPartIsReplacedByAWholeDownload(partBytes: Int) throws {
+        let server = try LocalServer(pennTreebank)
+        defer { server.stop() }
+        try folder.write([UInt8](repeating: 1, count: partBytes), to: "data/ptb/ptb.train.txt.part")
+        let run = try download(["ptb"], from: server, sums: pennTreebankSums)
+        #expect(run.status == 0, "\(run.output)")
+        #expect(try readGzip(path: folder.path("data/ptb/ptb.train.txt.gz"), maximumBytes: 1 << 20) == train)
+        #expect(!folder.exists("data/ptb/ptb.train.txt.part"))
+    }
+
+    @Test func download_busyServerIsTriedAgain() throws {
+        var resources = pennTreebank
+        resources["/ptb/ptb.valid.txt"]?.busyAnswers = 2
+        let server = try LocalServer(resources)
+        defer { server.stop() }
+        let run = try download(["ptb"], from: server, sums: pennTreebankSums)
+        #expect(run.status == 0, "\(run.output)")
+        #expect(server.requests.filter { $0.path == "/ptb/ptb.valid.txt" }.count == 3)
+        #expect(run.output.contains("HTTP 503"))
+    }
+
+    @Test func download_everBusyServerIsGivenUpAndTheOtherFilesCome() throws {
+        var resources = pennTreebank
+        resources["/ptb/ptb.valid.txt"]?.busyAnswers = 100
+        let server = try LocalServer(resources)
+        defer { server.stop() }
+        let run = try download(["ptb"], from: server, sums: pennTreebankSums)
+        #expect(run.status == 1)
+        #expect(server.requests.filter { $0.path == "/ptb/ptb.valid.txt" }.count == 4)
+        #expect(run.output.hasSuffix("Failed:\n  ptb/ptb.valid.txt.gz\n"), "\(run.output)")
+        #expect(try names("ptb") == ["ptb.test.txt.gz", "ptb.train.txt.gz"])
+    }
+
+    @Test func download_absentFileIsNotTriedAgain() throws {
+        var resources = pennTreebank
+        resources["/ptb/ptb.valid.txt"] = nil
+        let server = try LocalServer(resources)
+        defer { server.stop() }
+        let run = try download(["ptb"], from: server, sums: pennTreebankSums)
+        #expect(run.status == 1)
+        #expect(server.requests.filter { $0.path == "/ptb/ptb.valid.txt" }.count == 1)
+        #expect(run.output.contains("HTTP 404"))
+    }
+
+    @Test func download_wrongChecksumLeavesNoFileAndFails() throws {
+        var resources = pennTreebank
+        resources["/ptb/ptb.test.txt"]?.content[5000] ^= 1
+        let server = try LocalServer(resources)
+        defer { server.stop() }
+        let run = try download(["ptb"], from: server, sums: pennTreebankSums)
+        #expect(run.status == 1)
+        #expect(try names("ptb") == ["ptb.train.txt.gz", "ptb.valid.txt.gz"])
+        // A whole download with the wrong sum is what the server has: asking again would waste both sides' time.
+        #expect(server.requests.filter { $0.path == "/ptb/ptb.test.txt" }.count == 1)
+        #expect(run.output.contains("expected \(Checksum.md5(test))"))
+        #expect(run.output.hasSuffix("Failed:\n  ptb/ptb.test.txt.gz\n"), "\(run.output)")
+    }
+
+    @Test func download_fileThatFailsItsChecksumIsKeptUnlessReplacementIsAskedFor() throws {
+        let server = try LocalServer(pennTreebank)
+        defer { server.stop() }
+        let mine = gzipCompressed(Array("my own text\n".utf8))
+        try folder.write(mine, to: "data/ptb/ptb.valid.txt.gz")
+        let kept = try download(["ptb"], from: server, sums: pennTreebankSums)
+        #expect(kept.status == 1)
+        #expect(kept.output.contains("--replace"))
+        #expect(try folder.read("data/ptb/ptb.valid.txt.gz") == mine)
+        #expect(server.requests.count == 2)
+        let replaced = try download(["--replace", "ptb"], from: server, sums: pennTreebankSums)
+        #expect(replaced.status == 0, "\(replaced.output)")
+        #expect(try readGzip(path: folder.path("data/ptb/ptb.valid.txt.gz"), maximumBytes: 1 << 20) == valid)
+        #expect(server.requests.count == 3)
+    }
+
+    @Test func download_zipIsCheckedByTheTextInIt() throws {
+        let archive = ZipFile(train).bytes
+        let server = try LocalServer(["/text8/text8.zip": .init(archive), "/enwik8/enwik8.zip": .init(archive)])
+        defer { server.stop() }
+        let run = try download(["text8", "enwik8"], from: server, sums: ["text8.zip": train, "enwik8.zip": valid])
+        #expect(run.status == 1)
+        #expect(run.output.hasSuffix("Failed:\n  enwik8/enwik8.zip\n"), "\(run.output)")
+        #expect(try folder.read("data/text8/text8.zip") == archive)
+        #expect(try names("enwik8") == [])
+    }
+
+    @Test func download_zipWithoutAnyUnzipperIsLeftForTheReaderToCheck() throws {
+        try FileManager.default.createDirectory(atPath: folder.path("bin"), withIntermediateDirectories: true)
+        for name in ["awk", "curl", "cut", "dirname", "gzip", "md5sum", "mkdir", "mv", "rm", "sleep", "tr", "wc"] {
+            guard let installed = program(name) else { continue }
+            try FileManager.default.createSymbolicLink(
+                atPath: folder.path("bin/\(name)"), withDestinationPath: installed)
+        }
+        let archive = ZipFile(train).bytes
+        let server = try LocalServer(["/text8/text8.zip": .init(archive)])
+        defer { server.stop() }
+        let run = try download(["text8"], from: server, sums: ["text8.zip": train], path: folder.path("bin"))
+        #expect(run.status == 0, "\(run.output)")
+        #expect(run.output.contains("checked when a program reads it"))
+        #expect(try folder.read("data/text8/text8.zip") == archive)
+    }
+
+    /// A full disk while compressing, played by a gzip that writes a little and fails.
+    @Test func download_failureWhileStoringLeavesNoFileButThePart() throws {
+        let server = try LocalServer(pennTreebank)
+        defer { server.stop() }
+        let gzip = try folder.write("#!/bin/bash\nprintf partial\nexit 1\n", to: "bin/gzip")
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: gzip)
+        let path = "\(folder.path("bin")):\(ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin")"
+        let failed = try download(["ptb"], from: server, sums: pennTreebankSums, path: path)
+        #expect(failed.status == 1)
+        #expect(try names("ptb") == ["ptb.test.txt.part", "ptb.train.txt.part", "ptb.valid.txt.part"])
+        // With room again, nothing need be fetched twice.
+        let before = server.requests.count
+        let run = try download(["ptb"], from: server, sums: pennTreebankSums)
+        #expect(run.status == 0, "\(run.output)")
+        #expect(server.requests.count == before)
+    }
+
+    @Test func download_withoutNamesBringsAllFiveDataSets() throws {
+        let paths = [
+            "/ptb/ptb.train.txt", "/ptb/ptb.valid.txt", "/ptb/ptb.test.txt", "/text8/text8.zip", "/enwik8/enwik8.zip",
+            "/cifar10/cifar-10-binary.tar.gz", "/mnist/train-images-idx3-ubyte.gz", "/mnist/train-labels-idx1-ubyte.gz",
+            "/mnist/t10k-images-idx3-ubyte.gz", "/mnist/t10k-labels-idx1-ubyte.gz",
+        ]
+        var resources: [String: LocalServer.Resource] = [:]
+        var sums: [String: [UInt8]] = [:]
+        for path in paths {
+            let isZip = path.hasSuffix(".zip")
+            resources[path] = .init(isZip ? ZipFile(valid).bytes : valid)
+            sums[(path as NSString).lastPathComponent] = valid
+        }
+        let server = try LocalServer(resources)
+        defer { server.stop() }
+        let run = try download([], from: server, sums: sums)
+        #expect(run.status == 0, "\(run.output)")
+        #expect(server.requests.map(\.path) == paths)
+        #expect(try names("") == ["cifar-10-binary.tar.gz", "enwik8", "mnist", "ptb", "text8"])
+        #expect(try names("mnist").count == 4)
+    }
+
+    @Test func download_dataOptionIsBeforeTheVariable() throws {
+        let server = try LocalServer(pennTreebank)
+        defer { server.stop() }
+        let other = folder.path("other folder")
+        let run = try download(["--data", other, "ptb"], from: server, sums: pennTreebankSums)
+        #expect(run.status == 0, "\(run.output)")
+        #expect(folder.exists("other folder/ptb/ptb.train.txt.gz"))
+        #expect(!folder.exists("data"))
+    }
+
+    @Test func download_fileWithoutAChecksumIsNotFetched() throws {
+        let server = try LocalServer(pennTreebank)
+        defer { server.stop() }
+        var sums = pennTreebankSums
+        sums["ptb.valid.txt"] = nil
+        let run = try download(["ptb"], from: server, sums: sums)
+        #expect(run.status == 1)
+        #expect(run.output.contains("has no line for ptb.valid.txt"))
+        #expect(server.requests.count == 2)
+    }
+
+    @Test(arguments: [["cifar100"], ["--data"], ["--fast", "ptb"]])
+    func download_wrongUsageIsRefusedBeforeAnythingIsDone(arguments: [String]) throws {
+        let server = try LocalServer(pennTreebank)
+        defer { server.stop() }
+        let run = try download(arguments, from: server, sums: pennTreebankSums)
+        #expect(run.status == 2)
+        #expect(run.output.contains("usage: data/download.sh"))
+        #expect(server.requests == [])
+    }
+
+    @Test func download_withoutCurlSaysHowToGetIt() throws {
+        try FileManager.default.createDirectory(atPath: folder.path("bin"), withIntermediateDirectories: true)
+        let server = try LocalServer(pennTreebank)
+        defer { server.stop() }
+        let run = try download(["ptb"], from: server, sums: pennTreebankSums, path: folder.path("bin"))
+        #expect(run.status == 3)
+        #expect(run.output.contains("apt-get install curl"))
+    }
+}
