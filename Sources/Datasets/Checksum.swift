@@ -227,10 +227,10 @@ struct SHA256Digest: BlockDigest {
                         _ g: UInt32, _ h: inout UInt32, _ t: Int
                     ) {
                         let sum1 = rotatedRight(e, 6) ^ rotatedRight(e, 11) ^ rotatedRight(e, 25)
-                        let choice = (e & f) ^ (~e & g)
+                        let choice = g ^ (e & (f ^ g))  // Ch: e ? f : g
                         let t1 = h &+ sum1 &+ choice &+ k[t] &+ w[t]
                         let sum0 = rotatedRight(a, 2) ^ rotatedRight(a, 13) ^ rotatedRight(a, 22)
-                        let majority = (a & b) ^ (a & c) ^ (b & c)
+                        let majority = (a & b) | (c & (a | b))  // Maj
                         d = d &+ t1
                         h = t1 &+ sum0 &+ majority
                     }

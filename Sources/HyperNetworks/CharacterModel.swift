@@ -97,43 +97,72 @@ public final class CharacterModel: Module {
         crossEntropy(logits(inputs: inputs, batch: batch, state: &state, dropout: &dropout), targets)
     }
 
+    /// The dropout masks of a sequence of T steps and B sequences; nil where nothing is dropped.
+    public struct Masks {
+        /// Over the T·B one-hot inputs.
+        public var input: DropoutMask?
+        /// Of each layer: over the main cell's φ(g), [T, B, H], and the hyper cell's, [T, B, h].
+        public var layers: [(main: DropoutMask?, hyper: DropoutMask?)]
+        /// Over the last layer's h, [T, B, H].
+        public var output: DropoutMask?
+
+        public init(
+            input: DropoutMask? = nil, layers: [(main: DropoutMask?, hyper: DropoutMask?)], output: DropoutMask? = nil
+        ) {
+            self.input = input
+            self.layers = layers
+            self.output = output
+        }
+    }
+
+    /// Draws the masks of `symbols` = T·B inputs; none without random numbers.
+    private func masks(symbols: Int, random: inout RandomStream?) -> Masks {
+        func mask(_ keep: Float, _ count: Int) -> DropoutMask? {
+            guard random != nil, keep < 1, count > 0 else { return nil }
+            return DropoutMask(keep: keep, count: count, random: &random!)
+        }
+        let input = mask(configuration.keepInput, symbols)
+        let layers = layers.map { _ in
+            (
+                main: mask(configuration.keepRecurrent, symbols * configuration.units),
+                hyper: mask(configuration.keepHyperRecurrent, symbols * configuration.hyperUnits)
+            )
+        }
+        return Masks(input: input, layers: layers, output: mask(configuration.keepOutput, symbols * configuration.units))
+    }
+
     /// The logits of the next symbol at every step, [T·B, V]; parameters as of `loss`.
     public func logits(
         inputs: [Int32], batch: Int, state: inout RecurrentState, dropout random: inout RandomStream?
     ) -> Variable {
+        logits(inputs: inputs, batch: batch, state: &state, masks: masks(symbols: inputs.count, random: &random))
+    }
+
+    /// The same with given masks.
+    public func logits(inputs: [Int32], batch: Int, state: inout RecurrentState, masks: Masks) -> Variable {
         let symbols = inputs.count, H = configuration.units
         precondition(symbols % batch == 0, "\(symbols) symbols do not make \(batch) sequences of one length")
-        func mask(_ keep: Float, _ count: Int) -> DropoutMask? {
-            guard random != nil, keep < 1 else { return nil }
-            return DropoutMask(keep: keep, count: count, random: &random!)
-        }
-        var x = CellInput.oneHot(
-            inputs, size: vocabularySize, scale: mask(configuration.keepInput, symbols)?.tensor([symbols]).floats)
+        var x = CellInput.oneHot(inputs, size: vocabularySize, scale: masks.input?.tensor([symbols]).floats)
         var states = state.tensors.map { Variable($0.tensor) }[...], last: [Variable] = []
-        var h: Variable?
-        for layer in layers {
-            let recurrent = mask(configuration.keepRecurrent, symbols * H)
+        var h = Variable(Tensor(zeros: [0, H]))
+        for (layer, mask) in zip(layers, masks.layers) {
             let main = LSTMState(h: states.removeFirst(), c: states.removeFirst())
-            let output: Variable
             switch layer {
             case .lstm(let cell):
-                let result = lstmSequence(cell, x, main, mask: recurrent)
-                output = result.h
+                let result = lstmSequence(cell, x, main, mask: mask.main)
+                h = reshape(result.h, [symbols, H])
                 last += [result.last.h, result.last.c]
             case .hyperLSTM(let cell):
-                let hyperMask = mask(configuration.keepHyperRecurrent, symbols * configuration.hyperUnits)
-                let before = HyperLSTMState(main: main, hyper: LSTMState(h: states.removeFirst(), c: states.removeFirst()))
-                let result = hyperLSTMSequence(cell, x, before, mask: recurrent, hyperMask: hyperMask)
-                output = result.h
+                let hyper = LSTMState(h: states.removeFirst(), c: states.removeFirst())
+                let result = hyperLSTMSequence(
+                    cell, x, HyperLSTMState(main: main, hyper: hyper), mask: mask.main, hyperMask: mask.hyper)
+                h = reshape(result.h, [symbols, H])
                 last += [result.last.main.h, result.last.main.c, result.last.hyper.h, result.last.hyper.c]
             }
-            let flat = reshape(output, [symbols, H])
-            h = flat
-            x = .dense(flat)
+            x = .dense(h)
         }
         state.tensors = zip(state.tensors, last).map { ($0.name, $1.value) }
-        let outputMask = mask(configuration.keepOutput, symbols * H)
-        return output(outputMask.map { dropout(h!, $0) } ?? h!)
+        return output(masks.output.map { dropout(h, $0) } ?? h)
     }
 
     /// One step of every sequence, without dropout or gradient: for sampling. It goes through the readable twins.

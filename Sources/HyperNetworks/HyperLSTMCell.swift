@@ -47,6 +47,28 @@ public final class HyperLSTMCell: Module {
     /// N_z.
     public var embeddingSize: Int { W_hz.shape[1] }
 
+    /// A cell with the given parameters, of the shapes in the table above.
+    public init(
+        W_x: Variable, W_h: Variable, b_0: Variable, update: LSTMUpdate, hyperCell: LSTMCell, W_hhat_h: Variable,
+        b_hhat_h: Variable, W_hhat_x: Variable, b_hhat_x: Variable, W_hhat_b: Variable, W_hz: Variable, W_xz: Variable,
+        W_bz: Variable, embeddingSource: HyperStateForEmbeddings
+    ) {
+        self.W_x = W_x
+        self.W_h = W_h
+        self.b_0 = b_0
+        self.update = update
+        self.hyperCell = hyperCell
+        self.W_hhat_h = W_hhat_h
+        self.b_hhat_h = b_hhat_h
+        self.W_hhat_x = W_hhat_x
+        self.b_hhat_x = b_hhat_x
+        self.W_hhat_b = W_hhat_b
+        self.W_hz = W_hz
+        self.W_xz = W_xz
+        self.W_bz = W_bz
+        self.embeddingSource = embeddingSource
+    }
+
     /// The initial values of A.2.3: hyper cell biases 0 and its weights orthogonal; W_ĥh, W_ĥx zero with bias 1; W_ĥb
     /// normal with s.d. 0.01; W_h, W_x orthogonal; b_0, W_bz zero; W_hz, W_xz 0.1 / N_z, so that every scale starts at
     /// 0.1.
@@ -54,28 +76,26 @@ public final class HyperLSTMCell: Module {
     /// - Parameters:
     ///   - layerNormEpsilon: ε of the main cell's layer normalisation, nil for none.
     ///   - hyperLayerNormEpsilon: The same for the hyper cell (deviation `hyperLayerNorm`).
-    public init(
+    public convenience init(
         inputs: Int, units: Int, hyperUnits: Int, embeddingSize Nz: Int, layerNormEpsilon: Float?,
         hyperLayerNormEpsilon: Float?, forgetBias: Float, embeddingSource: HyperStateForEmbeddings,
         random: inout RandomStream
     ) {
-        W_x = Initialiser.orthogonal(rows: inputs, columns: units, blocks: 4, random: &random)
-        W_h = Initialiser.orthogonal(rows: units, columns: units, blocks: 4, random: &random)
-        b_0 = Initialiser.constant(0, [4 * units])
-        update = LSTMUpdate(
-            layerNorm: layerNormEpsilon.map { LSTMLayerNorm(units: units, epsilon: $0) }, forgetBias: forgetBias)
-        hyperCell = LSTMCell(
-            inputs: units + inputs, units: hyperUnits, layerNormEpsilon: hyperLayerNormEpsilon, forgetBias: forgetBias,
-            random: &random)
-        W_hhat_h = Initialiser.constant(0, [hyperUnits, 4 * Nz])
-        b_hhat_h = Initialiser.constant(1, [4 * Nz])
-        W_hhat_x = Initialiser.constant(0, [hyperUnits, 4 * Nz])
-        b_hhat_x = Initialiser.constant(1, [4 * Nz])
-        W_hhat_b = Initialiser.normal(standardDeviation: 0.01, [hyperUnits, 4 * Nz], random: &random)
-        W_hz = Initialiser.constant(0.1 / Float(Nz), [4, Nz, units])
-        W_xz = Initialiser.constant(0.1 / Float(Nz), [4, Nz, units])
-        W_bz = Initialiser.constant(0, [4, Nz, units])
-        self.embeddingSource = embeddingSource
+        self.init(
+            W_x: Initialiser.orthogonal(rows: inputs, columns: units, blocks: 4, random: &random),
+            W_h: Initialiser.orthogonal(rows: units, columns: units, blocks: 4, random: &random),
+            b_0: Initialiser.constant(0, [4 * units]),
+            update: LSTMUpdate(
+                layerNorm: layerNormEpsilon.map { LSTMLayerNorm(units: units, epsilon: $0) }, forgetBias: forgetBias),
+            hyperCell: LSTMCell(
+                inputs: units + inputs, units: hyperUnits, layerNormEpsilon: hyperLayerNormEpsilon,
+                forgetBias: forgetBias, random: &random),
+            W_hhat_h: Initialiser.constant(0, [hyperUnits, 4 * Nz]), b_hhat_h: Initialiser.constant(1, [4 * Nz]),
+            W_hhat_x: Initialiser.constant(0, [hyperUnits, 4 * Nz]), b_hhat_x: Initialiser.constant(1, [4 * Nz]),
+            W_hhat_b: Initialiser.normal(standardDeviation: 0.01, [hyperUnits, 4 * Nz], random: &random),
+            W_hz: Initialiser.constant(0.1 / Float(Nz), [4, Nz, units]),
+            W_xz: Initialiser.constant(0.1 / Float(Nz), [4, Nz, units]),
+            W_bz: Initialiser.constant(0, [4, Nz, units]), embeddingSource: embeddingSource)
     }
 
     public var parameters: [NamedParameter] {

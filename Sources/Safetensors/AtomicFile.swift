@@ -65,13 +65,13 @@ public func writeFileAtomically(path: String, bytes: [UInt8]) throws {
 }
 
 /// The system calls behind an atomic write. Tests put others in their place, to see what a full disk leaves behind.
-struct AtomicFileCalls {
-    var write: (_ descriptor: Int32, _ bytes: UnsafeRawPointer?, _ count: Int) -> Int
-    var synchronize: (_ descriptor: Int32) -> Int32
-    var close: (_ descriptor: Int32) -> Int32
-    var rename: (_ from: String, _ to: String) -> Int32
+package struct AtomicFileCalls {
+    package var write: (_ descriptor: Int32, _ bytes: UnsafeRawPointer?, _ count: Int) -> Int
+    package var synchronize: (_ descriptor: Int32) -> Int32
+    package var close: (_ descriptor: Int32) -> Int32
+    package var rename: (_ from: String, _ to: String) -> Int32
 
-    static var system: AtomicFileCalls {
+    package static var system: AtomicFileCalls {
         AtomicFileCalls(
             write: { Foundation.write($0, $1, $2) },
             synchronize: { fsync($0) },
@@ -80,7 +80,7 @@ struct AtomicFileCalls {
     }
 }
 
-func writeFileAtomically(
+package func writeFileAtomically(
     path: String, calls: AtomicFileCalls,
     _ body: (_ append: (UnsafeRawBufferPointer) throws -> Void) throws -> Void
 ) throws {

@@ -4,25 +4,25 @@ import Foundation
 ///
 /// Read by hand instead of through `JSONSerialization`, which loses the order of keys, accepts a key twice, and passes integers
 /// through floating point. The grammar is flat, so no input can drive the reader into deep recursion.
-struct SafetensorsHeader {
+package struct SafetensorsHeader {
     /// One entry as the header states it; bytes are counted from the start of the data part.
-    struct Entry {
-        var name: String
-        var dtype: String
-        var shape: [Int]
-        var begin: Int
-        var end: Int
+    package struct Entry {
+        package var name: String
+        package var dtype: String
+        package var shape: [Int]
+        package var begin: Int
+        package var end: Int
     }
 
-    var metadata: [SafetensorsFile.MetadataItem] = []
-    var entries: [Entry] = []
+    package var metadata: [SafetensorsFile.MetadataItem] = []
+    package var entries: [Entry] = []
 
     static let metadataName = "__metadata__"
 
     // MARK: Reading
 
     /// Reads the text of a header, without the length before it.
-    init(text: [UInt8], path: String) throws(SafetensorsError) {
+    package init(text: [UInt8], path: String) throws(SafetensorsError) {
         var reader = HeaderReader(text: text, path: path)
         var header = SafetensorsHeader()
         try reader.object { (reader: inout HeaderReader, name: String) throws(SafetensorsError) in
@@ -104,7 +104,7 @@ private struct HeaderReader {
     let path: String
     var position = 0
 
-    init(text: [UInt8], path: String) {
+    package init(text: [UInt8], path: String) {
         self.text = text
         self.path = path
     }

@@ -241,6 +241,23 @@ struct DownloadTests {
         #expect(try folder.read("data/text8/text8.zip") == archive)
     }
 
+    /// A full disk while compressing, played by a gzip that writes a little and fails.
+    @Test func download_failureWhileStoringLeavesNoFileButThePart() throws {
+        let server = try LocalServer(pennTreebank)
+        defer { server.stop() }
+        let gzip = try folder.write("#!/bin/bash\nprintf partial\nexit 1\n", to: "bin/gzip")
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: gzip)
+        let path = "\(folder.path("bin")):\(ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin")"
+        let failed = try download(["ptb"], from: server, sums: pennTreebankSums, path: path)
+        #expect(failed.status == 1)
+        #expect(try names("ptb") == ["ptb.test.txt.part", "ptb.train.txt.part", "ptb.valid.txt.part"])
+        // With room again, nothing need be fetched twice.
+        let before = server.requests.count
+        let run = try download(["ptb"], from: server, sums: pennTreebankSums)
+        #expect(run.status == 0, "\(run.output)")
+        #expect(server.requests.count == before)
+    }
+
     @Test func download_withoutNamesBringsAllFiveDataSets() throws {
         let paths = [
             "/ptb/ptb.train.txt", "/ptb/ptb.valid.txt", "/ptb/ptb.test.txt", "/text8/text8.zip", "/enwik8/enwik8.zip",

@@ -31,6 +31,16 @@ import Testing
         #expect(try readZip(path: path, maximumBytes: limit) == archive.content)
     }
 
+    @Test(arguments: [UInt16(0), 8])
+    func zip_extraFieldsAndSizesAfterTheDataAreAllowed(method: UInt16) throws {
+        var archive = ZipFile(textLike(3000))
+        archive.method = method
+        archive.extra = [0x55, 0x54, 5, 0, 3, 1, 2, 3, 4]
+        archive.hasDescriptor = true
+        let path = try folder.write(archive.bytes, to: "text.zip")
+        #expect(try readZip(path: path, maximumBytes: limit) == archive.content)
+    }
+
     @Test func zip_missingAndEmptyFilesAreRejected() throws {
         let path = folder.path("absent.zip")
         #expect(

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import Safetensors
+import Safetensors
 
 /// Calls `body` with the path of a fresh folder, and removes it afterwards.
 func withTemporaryFolder(_ body: (_ path: String) throws -> Void) throws {

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import Safetensors
+import Safetensors
 
 /// Bytes of a file: its length field, its header as given, its data.
 private func file(header: String, data: [UInt8] = []) -> [UInt8] {

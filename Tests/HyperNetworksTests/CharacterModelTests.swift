@@ -1,0 +1,339 @@
+import Foundation
+import HyperNetworks
+import TestSupport
+import Testing
+
+@Suite("Character models")
+struct CharacterModelTests {
+    // MARK: Against PyTorch
+
+    @Test(arguments: ["lstm", "ln_lstm", "2_layer_lstm", "hyperlstm", "ln_hyperlstm", "2_layer_ln_hyperlstm"])
+    func wholeModel_lossAndAllGradientsAreThoseOfPyTorch(kind: String) throws {
+        let test = try OracleCase("model_\(kind)"), fixture = test.fixture
+        let layers = try fixture.meta("layers", as: Int.self), hyper = try fixture.meta("hyper") == "true"
+        let shape = try fixture.shape("in.symbols"), units = try fixture.shape("in.layer0.h0")[1]
+        let vocabulary = try fixture.shape("param.output.b")[0]
+        let configuration = CharacterModelConfiguration(
+            cell: hyper ? .hyperLSTM : .lstm, layers: layers, units: units,
+            layerNorm: try fixture.meta("layerNorm") == "true",
+            hyperUnits: hyper ? try fixture.shape("in.layer0.hyper_h0")[1] : 0,
+            embeddingSize: hyper ? try fixture.shape("param.layer0.W_hz")[1] : 0)
+        let model = CharacterModel(configuration: configuration, vocabularySize: vocabulary, seed: 0)
+        for parameter in model.parameters {
+            let key = "param.\(parameter.name)"
+            #expect(parameter.variable.shape == (try fixture.shape(key)), "\(key)")
+            parameter.variable.value.copy(from: try fixture.floats(key))
+        }
+        #expect(Set(model.parameters.map { "param.\($0.name)" }) == Set(fixture.keys("param.")))
+
+        var state = model.zeroState(batch: shape[1])
+        state.tensors = try state.tensors.map { name, _ in
+            (name, try test.tensor("in." + name.replacingOccurrences(of: ".hyper.", with: ".hyper_") + "0"))
+        }
+        let masks = CharacterModel.Masks(
+            input: try test.mask("in.inputScale"),
+            layers: try (0..<layers).map { (main: try test.mask("in.layer\($0).dropout"), hyper: nil) },
+            output: try test.mask("in.outputDropout"))
+        let logits = model.logits(
+            inputs: try fixture.ints("in.symbols").map { Int32($0) }, batch: shape[1], state: &state, masks: masks)
+        let loss = crossEntropy(logits, try fixture.ints("in.targets").map { Int32($0) })
+        expectClose(
+            logits.value.floats, try fixture.doubles("out.logits"), relative: relativeTolerance,
+            absolute: absoluteTolerance, what: "logits")
+        expectClose(
+            loss.value.floats, try fixture.doubles("out.loss"), relative: relativeTolerance, absolute: 0, what: "loss")
+        for (name, tensor) in state.tensors {
+            let key = "out." + name.replacingOccurrences(of: ".hyper.", with: ".hyper_") + "T"
+            expectClose(
+                tensor.floats, try fixture.doubles(key), relative: relativeTolerance, absolute: absoluteTolerance,
+                what: key)
+        }
+        loss.backward()
+        for parameter in model.parameters {
+            expectClose(
+                try #require(parameter.variable.gradient).floats, try fixture.doubles("grad.param.\(parameter.name)"),
+                shape: parameter.variable.shape, relative: relativeTolerance, absolute: absoluteTolerance,
+                what: "gradient of \(parameter.name)")
+        }
+    }
+
+    // MARK: Against the paper
+
+    /// Rows of Tables 3 and 4: the exact counts that the formula of §3 gives.
+    static let tableRows: [(row: String, V: Int, configuration: CharacterModelConfiguration, count: Int)] = [
+        ("LSTM, 1000 units", 50, .init(cell: .lstm, units: 1000, layerNorm: false), 4_254_050),
+        ("LSTM, 1250 units", 50, .init(cell: .lstm, units: 1250, layerNorm: false), 6_567_550),
+        ("2-Layer LSTM, 1000 units", 50, .init(cell: .lstm, layers: 2, units: 1000, layerNorm: false), 12_258_050),
+        ("Layer Norm LSTM, 1000 units", 50, .init(cell: .lstm, units: 1000, layerNorm: true), 4_264_050),
+        (
+            "HyperLSTM, 1000 units", 50,
+            .init(cell: .hyperLSTM, units: 1000, layerNorm: false, hyperUnits: 128, embeddingSize: 4), 4_911_874
+        ),
+        (
+            "Layer Norm HyperLSTM, 1000 units", 50,
+            .init(cell: .hyperLSTM, units: 1000, layerNorm: true, hyperUnits: 128, embeddingSize: 4), 4_923_154
+        ),
+        (
+            "Layer Norm HyperLSTM, large embedding", 50,
+            .init(cell: .hyperLSTM, units: 1000, layerNorm: true, hyperUnits: 128, embeddingSize: 16), 5_085_682
+        ),
+        (
+            "2-Layer Norm HyperLSTM, 1000 units", 50,
+            .init(cell: .hyperLSTM, layers: 2, units: 1000, layerNorm: true, hyperUnits: 128, embeddingSize: 16),
+            14_407_714
+        ),
+        ("LSTM 1800", 205, .init(cell: .lstm, units: 1800, layerNorm: false), 14_812_405),
+        ("LSTM 2000", 205, .init(cell: .lstm, units: 2000, layerNorm: false), 18_058_205),
+        ("Layer Norm LSTM 1800", 205, .init(cell: .lstm, units: 1800, layerNorm: true), 14_830_405),
+        (
+            "HyperLSTM 1800", 205,
+            .init(cell: .hyperLSTM, units: 1800, layerNorm: false, hyperUnits: 256, embeddingSize: 64), 18_708_213
+        ),
+        (
+            "Layer Norm HyperLSTM 1800", 205,
+            .init(cell: .hyperLSTM, units: 1800, layerNorm: true, hyperUnits: 256, embeddingSize: 64), 18_728_773
+        ),
+        (
+            "Layer Norm HyperLSTM 2048", 205,
+            .init(cell: .hyperLSTM, units: 2048, layerNorm: true, hyperUnits: 512, embeddingSize: 64), 26_541_773
+        ),
+    ]
+
+    @Test(arguments: tableRows.indices)
+    func tables3And4_parameterCountOfEveryRow(index: Int) {
+        let row = Self.tableRows[index]
+        #expect(row.configuration.parameterCount(vocabularySize: row.V) == row.count, "\(row.row)")
+    }
+
+    @Test(arguments: [
+        CharacterModelConfiguration(cell: .lstm, layers: 2, units: 9, layerNorm: true),
+        CharacterModelConfiguration(cell: .hyperLSTM, layers: 2, units: 9, layerNorm: true, hyperUnits: 5, embeddingSize: 3),
+        CharacterModelConfiguration(cell: .hyperLSTM, units: 9, layerNorm: false, hyperUnits: 5, embeddingSize: 3),
+        CharacterModelConfiguration(
+            cell: .hyperLSTM, units: 9, layerNorm: false, hyperUnits: 5, embeddingSize: 3, hyperLayerNorm: .always),
+    ])
+    func parameterCount_isWhatAModelReallyHas(configuration: CharacterModelConfiguration) {
+        let model = CharacterModel(configuration: configuration, vocabularySize: 7, seed: 0)
+        #expect(configuration.parameterCount(vocabularySize: 7) == model.parameterCount)
+        #expect(Set(model.parameters.map(\.name)).count == model.parameters.count, "names are unique")
+    }
+
+    @Test func initialValues_areThoseOfA23() throws {
+        var random = RandomStream(seed: 3, stream: 0)
+        let Nz = 4, h = 64
+        let cell = HyperLSTMCell(
+            inputs: 10, units: 40, hyperUnits: h, embeddingSize: Nz, layerNormEpsilon: 1e-3,
+            hyperLayerNormEpsilon: 1e-3, forgetBias: 1, embeddingSource: .current, random: &random)
+        let constants: [(Variable, Float)] = [
+            (cell.b_0, 0), (cell.W_bz, 0), (cell.hyperCell.b, 0), (cell.W_hhat_h, 0), (cell.W_hhat_x, 0),
+            (cell.b_hhat_h, 1), (cell.b_hhat_x, 1), (cell.W_hz, 0.1 / 4), (cell.W_xz, 0.1 / 4),
+        ]
+        for (variable, value) in constants { #expect(variable.value.floats.allSatisfy { $0 == value }) }
+        for (variable, value) in [(cell.update.layerNorm!.gamma, Float(1)), (cell.update.layerNorm!.beta_c, 0)] {
+            #expect(variable.value.floats.allSatisfy { $0 == value })
+        }
+        let small = cell.W_hhat_b.value.floats.map(Double.init)
+        let deviation = (small.reduce(0) { $0 + $1 * $1 } / Double(small.count)).squareRoot()
+        // 1,024 samples: the standard error of a standard deviation is 1/√2048 = 2.2 %; five of them.
+        #expect(abs(deviation - 0.01) < 0.0011)
+        for (W, rows) in [(cell.W_h, 40), (cell.W_x, 10), (cell.hyperCell.W_h, h), (cell.hyperCell.W_x, 50)] {
+            let columns = W.shape[1] / 4
+            for gate in 0..<4 {
+                let block = Compute.columns(W, gate * columns..<(gate + 1) * columns)
+                // Rows are orthonormal where there are fewer rows than columns, else columns.
+                let product = rows <= columns
+                    ? matmul(block, block, transposed: true)
+                    : matmul(transpose(block), block)
+                let n = min(rows, columns)
+                for r in 0..<n {
+                    for c in 0..<n { #expect(abs(product.value.floats[r * n + c] - (r == c ? 1 : 0)) < 1e-5) }
+                }
+            }
+        }
+    }
+
+    private func transpose(_ x: Variable) -> Variable {
+        let (rows, columns) = (x.shape[0], x.shape[1]), values = x.value.floats
+        return Variable(
+            Tensor((0..<values.count).map { values[$0 % rows * columns + $0 / rows] }, shape: [columns, rows]))
+    }
+
+    @Test func atTheStart_everyScaleIsOneTenthAndAHyperLSTMIsAnLSTMWithWeightsTimesOneTenth() {
+        var random = RandomStream(seed: 5, stream: 0)
+        let (I, H, B, T) = (6, 11, 3, 7)
+        let cell = HyperLSTMCell(
+            inputs: I, units: H, hyperUnits: 5, embeddingSize: 4, layerNormEpsilon: nil, hyperLayerNormEpsilon: nil,
+            forgetBias: 1, embeddingSource: .current, random: &random)
+        let scaling = cell.scaling(Variable(Tensor(random.normal(B * 5), shape: [B, 5])))
+        expectClose(
+            scaling.d_h.value.floats, [Double](repeating: 0.1, count: B * 4 * H), relative: 1e-6, absolute: 0,
+            what: "d_h")
+        expectClose(
+            scaling.d_x.value.floats, [Double](repeating: 0.1, count: B * 4 * H), relative: 1e-6, absolute: 0,
+            what: "d_x")
+        #expect(scaling.b.value.floats.allSatisfy { $0 == 0 })
+
+        let tenth = LSTMCell(
+            W_x: affine(cell.W_x, scale: 0.1), W_h: affine(cell.W_h, scale: 0.1), b: cell.b_0, update: cell.update)
+        let x = CellInput.dense(Variable(Tensor(random.normal(T * B * I), shape: [T * B, I])))
+        let main = LSTMState(
+            h: Variable(Tensor(random.normal(B * H), shape: [B, H])),
+            c: Variable(Tensor(random.normal(B * H), shape: [B, H])))
+        let hyper = hyperLSTMSequence(cell, x, HyperLSTMState(main: main, hyper: LSTMState(batch: B, units: 5)))
+        let plain = lstmSequence(tenth, x, main)
+        expectClose(
+            hyper.h.value.floats, plain.h.value.floats.map(Double.init), relative: 1e-5, absolute: 1e-6, what: "h")
+    }
+
+    @Test func equation7_scalingARowOfWIsElementwiseScalingOfItsProduct() {
+        var random = RandomStream(seed: 6, stream: 0)
+        let W = Variable(Tensor(random.normal(5 * 7), shape: [5, 7])), d = Variable(Tensor(random.normal(7), shape: [7]))
+        let h = Variable(Tensor(random.normal(3 * 5), shape: [3, 5]))
+        // The paper's rows of W are the columns here: matrices are applied from the right.
+        let scaledMatrix = matmul(h, scaleColumns(W, by: d)), scaledProduct = scaleColumns(matmul(h, W), by: d)
+        expectClose(
+            scaledMatrix.value.floats, scaledProduct.value.floats.map(Double.init), relative: 1e-5, absolute: 1e-6,
+            what: "W(z) h")
+    }
+
+    @Test func equation8_isEquation5WhereEachSliceOfWhzIsWhWithScaledRows() {
+        var random = RandomStream(seed: 7, stream: 0)
+        let (I, H, h, Nz, B) = (4, 6, 3, 2, 5)
+        func draw(_ shape: [Int]) -> Variable { Variable(Tensor(random.normal(shape.reduce(1, *)), shape: shape)) }
+        let W_h = draw([H, H]), W_x = draw([I, H]), W_hz = draw([Nz, H]), W_xz = draw([Nz, H])
+        let hyperCell = RNNCell(W_x: draw([H + I, h]), W_h: draw([h, h]), b: draw([h]))
+        let shared = (draw([h, Nz]), draw([Nz]), draw([h, Nz]), draw([Nz]), draw([h, Nz]), draw([Nz, H]), draw([H]))
+        func cell(_ weights: HyperRNNCell.Weights) -> HyperRNNCell {
+            HyperRNNCell(
+                weights: weights, hyperCell: hyperCell, W_hhat_h: shared.0, b_hhat_h: shared.1, W_hhat_x: shared.2,
+                b_hhat_x: shared.3, W_hhat_b: shared.4, W_bz: shared.5, b_0: shared.6)
+        }
+        // Slice k of Eq. 5's tensor: W with its rows scaled by W_hz[k] (Eq. 7).
+        func slices(_ W: Variable, _ scales: Variable) -> Variable {
+            reshape(
+                concatenateRows((0..<Nz).map { scaleColumns(W, by: rows(scales, $0..<$0 + 1)) }), [Nz] + W.shape)
+        }
+        let x = CellInput.dense(draw([B, I])), before = draw([B, H]), hyperBefore = draw([B, h])
+        let efficient = cell(.scaled(W_h: W_h, W_x: W_x, W_hz: W_hz, W_xz: W_xz))
+            .step(x, h: before, hyper: hyperBefore)
+        let full = cell(.full(W_hz: slices(W_h, W_hz), W_xz: slices(W_x, W_xz)))
+            .step(x, h: before, hyper: hyperBefore)
+        expectClose(
+            full.h.value.floats, efficient.h.value.floats.map(Double.init), relative: 1e-4, absolute: 1e-5, what: "h_t")
+    }
+
+    // MARK: Fused = composed
+
+    static let models: [CharacterModelConfiguration] = [
+        .init(cell: .lstm, units: 33, layerNorm: false, keepInput: 0.9, keepOutput: 0.8, keepRecurrent: 0.7),
+        .init(cell: .lstm, layers: 2, units: 20, layerNorm: true, keepInput: 0.9, keepOutput: 0.8, keepRecurrent: 0.7),
+        .init(
+            cell: .hyperLSTM, units: 33, layerNorm: false, hyperUnits: 17, embeddingSize: 4, keepInput: 0.9,
+            keepOutput: 0.8, keepRecurrent: 0.7, keepHyperRecurrent: 0.6),
+        .init(
+            cell: .hyperLSTM, layers: 2, units: 20, layerNorm: true, hyperUnits: 9, embeddingSize: 5, keepInput: 0.9,
+            keepOutput: 0.8, keepRecurrent: 0.7),
+    ]
+
+    /// With a batch that neither the rows a thread takes together nor the vector width divide.
+    @Test(arguments: models.indices)
+    func fusedSequence_equalsItsTwinWithRandomDropoutValuesAndGradients(index: Int) {
+        let configuration = Self.models[index], (T, B, V) = (6, 21, 11)
+        let model = CharacterModel(configuration: configuration, vocabularySize: V, seed: 9)
+        var data = RandomStream(seed: 1, stream: 5)
+        // Away from the initial values, where many gradients vanish.
+        for parameter in model.parameters {
+            let noise = data.normal(parameter.variable.value.count)
+            parameter.variable.value.copy(from: zip(parameter.variable.value.floats, noise).map { $0 + 0.1 * $1 })
+        }
+        let symbols = (0..<(T + 1) * B).map { _ in Int32(data.integer(below: V)) }
+        let inputs = Array(symbols.dropLast(B)), targets = Array(symbols.dropFirst(B))
+        let start = RecurrentState(
+            tensors: model.zeroState(batch: B).tensors.map {
+                ($0.name, Tensor(data.normal($0.tensor.count), shape: $0.tensor.shape))
+            })
+
+        var state = start, random: RandomStream? = RandomStream(seed: 2, stream: 2)
+        let fused = model.loss(inputs: inputs, targets: targets, batch: B, state: &state, dropout: &random)
+        fused.backward()
+        let gradients = model.parameters.map { $0.variable.gradient?.floats ?? [] }
+
+        model.clearGradients()
+        var twinRandom = RandomStream(seed: 2, stream: 2)
+        let twin = composedLoss(
+            model, inputs: inputs, targets: targets, steps: T, batch: B, start: start, random: &twinRandom)
+        twin.backward()
+        #expect(random == twinRandom, "both draw as many random numbers")
+        expectClose(fused.value.floats, twin.value.floats.map(Double.init), relative: 1e-5, absolute: 0, what: "loss")
+        for (parameter, gradient) in zip(model.parameters, gradients) {
+            expectClose(
+                gradient, (parameter.variable.gradient?.floats ?? []).map(Double.init), shape: parameter.variable.shape,
+                relative: 2e-4, absolute: 2e-6, what: "gradient of \(parameter.name)")
+        }
+    }
+
+    /// The model's loss from the one-step cells.
+    private func composedLoss(
+        _ model: CharacterModel, inputs: [Int32], targets: [Int32], steps T: Int, batch B: Int, start: RecurrentState,
+        random: inout RandomStream
+    ) -> Variable {
+        let configuration = model.configuration, (H, h) = (configuration.units, configuration.hyperUnits)
+        func mask(_ keep: Float, _ count: Int) -> DropoutMask? {
+            keep < 1 && count > 0 ? DropoutMask(keep: keep, count: count, random: &random) : nil
+        }
+        let scale = mask(configuration.keepInput, T * B)?.tensor([T * B]).floats
+        var x = CellInput.oneHot(inputs, size: model.vocabularySize, scale: scale)
+        var states = start.tensors.map { Variable($0.tensor) }[...]
+        let masks = model.layers.map { _ in
+            (mask(configuration.keepRecurrent, T * B * H), mask(configuration.keepHyperRecurrent, T * B * h))
+        }
+        var output: Variable!
+        for (layer, mask) in zip(model.layers, masks) {
+            let main = LSTMState(h: states.removeFirst(), c: states.removeFirst())
+            switch layer {
+            case .lstm(let cell):
+                output = unrolled(cell, x, main, steps: T, mask: mask.0).h
+            case .hyperLSTM(let cell):
+                let hyper = LSTMState(h: states.removeFirst(), c: states.removeFirst())
+                output = unrolled(
+                    cell, x, HyperLSTMState(main: main, hyper: hyper), steps: T, mask: mask.0, hyperMask: mask.1).h
+            }
+            output = reshape(output, [T * B, H])
+            x = .dense(output)
+        }
+        if let mask = mask(configuration.keepOutput, T * B * H) { output = output * Variable(mask.tensor([T * B, H])) }
+        return crossEntropy(model.output(output), targets)
+    }
+
+    @Test(arguments: models.indices)
+    func sequenceInParts_withTheStateCarried_equalsTheWhole(index: Int) {
+        var configuration = Self.models[index]
+        (configuration.keepInput, configuration.keepOutput) = (1, 1)
+        (configuration.keepRecurrent, configuration.keepHyperRecurrent) = (1, 1)
+        let model = CharacterModel(configuration: configuration, vocabularySize: 11, seed: 4), B = 2
+        var data = RandomStream(seed: 3, stream: 5), none: RandomStream?
+        let inputs = (0..<10 * B).map { _ in Int32(data.integer(below: 11)) }
+        var whole = model.zeroState(batch: B), parts = whole, stepwise = whole
+        let all = model.logits(inputs: inputs, batch: B, state: &whole, dropout: &none).value.floats
+        let first = model.logits(inputs: Array(inputs[..<(4 * B)]), batch: B, state: &parts, dropout: &none)
+        let second = model.logits(inputs: Array(inputs[(4 * B)...]), batch: B, state: &parts, dropout: &none)
+        expectClose(
+            first.value.floats + second.value.floats, all.map(Double.init), relative: 1e-6, absolute: 1e-6,
+            what: "logits in two parts")
+        var single: [Float] = []
+        for t in 0..<10 {
+            single += model.step(symbols: Array(inputs[t * B..<(t + 1) * B]), state: &stepwise).floats
+        }
+        expectClose(single, all.map(Double.init), relative: 1e-5, absolute: 1e-5, what: "logits step by step")
+    }
+
+    @Test func sameSeed_sameModel_andAnotherSeedAnotherModel() {
+        let configuration = Self.models[3]
+        func weights(_ seed: UInt64) -> [[Float]] {
+            CharacterModel(configuration: configuration, vocabularySize: 11, seed: seed).parameters
+                .map { $0.variable.value.floats }
+        }
+        #expect(weights(1) == weights(1))
+        #expect(weights(1) != weights(2))
+    }
+}

@@ -1,0 +1,100 @@
+import HyperNetworks
+import TestSupport
+import Testing
+
+/// Runs an LSTM through a sequence step by step.
+func unrolled(
+    _ cell: LSTMCell, _ x: CellInput, _ state: LSTMState, steps: Int, mask: DropoutMask?
+) -> (h: Variable, last: LSTMState) {
+    var state = state, outputs: [Variable] = []
+    let shape = state.h.shape
+    for t in 0..<steps {
+        state = cell.step(x.step(t, batch: shape[0]), state, mask: step(mask, t, shape, of: steps))
+        outputs.append(state.h)
+    }
+    return (reshape(concatenateRows(outputs), [steps] + shape), state)
+}
+
+/// The same for a HyperLSTM.
+func unrolled(
+    _ cell: HyperLSTMCell, _ x: CellInput, _ state: HyperLSTMState, steps: Int, mask: DropoutMask?,
+    hyperMask: DropoutMask?
+) -> (h: Variable, last: HyperLSTMState) {
+    var state = state, outputs: [Variable] = []
+    let shape = state.main.h.shape, hyperShape = state.hyper.h.shape
+    for t in 0..<steps {
+        state = cell.step(
+            x.step(t, batch: shape[0]), state, mask: step(mask, t, shape, of: steps),
+            hyperMask: step(hyperMask, t, hyperShape, of: steps))
+        outputs.append(state.main.h)
+    }
+    return (reshape(concatenateRows(outputs), [steps] + shape), state)
+}
+
+@Suite("Sequences against PyTorch in float64: values and all gradients")
+struct SequenceOracleTests {
+    static let lstms = [
+        "lstm", "lstm_forgetBias0", "lstm_dense", "lstm_h33", "lstm_ln", "lstm_ln_forgetBias0", "lstm_ln_dense",
+        "lstm_ln_h19", "lstm_ln_h33",
+    ]
+
+    @Test(arguments: lstms, Way.allCases)
+    func lstm_equations9And13(name: String, way: Way) throws {
+        let test = try OracleCase(name), cell = try test.lstm()
+        let (x, steps, _) = try test.input(vocabulary: cell.inputs), state = try test.state()
+        let mask = try test.mask("in.dropout")
+        let result = way == .fused
+            ? lstmSequence(cell, x, state, mask: mask) : unrolled(cell, x, state, steps: steps, mask: mask)
+        try test.check(outputs: [
+            ("out.h", result.h), ("out.hT", result.last.h), ("out.cT", result.last.c),
+        ])
+    }
+
+    static let hyperLSTMs = [
+        "hyperlstm", "hyperlstm_dense", "hyperlstm_nz4", "hyperlstm_nz17", "hyperlstm_hyperLN", "hyperlstm_ln",
+        "hyperlstm_ln_dense", "hyperlstm_ln_nz4", "hyperlstm_ln_nz17", "hyperlstm_ln_hyperDropout",
+        "hyperlstm_ln_previous", "hyperlstm_ln_forgetBias0", "hyperlstm_ln_h19", "hyperlstm_ln_h33",
+    ]
+
+    @Test(arguments: hyperLSTMs, Way.allCases)
+    func hyperLSTM_equations10To13(name: String, way: Way) throws {
+        let test = try OracleCase(name), cell = try test.hyperLSTM()
+        let (x, steps, _) = try test.input(vocabulary: cell.inputs)
+        let state = HyperLSTMState(main: try test.state(), hyper: try test.state("in.hyper_"))
+        let mask = try test.mask("in.dropout"), hyperMask = try test.mask("in.hyperDropout")
+        let result = way == .fused
+            ? hyperLSTMSequence(cell, x, state, mask: mask, hyperMask: hyperMask)
+            : unrolled(cell, x, state, steps: steps, mask: mask, hyperMask: hyperMask)
+        try test.check(outputs: [
+            ("out.h", result.h), ("out.hT", result.last.main.h), ("out.cT", result.last.main.c),
+            ("out.hyper_hT", result.last.hyper.h), ("out.hyper_cT", result.last.hyper.c),
+        ])
+    }
+
+    @Test(arguments: ["hyperrnn_efficient", "hyperrnn_full"])
+    func hyperRNN_equations5To8(name: String) throws {
+        let test = try OracleCase(name)
+        let W_hz = try test.variable("param.W_hz"), W_xz = try test.variable("param.W_xz")
+        let weights: HyperRNNCell.Weights = name.hasSuffix("full")
+            ? .full(W_hz: W_hz, W_xz: W_xz)
+            : .scaled(
+                W_h: try test.variable("param.W_h"), W_x: try test.variable("param.W_x"), W_hz: W_hz, W_xz: W_xz)
+        let cell = HyperRNNCell(
+            weights: weights,
+            hyperCell: RNNCell(
+                W_x: try test.variable("param.hyper.W_x"), W_h: try test.variable("param.hyper.W_h"),
+                b: try test.variable("param.hyper.b")),
+            W_hhat_h: try test.variable("param.W_hhat_h"), b_hhat_h: try test.variable("param.b_hhat_h"),
+            W_hhat_x: try test.variable("param.W_hhat_x"), b_hhat_x: try test.variable("param.b_hhat_x"),
+            W_hhat_b: try test.variable("param.W_hhat_b"), W_bz: try test.variable("param.W_bz"),
+            b_0: try test.variable("param.b_0"))
+        let (x, steps, batch) = try test.input(vocabulary: 0)
+        var h = try test.variable("in.h0"), ĥ = try test.variable("in.hyper_h0"), outputs: [Variable] = []
+        for t in 0..<steps {
+            (h, ĥ) = cell.step(x.step(t, batch: batch), h: h, hyper: ĥ)
+            outputs.append(h)
+        }
+        let all = reshape(concatenateRows(outputs), [steps] + h.shape)
+        try test.check(outputs: [("out.h", all), ("out.hT", h), ("out.hyper_hT", ĥ)])
+    }
+}
