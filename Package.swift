@@ -36,7 +36,7 @@ let package = Package(
                 "ExperimentKit", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "experiments/char-hyperlstm",
-            exclude: ["configs", "runs"]),
+            exclude: ["configs", "figures", "runs"]),
         .executableTarget(
             name: "benchmarks",
             dependencies: [
@@ -56,7 +56,7 @@ let package = Package(
             name: "NeuralNetworkTests", dependencies: ["NeuralNetwork", "TestSupport"], exclude: ["Fixtures"]),
         .testTarget(
             name: "HyperNetworksTests", dependencies: ["HyperNetworks", "TestSupport"], exclude: ["Fixtures"]),
-        .testTarget(name: "ExperimentKitTests", dependencies: ["ExperimentKit", "TestSupport"]),
+        .testTarget(name: "ExperimentKitTests", dependencies: ["ExperimentKit", "char-hyperlstm"]),
         .testTarget(name: "TestSupportTests", dependencies: ["TestSupport", "Safetensors"]),
     ],
     swiftLanguageModes: [.v6],
