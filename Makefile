@@ -69,7 +69,7 @@ results-check: build ## fails if RESULTS.md is not what the records give
 	@$(BIN)/char-hyperlstm results --check
 
 bench: build ## times training steps, beside PyTorch where Python has it
-	@$(BIN)/benchmarks compare
+	@$(BIN)/benchmarks compare --output experiments/benchmarks/RESULTS.md
 
 clean: ## removes what was built
 	rm -rf .build

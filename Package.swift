@@ -43,7 +43,7 @@ let package = Package(
                 "HyperNetworks", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "experiments/benchmarks",
-            exclude: ["pytorch"]),
+            exclude: ["pytorch", "RESULTS.md"]),
 
         // Tests: one bundle a target, and what they share.
         .target(
