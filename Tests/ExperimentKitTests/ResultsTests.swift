@@ -31,9 +31,11 @@ import Testing
     }
 
     @Test func statusIsComputedFromTheTolerance() {
-        #expect(ReproductionStatus(mean: 1.265, paper: 1.25, tolerance: 0.02).text == "reproduced (+0.015, within ±0.02)")
         #expect(
-            ReproductionStatus(mean: 1.2, paper: 1.25, tolerance: 0.02).text == "not reproduced (−0.050, tolerance ±0.02)")
+            ReproductionStatus(mean: 1.265, paper: 1.25, tolerance: 0.02).text == "reproduced (+0.015, within ±0.02)")
+        #expect(
+            ReproductionStatus(mean: 1.2, paper: 1.25, tolerance: 0.02).text
+                == "not reproduced (−0.050, tolerance ±0.02)")
         guard case .notReproduced = ReproductionStatus(mean: .nan, paper: 1.25, tolerance: 0.02) else {
             Issue.record("NaN reproduces nothing")
             return
@@ -157,7 +159,8 @@ import Testing
     @Test func aChangedOrMissingResultsFileIsStale() throws {
         let experiment = try Experiment()
         try experiment.add(
-            "table3-layer-norm-hyperlstm", seed: 0, test: 1.65, overrides: ["budget=1000 steps", "training.steps=1000"],
+            "table3-layer-norm-hyperlstm", seed: 0, test: 1.65,
+            overrides: ["budget=1000 steps", "training.steps=1000"],
             validations: [(500, 1.8), (1000, 1.65)])
         let results = try CharacterResults(experiment: experiment.folder.url)
         let project = ProjectFolder(url: experiment.folder.url)

@@ -74,7 +74,8 @@ import Testing
     @Test func validationChoosesTheCheckpointThatIsReported() throws {
         // A rate that ruins the model after its best step.
         let run = try TestRun(overrides: [
-            "training.learningRate=[{untilStep: 24, rate: 0.01}, {untilStep: 40, rate: 10}]", "evaluation.validationStreams=1",
+            "training.learningRate=[{untilStep: 24, rate: 0.01}, {untilStep: 40, rate: 10}]",
+            "evaluation.validationStreams=1",
         ])
         let training = try run.begin()
         _ = try training.run()

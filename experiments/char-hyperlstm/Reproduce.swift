@@ -37,7 +37,8 @@ struct Reproduce: ParsableCommand {
         .filter { $0.decoded.corpus == opened.name && $0.decoded.budget == budget }
         .sorted { ($0.decoded.reproduces?.row ?? 0, $0.file.name) < ($1.decoded.reproduces?.row ?? 0, $1.file.name) }
         guard !files.isEmpty else {
-            throw UserError(description: "no configuration of \(opened.name.rawValue) has the budget '\(budget)'; see `list`")
+            throw UserError(
+                description: "no configuration of \(opened.name.rawValue) has the budget '\(budget)'; see `list`")
         }
         try threads.configure()
         catchSignals()

@@ -51,7 +51,9 @@ struct ThreadOptions: ParsableArguments {
     /// Sets the threads up and says what computes.
     func configure() throws {
         try ComputeEnvironment.configure(threads: threads)
-        note("\(ComputeEnvironment.blasDescription); \(ComputeEnvironment.simdName); \(ComputeEnvironment.threads) threads")
+        note(
+            "\(ComputeEnvironment.blasDescription); \(ComputeEnvironment.simdName); \(ComputeEnvironment.threads) threads"
+        )
         for warning in ComputeEnvironment.warnings { note("warning: \(warning)") }
     }
 }

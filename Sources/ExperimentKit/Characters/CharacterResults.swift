@@ -33,7 +33,8 @@ public struct CharacterResults {
                 runs.append(
                     Run(
                         record: try RunRecord(contentsOf: record),
-                        path: "experiments/\(Self.id)/runs/\(configuration.lastPathComponent)/\(seed.lastPathComponent)",
+                        path:
+                            "experiments/\(Self.id)/runs/\(configuration.lastPathComponent)/\(seed.lastPathComponent)",
                         configuration: try CharacterRun.configuration(of: seed),
                         log: try StepLog.read(seed.appendingPathComponent("steps.jsonl"))))
             }
@@ -219,8 +220,10 @@ public struct CharacterResults {
 
     private func reducedTable(_ members: [Group]) -> String {
         markdownTable(
-            ["model", "parameters", "steps (selected)", "validation", "test", "read as", "test against the LSTM",
-             "s/step", "wall", "status", "records"],
+            [
+                "model", "parameters", "steps (selected)", "validation", "test", "read as", "test against the LSTM",
+                "s/step", "wall", "status", "records",
+            ],
             members.map { group in
                 let record = group.record
                 let baseline = members.first { other in
@@ -255,7 +258,8 @@ public struct CharacterResults {
     private func differences(_ members: [Group]) -> String {
         let texts = members.map { group in
             let changes = group.record.differences.map { "`\($0.key)` \($0.base) → \($0.value)" }
-            return "- `\(group.record.configuration)` differs from the paper's settings in " + changes.joined(separator: ", ")
+            return "- `\(group.record.configuration)` differs from the paper's settings in "
+                + changes.joined(separator: ", ")
                 + "."
         }
         return texts.joined(separator: "\n")
@@ -342,7 +346,8 @@ public struct CharacterResults {
                     ? record.data.displayName : "\(record.data.displayName) (not the official file)",
             ]
         }
-        return "### Where each record was made\n\n" + markdownTable(["run", "commit", "machine", "libraries", "data"], rows)
+        return "### Where each record was made\n\n"
+            + markdownTable(["run", "commit", "machine", "libraries", "data"], rows)
     }
 
     // MARK: - Figures
@@ -355,7 +360,8 @@ public struct CharacterResults {
         var budgets: [String] = []
         for group in groups where !budgets.contains(group.record.budget) { budgets.append(group.record.budget) }
         return budgets.map { budget in
-            let name = budgets.count == 1 ? "ptb-curves" : "ptb-curves-\(budget.replacingOccurrences(of: " ", with: "-"))"
+            let name =
+                budgets.count == 1 ? "ptb-curves" : "ptb-curves-\(budget.replacingOccurrences(of: " ", with: "-"))"
             let runs = groups.filter { $0.record.budget == budget }.flatMap(\.runs)
             let lastStep = runs.map(\.record.training.stepsDone).max() ?? 0
             let paper = PaperCurve.pennTreebank.points.filter { $0.step <= lastStep }

@@ -32,7 +32,8 @@ public final class CharacterRun {
 
     /// The folder of a run.
     public static func folder(in out: URL, configuration: String, seed: Int) -> URL {
-        out.appendingPathComponent(configuration, isDirectory: true).appendingPathComponent("\(seed)", isDirectory: true)
+        out.appendingPathComponent(configuration, isDirectory: true).appendingPathComponent(
+            "\(seed)", isDirectory: true)
     }
 
     // MARK: - Beginning and resuming

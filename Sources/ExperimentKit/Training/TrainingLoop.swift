@@ -202,7 +202,8 @@ public final class TrainingLoop<Task: TrainingTask> {
     private func validate(_ updateWallSeconds: () -> Void) throws {
         let validation = try task.validate()
         // A model whose validation is NaN is never the best one.
-        let isBest = validation.lossNats.isFinite && validation.lossNats < (state.best?.validation.lossNats ?? .infinity)
+        let isBest =
+            validation.lossNats.isFinite && validation.lossNats < (state.best?.validation.lossNats ?? .infinity)
         if isBest {
             state.best = TrainingState.Best(step: state.step, validation: validation)
             state.evaluationsSinceBest = 0
@@ -262,7 +263,8 @@ private struct SpeedEstimate {
 
     mutating func add(seconds: Double) {
         count += 1
-        secondsPerStep = count <= 2 ? seconds : secondsPerStep + (seconds - secondsPerStep) * max(0.1, 1 / Double(count))
+        secondsPerStep =
+            count <= 2 ? seconds : secondsPerStep + (seconds - secondsPerStep) * max(0.1, 1 / Double(count))
     }
 }
 
