@@ -132,7 +132,7 @@ final class StopAtStep: ProgressReporter {
 /// All bytes of a run that must not depend on whether it was interrupted: every checkpoint file but the seconds in the
 /// state, and every logged number but the seconds.
 func lastingState(of run: URL) throws -> [String: [UInt8]] {
-    let latest = try #require(CheckpointStore(runFolder: run).latest)
+    let latest = try #require(try CheckpointStore(runFolder: run).latest)
     var state: [String: [UInt8]] = [:]
     for name in [CheckpointFile.model, CheckpointFile.optimizer, CheckpointFile.carried] {
         state[name] = try [UInt8](Data(contentsOf: latest.url.appendingPathComponent(name)))

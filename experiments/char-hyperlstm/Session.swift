@@ -111,12 +111,17 @@ let interruption = Interruption()
 
 /// The first signal asks for a checkpoint and a stop, the second kills as usual.
 func catchSignals() {
+    // Whoever started this process may have left them blocked, and a blocked signal is never heard.
+    var caughtSignals = sigset_t()
+    sigemptyset(&caughtSignals)
     for caught in [SIGINT, SIGTERM] {
+        sigaddset(&caughtSignals, caught)
         signal(caught) { number in
             interruption.request(signal: number)
             signal(number, SIG_DFL)
         }
     }
+    pthread_sigmask(SIG_UNBLOCK, &caughtSignals, nil)
 }
 
 /// Runs to the end, or stops with 128 + signal and the command that goes on.

@@ -83,6 +83,10 @@ func resumeToEnd(_ folder: URL, corpus: CharacterCorpus) throws -> CharacterRun 
     let label = "\(folder.deletingLastPathComponent().lastPathComponent) seed \(folder.lastPathComponent)"
     let run = try CharacterRun(
         resuming: folder, corpus: corpus, progress: progress(label), interruption: interruption)
+    if run.record.status == .finished {
+        note("\(label): finished already, in \(folder.path)")
+        return run
+    }
     if run.record.environments.last?.threads != nil,
         run.record.environments.last?.threads != RunRecord.Environment.current.threads
     {

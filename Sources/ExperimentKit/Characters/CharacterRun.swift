@@ -122,7 +122,7 @@ public final class CharacterRun {
         let adam = Adam(
             parameters: model.parameters, beta1: Float(training.adam.beta1), beta2: Float(training.adam.beta2),
             epsilon: Float(training.adam.epsilon))
-        let checkpoints = CheckpointStore(runFolder: folder)
+        let checkpoints = try CheckpointStore(runFolder: folder)
         let loop = TrainingLoop(
             task: task, optimizer: adam,
             settings: TrainingLoopSettings(
@@ -132,9 +132,13 @@ public final class CharacterRun {
             checkpoints: checkpoints, stepLog: log, progress: progress, interruption: interruption,
             configurationYAML: resolvedYAML, modelMetadata: try modelMetadata(),
             onMilestone: { [self] state in try update(from: state) })
-        // A run killed before its first checkpoint starts over, which is the same as going on from step 0.
-        if isResumed, checkpoints.latest != nil {
-            try loop.restore()
+        if isResumed {
+            if checkpoints.latest != nil {
+                try loop.restore()
+            } else {
+                // Killed before its first checkpoint: starting over is the same as going on from step 0.
+                try log.truncate(toStep: 0, keepingItsValidation: false)
+            }
             progress.report(.note("resumed at step \(grouped(loop.state.step)) of \(grouped(training.steps))"))
         }
         let environment = RunRecord.Environment.current
