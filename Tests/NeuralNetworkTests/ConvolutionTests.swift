@@ -141,28 +141,27 @@ struct ConvolutionTests {
         }
     }
 
-    @Test func theNumberOfThreadsAndBandsChangesNothingButRounding() throws {
-        let before = ComputeEnvironment.threads
-        defer { try? ComputeEnvironment.configure(threads: before) }
-        for batch in [1, 2, 5] {
-            var results: [[Tensor]] = []
-            for threads in [1, 2, 3, 7] {
-                try ComputeEnvironment.configure(threads: threads)
+    @Test(arguments: [1, 2, 5])
+    func theNumberOfPartsAndBandsChangesNothingButRounding(batch: Int) throws {
+        func run(parts: Int) throws -> [Tensor] {
+            try Parallel.$partsOverride.withValue(parts) {
                 let x = randomVariable([batch, 5, 6, 16], seed: 1), norm = BatchNorm2D(channels: 16)
                 let kernel = randomVariable([3, 3, 16, 16], scale: 0.2, seed: 2)
                 let y = normReLUConv2D(x, norm: norm, kernel: kernel, bias: nil, stride: 1, mode: .training)
                 let moments = try #require(y.channelMoments)
                 sum(y * y).backward()
-                let statistics = Tensor(
-                    moments.mean.map { Float($0) } + moments.variance.map { Float($0) }, shape: [32])
-                results.append([y.value, x.gradient!, kernel.gradient!, norm.gamma.gradient!, statistics])
+                let statistics = (moments.mean + moments.variance).map { Float($0) }
+                return [
+                    y.value, x.gradient!, kernel.gradient!, norm.gamma.gradient!, Tensor(statistics, shape: [32]),
+                ]
             }
-            for result in results.dropFirst() {
-                for (actual, expected) in zip(result, results[0]) {
-                    expectClose(
-                        actual.floats, expected.floats.map(Double.init), shape: expected.shape, relative: 1e-5,
-                        absolute: 1e-4, what: "batch \(batch)")
-                }
+        }
+        let results = try run(parts: 1)
+        for parts in [2, 3, 7, 32] {
+            for (n, (actual, expected)) in zip(try run(parts: parts), results).enumerated() {
+                expectClose(
+                    actual.floats, expected.floats.map(Double.init), shape: expected.shape, relative: 1e-5,
+                    absolute: 1e-4, what: "\(parts) parts: tensor \(n)")
             }
         }
     }
