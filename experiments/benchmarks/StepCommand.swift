@@ -7,7 +7,8 @@ struct StepCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "step",
         abstract: "Times one training step of a character model: forward, backward, clipping, Adam.",
-        discussion: "1000 units, 50 symbols, batch 128 x 100 unless told otherwise, on random symbols. Prints a line of "
+        discussion:
+            "1000 units, 50 symbols, batch 128 x 100 unless told otherwise, on random symbols. Prints a line of "
             + "JSON: median and minimum seconds per step, GFLOP/s, peak resident MiB.")
 
     @Argument(help: "Which model: \(StepKind.allCases.map(\.rawValue).joined(separator: ", ")).") var kind: StepKind
@@ -28,7 +29,9 @@ struct StepCommand: ParsableCommand {
 
     func run() throws {
         try ComputeEnvironment.configure(threads: threads)
-        for warning in ComputeEnvironment.warnings { FileHandle.standardError.write(Data("warning: \(warning)\n".utf8)) }
+        for warning in ComputeEnvironment.warnings {
+            FileHandle.standardError.write(Data("warning: \(warning)\n".utf8))
+        }
         let vocabulary = 50, hyper = kind == .hyperLSTM || kind == .lnHyperLSTM
         let configuration = CharacterModelConfiguration(
             cell: hyper ? .hyperLSTM : .lstm, units: units, layerNorm: kind == .lnLSTM || kind == .lnHyperLSTM,
@@ -57,7 +60,7 @@ struct StepCommand: ParsableCommand {
             median_s: (median * 1e4).rounded() / 1e4, min_s: (seconds[0] * 1e4).rounded() / 1e4,
             gflops: (flops(configuration, vocabulary: vocabulary) / median * 1e-9).rounded(),
             peak_mib: usage.ru_maxrss / 1024, threads: ComputeEnvironment.threads, torch: nil,
-            blas: "OpenBLAS \(ComputeEnvironment.blasVersion) \(ComputeEnvironment.blasCoreName)",
+            blas: ComputeEnvironment.blasCoreName,
             simd: ComputeEnvironment.simdName)
         let encoder = JSONEncoder()
         encoder.outputFormatting = .sortedKeys
