@@ -7,6 +7,8 @@ import Foundation
 public enum DatasetError: Error, Equatable, Sendable {
     /// A corpus is in none of the places where it may be. `pathsTried` are the exact paths, in the order tried.
     case missing(corpus: CorpusName, folder: DataFolder, pathsTried: [String])
+    /// The files of an image data set, likewise.
+    case missingImages(images: ImageDatasetName, folder: DataFolder, pathsTried: [String])
     /// Several files could be meant and nothing says which.
     case ambiguous(corpus: CorpusName, candidates: [String])
     /// The system refused to open or read a file; `reason` is its own message.
@@ -61,6 +63,10 @@ extension DatasetError: CustomStringConvertible, LocalizedError {
             let tried = pathsTried.map { "\n  \($0)" }.joined()
             return "\(corpus.title) is not in the data folder \(folder.path) (\(folder.origin.explanation)). "
                 + "Tried:\(tried)\n\(folder.remedy(for: corpus))"
+        case .missingImages(let images, let folder, let pathsTried):
+            let tried = pathsTried.map { "\n  \($0)" }.joined()
+            return "\(images.title) is not in the data folder \(folder.path) (\(folder.origin.explanation)). "
+                + "Tried:\(tried)\n\(folder.remedy(for: images))"
         case .ambiguous(let corpus, let candidates):
             return "several files could be \(corpus.title); keep one of them:"
                 + candidates.map { "\n  \($0)" }.joined()
