@@ -1,0 +1,228 @@
+import Foundation
+
+/// CIFAR-10's binary version: records of a label and 32 × 32 pixels, all red before all green before all blue.
+enum CIFAR10Files {
+    static let side = 32
+    static let channels = 3
+    /// A label and the pixels.
+    static let recordBytes = 1 + side * side * channels
+    static let archiveName = "cifar-10-binary.tar.gz"
+    static let folderName = "cifar-10-batches-bin"
+    /// The training files in the order of their images, then the test file.
+    static let fileNames = (1...5).map { "data_batch_\($0).bin" } + ["test_batch.bin"]
+
+    /// MD5 of the official archive as it is downloaded.
+    private static let archiveMD5 = "c32a1d4ab5d03f1284b67883e8d87530"
+    /// Of the 50,000 training images, to the three decimals that are known widely.
+    private static let officialMeans = [125.307, 122.950, 113.865]
+    private static let officialDeviations = [62.993, 62.089, 66.705]
+    private static let classes = 10
+
+    static func open(_ name: ImageDatasetName, _ folder: DataFolder, _ split: ImageSplit) throws -> ImageDataset {
+        var training = ImageCollector(split: split, side: side, channels: channels)
+        var test = ImageCollector(split: ImageSplit(count: name.testFileCount), side: side, channels: channels)
+        let archive = name.folderPrefix + archiveName
+        let files: [DataSource.File]
+        if FileManager.default.fileExists(atPath: folder.appending(archive)) {
+            files = [try readArchive(archive, name, folder, &training, &test)]
+        } else {
+            files = try readLooseFiles(name, folder, &training, &test)
+        }
+
+        let isOfficial = files.allSatisfy(\.isOfficial)
+        var isUnofficial = !isOfficial
+        var notes: [String] = []
+        if !isOfficial {
+            let what =
+                files.count == 1
+                ? "\(archive) is not the official archive"
+                : "\(name.folderPrefix)\(folderName) has no official checksums"
+            if name == .cifar10 && hasOfficialStatistics(training, test) {
+                isUnofficial = false
+                notes.append(
+                    "\(what); it has CIFAR-10's number of images in every class and its channel means and deviations: "
+                        + "by these the same images, in another order or packing")
+            } else {
+                notes.append("\(what): results on it are not results on \(name.title)")
+            }
+        }
+        return ImageDataset(
+            name: name, isUnofficial: isUnofficial, training: training, test: test,
+            source: DataSource(files: files, notes: notes))
+    }
+
+    /// Whether classes are as frequent as in CIFAR-10 and the training images have its means and deviations.
+    private static func hasOfficialStatistics(_ training: ImageCollector, _ test: ImageCollector) -> Bool {
+        let counts = zip(
+            training.imageSet(.kept).classCounts(classes: classes),
+            training.imageSet(.setAside).classCounts(classes: classes)
+        ).map { $0 + $1 }
+        let sums = training.sums(.kept) + training.sums(.setAside)
+        func agree(_ found: [Double], _ official: [Double]) -> Bool {
+            zip(found, official).allSatisfy { abs($0 - $1) < 0.000_6 }
+        }
+        return counts.allSatisfy { $0 == 5000 }
+            && test.imageSet(.kept).classCounts(classes: classes).allSatisfy { $0 == 1000 }
+            && agree(sums.means, officialMeans) && agree(sums.deviations, officialDeviations)
+    }
+
+    // MARK: - The archive
+
+    private static func readArchive(
+        _ path: String, _ name: ImageDatasetName, _ folder: DataFolder, _ training: inout ImageCollector,
+        _ test: inout ImageCollector
+    ) throws -> DataSource.File {
+        let fullPath = folder.appending(path)
+        // Both sums of the archive take about half as long as decompressing it: on another thread, nothing.
+        let sums = BackgroundChecksums(ofFile: fullPath)
+        // Twice the official archive's length, as a bound on a wrong file.
+        let archive = try TarReader(path: fullPath, maximumBytes: 1 << 28)
+        var read: Set<String> = []
+        while let entry = try archive.nextEntry() {
+            // Some programs write "./cifar-10-batches-bin/…".
+            let fileName = entry.name.split(separator: "/").last.map(String.init) ?? ""
+            guard entry.kind == .file, let file = fileNames.firstIndex(of: fileName) else { continue }
+            guard read.insert(fileName).inserted else {
+                throw DatasetError.malformedContent(
+                    path: fullPath, contentOffset: entry.contentOffset, expected: "one file \(fileName)",
+                    found: "a second one")
+            }
+            try readRecords(
+                of: file, name, byteCount: entry.byteCount, path: fullPath, contentOffset: entry.contentOffset,
+                &training, &test, from: archive.read(into:))
+        }
+        for fileName in fileNames where !read.contains(fileName) {
+            throw DatasetError.missingEntry(path: fullPath, entry: "\(folderName)/\(fileName)")
+        }
+        let (md5, sha256) = try sums.wait()
+        // Our own archive is known by its content: another zlib compresses it otherwise.
+        let isOfficial =
+            name.isSample
+            ? Checksum.md5(try readGzip(path: fullPath, maximumBytes: 1 << 28)) == SampleImages.archiveMD5
+            : md5 == archiveMD5
+        return DataSource.File(
+            path: path, sha256: sha256, contentBytes: archive.contentOffset, isOfficial: isOfficial)
+    }
+
+    // MARK: - Loose files
+
+    private static func readLooseFiles(
+        _ name: ImageDatasetName, _ folder: DataFolder, _ training: inout ImageCollector, _ test: inout ImageCollector
+    ) throws -> [DataSource.File] {
+        var paths: [String] = []
+        var missing: [String] = []
+        for fileName in fileNames {
+            let candidates = [".gz", ""].map { "\(name.folderPrefix)\(folderName)/\(fileName)\($0)" }
+            if let path = candidates.first(where: { FileManager.default.fileExists(atPath: folder.appending($0)) }) {
+                paths.append(path)
+            } else {
+                missing += candidates
+            }
+        }
+        guard missing.isEmpty else {
+            throw DatasetError.missingImages(
+                images: name, folder: folder,
+                pathsTried: ([name.folderPrefix + archiveName] + missing).map(folder.appending))
+        }
+        return try paths.enumerated().map { file, path in
+            let content = try readContent(folder.appending(path), maximumBytes: 1 << 26)
+            var offset = 0
+            try readRecords(
+                of: file, name, byteCount: content.count, path: folder.appending(path), contentOffset: 0, &training,
+                &test
+            ) { output in
+                let count = min(output.count, content.count - offset)
+                content.withUnsafeBytes { output.copyMemory(from: .init(rebasing: $0[offset..<(offset + count)])) }
+                offset += count
+                return count
+            }
+            // No sums are published for these files.
+            return DataSource.File(
+                path: path, sha256: try Checksum.sha256(ofFile: folder.appending(path)), contentBytes: content.count,
+                isOfficial: false)
+        }
+    }
+
+    // MARK: - Records
+
+    /// Reads the records of one of ``fileNames`` and gives them to its collector.
+    ///
+    /// - Parameters:
+    ///   - byteCount: length of the file's content.
+    ///   - contentOffset: where it starts in the content of `path`, for errors.
+    ///   - read: fills a buffer with what comes next; less than the buffer only at the end.
+    private static func readRecords(
+        of file: Int, _ name: ImageDatasetName, byteCount: Int, path: String, contentOffset: Int,
+        _ training: inout ImageCollector, _ test: inout ImageCollector,
+        from read: (UnsafeMutableRawBufferPointer) throws -> Int
+    ) throws {
+        let isTest = file == fileNames.count - 1
+        let expected = isTest ? name.testFileCount : name.trainingFileCount / (fileNames.count - 1)
+        guard byteCount % recordBytes == 0 else {
+            throw DatasetError.malformedContent(
+                path: path, contentOffset: contentOffset,
+                expected: "whole records of \(recordBytes) bytes in \(fileNames[file])", found: "\(byteCount) bytes")
+        }
+        guard byteCount / recordBytes == expected else {
+            throw DatasetError.imageCount(
+                path: path, contentOffset: contentOffset, what: "images in \(fileNames[file])", expected: expected,
+                found: byteCount / recordBytes)
+        }
+        let first = isTest ? 0 : file * expected
+        let recordsAtOnce = 64  // 197 kB: they stay in the second-level cache until they are put
+        try withUnsafeTemporaryAllocation(byteCount: recordsAtOnce * recordBytes, alignment: 64) { buffer in
+            for start in stride(from: 0, to: expected, by: recordsAtOnce) {
+                let count = min(recordsAtOnce, expected - start)
+                let wanted = UnsafeMutableRawBufferPointer(rebasing: buffer[..<(count * recordBytes)])
+                let found = try read(wanted)
+                // An archive's reader throws by itself; this holds for any other.
+                guard found == wanted.count else {
+                    throw DatasetError.truncatedContent(
+                        path: path, contentOffset: contentOffset + start * recordBytes + found,
+                        expected: "\(wanted.count - found) more bytes of \(fileNames[file])")
+                }
+                for record in 0..<count {
+                    let bytes = wanted.baseAddress!.assumingMemoryBound(to: UInt8.self) + record * recordBytes
+                    let label = bytes[0]
+                    guard label < classes else {
+                        throw DatasetError.labelOutOfRange(
+                            path: path, contentOffset: contentOffset + (start + record) * recordBytes,
+                            image: start + record, label: Int(label), classes: classes)
+                    }
+                    if isTest {
+                        test.put(bytes + 1, label: label, at: start + record)
+                    } else {
+                        training.put(bytes + 1, label: label, at: first + start + record)
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The whole content of a file, decompressed if its name ends in `.gz`.
+func readContent(_ path: String, maximumBytes: Int) throws -> [UInt8] {
+    path.hasSuffix(".gz")
+        ? try readGzip(path: path, maximumBytes: maximumBytes)
+        : try FileBytes.readAll(path: path, maximumBytes: maximumBytes)
+}
+
+/// MD5 and SHA-256 of a file, computed on another thread while this one does something else.
+private final class BackgroundChecksums: @unchecked Sendable {
+    private let finished = DispatchGroup()
+    // Written before the group is left and read after it was waited for, hence never at once.
+    private var result: Result<(md5: String, sha256: String), any Error>?
+
+    init(ofFile path: String) {
+        finished.enter()
+        DispatchQueue.global(qos: .userInitiated).async {
+            self.result = Result { try Checksum.md5AndSHA256(ofFile: path) }
+            self.finished.leave()
+        }
+    }
+
+    func wait() throws -> (md5: String, sha256: String) {
+        finished.wait()
+        return try result!.get()
+    }
+}
