@@ -1,4 +1,4 @@
-// swift-tools-version: 6.0
+// swift-tools-version: 6.2
 import PackageDescription
 
 // The rooms of the house, lowest first. A target may import only what stands above it in this list;
