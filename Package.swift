@@ -36,14 +36,14 @@ let package = Package(
                 "ExperimentKit", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "experiments/char-hyperlstm",
-            exclude: ["configs", "runs"]),
+            exclude: ["configs", "figures", "runs"]),
         .executableTarget(
             name: "benchmarks",
             dependencies: [
                 "HyperNetworks", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "experiments/benchmarks",
-            exclude: ["pytorch"]),
+            exclude: ["pytorch", "RESULTS.md"]),
 
         // Tests: one bundle a target, and what they share.
         .target(
@@ -56,7 +56,7 @@ let package = Package(
             name: "NeuralNetworkTests", dependencies: ["NeuralNetwork", "TestSupport"], exclude: ["Fixtures"]),
         .testTarget(
             name: "HyperNetworksTests", dependencies: ["HyperNetworks", "TestSupport"], exclude: ["Fixtures"]),
-        .testTarget(name: "ExperimentKitTests", dependencies: ["ExperimentKit", "TestSupport"]),
+        .testTarget(name: "ExperimentKitTests", dependencies: ["ExperimentKit", "char-hyperlstm"]),
         .testTarget(name: "TestSupportTests", dependencies: ["TestSupport", "Safetensors"]),
     ],
     swiftLanguageModes: [.v6],

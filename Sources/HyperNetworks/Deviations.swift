@@ -82,7 +82,7 @@ public struct Deviation: Sendable, Equatable {
         Deviation(
             "numberOfSteps", "A.3.3", paper: "gives neither the number of steps nor a decay of the rate on characters",
             choice: "stated in each configuration; compared with the paper's curve at equal steps",
-            reason: "the author's plot is best at step 37,000", key: "training.steps, training.schedule"),
+            reason: "the author's plot is best at step 37,000", key: "training.steps, training.learningRate"),
         Deviation(
             "dropoutBetweenLayers", "A.3.3", paper: "does not say whether dropout acts between two layers",
             choice: "input dropout on the one-hot input, output dropout on the last layer, recurrent dropout in each; "

@@ -2,31 +2,33 @@ import ArgumentParser
 import Foundation
 import HyperNetworks
 
-/// Times training steps and prints one line of JSON for each, as the PyTorch programs in `pytorch/` do.
-struct Benchmarks: ParsableCommand {
+/// Times the training step of one model in this process.
+struct StepCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "benchmarks",
+        commandName: "step",
         abstract: "Times one training step of a character model: forward, backward, clipping, Adam.",
         discussion: "1000 units, 50 symbols, batch 128 x 100 unless told otherwise, on random symbols. Prints a line of "
             + "JSON: median and minimum seconds per step, GFLOP/s, peak resident MiB.")
 
-    enum Kind: String, ExpressibleByArgument, CaseIterable {
-        case lstm
-        case lnLSTM = "ln-lstm"
-        case hyperLSTM = "hyperlstm"
-        case lnHyperLSTM = "ln-hyperlstm"
-    }
-
-    @Argument(help: "Which model: \(Kind.allCases.map(\.rawValue).joined(separator: ", ")).") var kind: Kind
+    @Argument(help: "Which model: \(StepKind.allCases.map(\.rawValue).joined(separator: ", ")).") var kind: StepKind
     @Option(help: "Threads; without it the physical cores.") var threads: Int?
     @Option(help: "Steps to time, after two that are not.") var steps = 5
     @Option(help: "Units of the main cell.") var units = 1000
     @Option(help: "Sequences in a batch.") var batch = 128
     @Option(help: "Steps of a sequence.") var sequence = 100
-    @Option(help: "Keep probability of the recurrent dropout.") var keep: Float = 0.9
+    @Option(help: "Keep probability of the recurrent dropout (the plain LSTM has none).") var keep: Float = 0.9
+
+    func validate() throws {
+        for (name, value) in [("steps", steps), ("units", units), ("batch", batch), ("sequence", sequence)]
+        where value < 1 {
+            throw ValidationError("--\(name): expected at least 1, found \(value)")
+        }
+        guard keep > 0, keep <= 1 else { throw ValidationError("--keep: expected a number in (0, 1], found \(keep)") }
+    }
 
     func run() throws {
         try ComputeEnvironment.configure(threads: threads)
+        for warning in ComputeEnvironment.warnings { FileHandle.standardError.write(Data("warning: \(warning)\n".utf8)) }
         let vocabulary = 50, hyper = kind == .hyperLSTM || kind == .lnHyperLSTM
         let configuration = CharacterModelConfiguration(
             cell: hyper ? .hyperLSTM : .lstm, units: units, layerNorm: kind == .lnLSTM || kind == .lnHyperLSTM,
@@ -47,22 +49,26 @@ struct Benchmarks: ParsableCommand {
             if step > 1 { seconds.append(Double(DispatchTime.now().uptimeNanoseconds - start) * 1e-9) }
         }
         seconds.sort()
-        // Each weight takes part in one multiplication forward and two backward; a one-hot input in none.
-        let H = units, h = configuration.hyperUnits, weights = hyper ? H * (4 * H + 4 * h) + 4 * h * h + 24 * h * 2
-            : 4 * H * H
-        let flops = 6.0 * Double(weights + H * vocabulary) * Double(batch * sequence), median = seconds[seconds.count / 2]
+        let median = seconds[seconds.count / 2]
         var usage = rusage()
         getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-        let line: [String: Any] = [
-            "step": kind.rawValue, "mode": "swift", "parameters": model.parameterCount,
-            "median_s": (median * 1e4).rounded() / 1e4, "min_s": (seconds[0] * 1e4).rounded() / 1e4,
-            "gflops": (flops / median * 1e-9).rounded(), "peak_mib": usage.ru_maxrss / 1024,
-            "threads": ComputeEnvironment.threads, "blas": ComputeEnvironment.blasCoreName,
-            "simd": ComputeEnvironment.simdName,
-        ]
-        let json = try JSONSerialization.data(withJSONObject: line, options: [.sortedKeys])
-        FileHandle.standardOutput.write(json + Data("\n".utf8))
+        let measurement = StepMeasurement(
+            step: kind.rawValue, mode: "swift", parameters: model.parameterCount,
+            median_s: (median * 1e4).rounded() / 1e4, min_s: (seconds[0] * 1e4).rounded() / 1e4,
+            gflops: (flops(configuration, vocabulary: vocabulary) / median * 1e-9).rounded(),
+            peak_mib: usage.ru_maxrss / 1024, threads: ComputeEnvironment.threads, torch: nil,
+            blas: "OpenBLAS \(ComputeEnvironment.blasVersion) \(ComputeEnvironment.blasCoreName)",
+            simd: ComputeEnvironment.simdName)
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        FileHandle.standardOutput.write(try encoder.encode(measurement) + Data("\n".utf8))
+    }
+
+    /// Floating-point operations of the matrix products of a step: every weight takes part in one multiplication and
+    /// addition forward and two backward, for each character; the one-hot input in none.
+    private func flops(_ configuration: CharacterModelConfiguration, vocabulary: Int) -> Double {
+        let H = configuration.units, h = configuration.hyperUnits, Nz = configuration.embeddingSize
+        let weights = 4 * H * H + H * vocabulary + (h == 0 ? 0 : 4 * h * (H + h) + 12 * h * Nz)
+        return 6 * Double(weights) * Double(batch * sequence)
     }
 }
-
-Benchmarks.main()

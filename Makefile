@@ -1,0 +1,75 @@
+# `make help` lists what can be made. Every target installs or builds what it needs first.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help deps build test lint data reproduce-ptb results results-check bench clean
+
+PROFILE ?= quick
+BIN := .build/release
+APT := libopenblas-dev zlib1g-dev pkg-config curl gnuplot-nox
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
+	@echo
+	@echo "PROFILE=quick|short|paper   how much of an experiment to run (quick: minutes; short: hours; paper: weeks)"
+	@echo "HYPERNETWORKS_DATA=DIR      the data folder, if not data/"
+
+deps: ## installs the C libraries and tools that are missing (Debian, Ubuntu; elsewhere says which)
+	@missing=""; \
+	for package in $(APT); do \
+	    case $$package in \
+	    libopenblas-dev) ldconfig -p 2>/dev/null | grep -q 'libopenblas\.so' || missing="$$missing $$package";; \
+	    zlib1g-dev) pkg-config --exists zlib 2>/dev/null || [ -e /usr/include/zlib.h ] || missing="$$missing $$package";; \
+	    gnuplot-nox) command -v gnuplot >/dev/null || missing="$$missing $$package";; \
+	    *) command -v $$package >/dev/null || missing="$$missing $$package";; \
+	    esac; \
+	done; \
+	command -v swift >/dev/null || missing="$$missing swiftlang"; \
+	[ -z "$$missing" ] && exit 0; \
+	if command -v apt-get >/dev/null; then \
+	    echo "installing:$$missing"; \
+	    root=""; [ "$$(id -u)" = 0 ] || root=sudo; \
+	    [ -z "$$root" ] || command -v sudo >/dev/null || { \
+	        echo "error: not root and no sudo; as root: apt-get install$$missing" >&2; exit 1; }; \
+	    $$root apt-get update -qq || true; \
+	    $$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null || { \
+	        echo "error: could not install$$missing; Swift 6 for any system: https://www.swift.org/install" >&2; exit 1; }; \
+	else \
+	    echo "error: missing (by their Debian names):$$missing; please install them with this system's package manager;" \
+	        "Swift 6 for any system: https://www.swift.org/install" >&2; exit 1; \
+	fi
+
+build: deps ## builds the programs, optimised
+	@swift build -c release
+
+test: deps lint ## runs every test; the oracle tests once with each instruction set
+	@swift build -c release --build-tests
+	@swift test -c release --skip-build
+	@for simd in avx2 portable; do \
+	    echo "-- the cells and models again, with the $$simd kernels"; \
+	    HYPERNETWORKS_SIMD=$$simd swift test -c release --skip-build --filter 'HyperNetworksTests' >.build/$$simd.log 2>&1 \
+	        || { grep -q 'expected one of' .build/$$simd.log && echo "   this CPU has no $$simd" || { cat .build/$$simd.log; exit 1; }; }; \
+	    tail -n 1 .build/$$simd.log; \
+	done
+
+lint: deps
+	@swift format lint --strict --recursive Package.swift Sources Tests experiments
+
+data: deps ## downloads the data sets, checks them and puts them into the data folder
+	@data/download.sh
+
+reproduce-ptb: build ## §4.3: characters of Penn Treebank (without the data: an embedded sample)
+	@$(BIN)/char-hyperlstm reproduce --profile $(PROFILE)
+
+results: build ## writes RESULTS.md and its figures from the committed records
+	@$(BIN)/char-hyperlstm results
+
+results-check: build ## fails if RESULTS.md is not what the records give
+	@$(BIN)/char-hyperlstm results --check
+
+bench: build ## times training steps, beside PyTorch where Python has it
+	@$(BIN)/benchmarks compare --output experiments/benchmarks/RESULTS.md
+
+clean: ## removes what was built
+	rm -rf .build

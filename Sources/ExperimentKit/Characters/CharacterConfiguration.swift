@@ -1,0 +1,209 @@
+import Datasets
+import Foundation
+import HyperNetworks
+import NeuralNetwork
+
+/// The tables of RESULTS.md that a configuration of characters may claim a row of.
+public enum CharacterTable: String, CaseIterable, Codable, Sendable {
+    case table3 = "Table 3"
+    case table4 = "Table 4"
+    /// Not in the paper: the settings of Table 4 on text8.
+    case text8
+}
+
+/// The row of the paper that a configuration claims to reproduce.
+public struct ReproducedRow: Codable, Equatable, Sendable {
+    public let table: CharacterTable
+    /// The row's place in its table, counted from 1.
+    public let row: Int
+    /// The row's words in the paper.
+    public let name: String
+    /// The paper's numbers in bits per character; nil where the paper has none.
+    public let test: Double?
+    public let validation: Double?
+    /// Millions of parameters, as the paper rounds them; nil where the paper has none.
+    public let parametersInMillions: Double?
+    /// How far our mean test figure may lie from the paper's, in bits per character, to count as reproduced.
+    public let tolerance: Double
+}
+
+/// When the validation split is read during training.
+public enum EvaluationSchedule: Equatable, Sendable {
+    case every(Int)
+    case at([Int])
+
+    /// Whether validation follows training step `step` (counted from 1) of `total`. The last step always has one.
+    public func contains(step: Int, of total: Int) -> Bool {
+        if step == total { return true }
+        switch self {
+        case .every(let interval): return step % interval == 0
+        case .at(let steps): return steps.contains(step)
+        }
+    }
+}
+
+/// One configuration file of `char-hyperlstm`, decoded.
+public struct CharacterConfiguration: Equatable, Sendable {
+    public struct Training: Equatable, Sendable {
+        /// Parallel streams B that the corpus is cut into.
+        public let batch: Int
+        /// Characters T of each stream in one step.
+        public let sequenceLength: Int
+        public let steps: Int
+        /// Deviation `carryState`: whether the state is carried from one training sequence to the next.
+        public let carryState: Bool
+        public let adam: AdamSettings
+        public let learningRate: LearningRateSchedule
+        /// Greatest global norm of the gradient; nil leaves it as it is.
+        public let clipNorm: Double?
+        /// Evaluations without a better one after which training stops; nil never stops early.
+        public let patience: Int?
+        public let seeds: [Int]
+        /// Steps between two lines of `steps.jsonl`.
+        public let logEvery: Int
+        /// Steps between two checkpoints; every evaluation writes one too.
+        public let checkpointEvery: Int
+    }
+
+    public struct Evaluation: Equatable, Sendable {
+        public let validate: EvaluationSchedule
+        /// Parallel streams that validation during training is read as.
+        public let validationStreams: Int
+        /// Leading characters of the validation split read during training; nil reads it whole.
+        public let validationCharacters: Int?
+        /// Parallel streams of the reported figures; 1 is the paper's way, the whole split as one sequence.
+        public let reportedStreams: Int
+    }
+
+    /// `paper` for a row's own settings; otherwise the name of the smaller budget.
+    public let budget: String
+    public let reproduces: ReproducedRow?
+    public let corpus: CorpusName
+    public let model: CharacterModelConfiguration
+    public let training: Training
+    public let evaluation: Evaluation
+
+    /// - Throws: `ConfigurationError` naming file, key path, what was expected and what was found.
+    public init(_ root: ConfigurationNode) throws(ConfigurationError) {
+        let reader = try ConfigurationReader(
+            root, keys: ["budget", "reproduces", "data", "model", "training", "evaluation", "deviations"])
+        budget = try reader.text("budget")
+        reproduces = try reader.value("reproduces").isNull ? nil : try Self.row(reader)
+        let data = try reader.section("data", keys: ["corpus"])
+        corpus = try data.choice("corpus", of: CorpusName.self)
+        data.finish()
+        let deviations = try reader.section(
+            "deviations", keys: ["hyperStateForEmbeddings", "forgetBias", "hyperLayerNorm", "layerNormEpsilon"])
+        model = try Self.model(reader, deviations)
+        deviations.finish()
+        training = try Self.training(reader)
+        evaluation = try Self.evaluation(reader)
+        reader.finish()
+    }
+
+    private static func row(_ root: ConfigurationReader) throws(ConfigurationError) -> ReproducedRow {
+        let reader = try root.section(
+            "reproduces",
+            keys: ["table", "row", "name", "metric", "test", "validation", "parametersInMillions", "tolerance"])
+        let row = ReproducedRow(
+            table: try reader.choice("table", of: CharacterTable.self),
+            row: try reader.integer("row", atLeast: 1),
+            name: try reader.text("name"),
+            test: try reader.optionalNumber("test", in: 0...8),
+            validation: try reader.optionalNumber("validation", in: 0...8),
+            parametersInMillions: try reader.optionalNumber("parametersInMillions", in: 0...1e6),
+            tolerance: try reader.number("tolerance", in: 0...1))
+        // The unit is stated in each file, so that no reader has to guess it; there is only one.
+        guard try reader.text("metric") == "bits per character" else {
+            throw reader.invalid("metric", expected: "'bits per character'", found: "another metric")
+        }
+        reader.finish()
+        return row
+    }
+
+    private static func model(
+        _ root: ConfigurationReader, _ deviations: ConfigurationReader
+    ) throws(ConfigurationError) -> CharacterModelConfiguration {
+        let reader = try root.section(
+            "model",
+            keys: [
+                "cell", "layers", "units", "layerNorm", "hyperUnits", "embeddingSize", "keepInput", "keepOutput",
+                "keepRecurrent", "keepHyperRecurrent",
+            ])
+        let cell = try reader.choice("cell", of: CharacterModelConfiguration.Cell.self)
+        let least = cell == .hyperLSTM ? 1 : 0
+        let model = CharacterModelConfiguration(
+            cell: cell,
+            layers: try reader.integer("layers", atLeast: 1),
+            units: try reader.integer("units", atLeast: 1),
+            layerNorm: try reader.boolean("layerNorm"),
+            hyperUnits: try reader.integer("hyperUnits", atLeast: least),
+            embeddingSize: try reader.integer("embeddingSize", atLeast: least),
+            keepInput: try keep(reader, "keepInput"),
+            keepOutput: try keep(reader, "keepOutput"),
+            keepRecurrent: try keep(reader, "keepRecurrent"),
+            keepHyperRecurrent: try keep(reader, "keepHyperRecurrent"),
+            forgetBias: Float(try deviations.number("forgetBias", in: -10...10)),
+            layerNormEpsilon: Float(try deviations.number("layerNormEpsilon", in: 1e-12...1)),
+            hyperStateForEmbeddings: try deviations.choice(
+                "hyperStateForEmbeddings", of: HyperStateForEmbeddings.self),
+            hyperLayerNorm: try deviations.choice(
+                "hyperLayerNorm", of: HyperLayerNorm.self))
+        if cell == .lstm {
+            for key in ["hyperUnits", "embeddingSize"] where try reader.integer(key, atLeast: 0) != 0 {
+                throw reader.invalid(key, expected: "0 for an LSTM, which has no hyper cell", found: "another number")
+            }
+        }
+        reader.finish()
+        return model
+    }
+
+    private static func keep(_ reader: ConfigurationReader, _ key: String) throws(ConfigurationError) -> Float {
+        let probability = try reader.number(key, in: 0...1)
+        guard probability > 0 else {
+            throw reader.invalid(key, expected: "a keep probability above 0, up to 1", found: "0")
+        }
+        return Float(probability)
+    }
+
+    private static func training(_ root: ConfigurationReader) throws(ConfigurationError) -> Training {
+        let reader = try root.section(
+            "training",
+            keys: [
+                "batch", "sequenceLength", "steps", "carryState", "adam", "learningRate", "clipNorm", "patience",
+                "seeds", "logEvery", "checkpointEvery",
+            ])
+        let training = Training(
+            batch: try reader.integer("batch", atLeast: 1),
+            sequenceLength: try reader.integer("sequenceLength", atLeast: 1),
+            steps: try reader.integer("steps", atLeast: 1),
+            carryState: try reader.boolean("carryState"),
+            adam: try AdamSettings(try reader.section("adam", keys: AdamSettings.keys)),
+            learningRate: try reader.learningRate("learningRate"),
+            clipNorm: try reader.optionalNumber("clipNorm", in: 1e-9...1e9),
+            patience: try reader.optionalInteger("patience", atLeast: 1),
+            seeds: try reader.integers("seeds", atLeast: 0),
+            logEvery: try reader.integer("logEvery", atLeast: 1),
+            checkpointEvery: try reader.integer("checkpointEvery", atLeast: 1))
+        reader.finish()
+        return training
+    }
+
+    private static func evaluation(_ root: ConfigurationReader) throws(ConfigurationError) -> Evaluation {
+        let reader = try root.section(
+            "evaluation", keys: ["validateAt", "validationStreams", "validationCharacters", "reportedStreams"])
+        let schedule: EvaluationSchedule
+        if case .sequence = try reader.value("validateAt").content {
+            schedule = .at(try reader.integers("validateAt", atLeast: 1))
+        } else {
+            schedule = .every(try reader.integer("validateAt", atLeast: 1))
+        }
+        let evaluation = Evaluation(
+            validate: schedule,
+            validationStreams: try reader.integer("validationStreams", atLeast: 1),
+            validationCharacters: try reader.optionalInteger("validationCharacters", atLeast: 2),
+            reportedStreams: try reader.integer("reportedStreams", atLeast: 1))
+        reader.finish()
+        return evaluation
+    }
+}

@@ -1,0 +1,141 @@
+import Compute
+import Foundation
+import NeuralNetwork
+import Safetensors
+
+/// The files of a checkpoint folder.
+///
+/// | file | holds |
+/// |---|---|
+/// | `model.safetensors` | the parameters by their names in the model; metadata: configuration, vocabulary, step |
+/// | `optimizer.safetensors` | Adam's moments: `<parameter>.m` and `<parameter>.v`, each of the parameter's shape |
+/// | `carried.safetensors` | tensors carried between steps: the recurrent state, [B, units] each |
+/// | `state.json` | step, best so far, data position, random numbers' position, seconds |
+/// | `config.yaml` | the resolved configuration of the run |
+///
+/// The weights read in Python as `safetensors.numpy.load_file("model.safetensors")`.
+public enum CheckpointFile {
+    public static let model = "model.safetensors"
+    public static let optimizer = "optimizer.safetensors"
+    public static let carried = "carried.safetensors"
+    public static let state = "state.json"
+    public static let configuration = "config.yaml"
+}
+
+/// Everything that goes into one checkpoint.
+struct CheckpointContent {
+    let parameters: [(name: String, tensor: Tensor)]
+    let optimizer: [(name: String, tensor: Tensor)]
+    let carried: [(name: String, tensor: Tensor)]
+    let metadata: [String: String]
+    let state: [UInt8]
+    let configurationYAML: String
+
+    /// Writes the files into a folder that nobody reads yet.
+    func write(to folder: URL) throws {
+        try Self.tensorFile(parameters, metadata: metadata).write(to: folder.appendingPathComponent(CheckpointFile.model).path)
+        try Self.tensorFile(optimizer).write(to: folder.appendingPathComponent(CheckpointFile.optimizer).path)
+        try Self.tensorFile(carried).write(to: folder.appendingPathComponent(CheckpointFile.carried).path)
+        try writeFileAtomically(path: folder.appendingPathComponent(CheckpointFile.state).path, bytes: state)
+        try writeFileAtomically(
+            path: folder.appendingPathComponent(CheckpointFile.configuration).path, bytes: [UInt8](configurationYAML.utf8))
+    }
+
+    private static func tensorFile(
+        _ tensors: [(name: String, tensor: Tensor)], metadata: [String: String] = [:]
+    ) -> SafetensorsFile {
+        var file = SafetensorsFile()
+        // Sorted, so that equal checkpoints are equal byte by byte.
+        for (key, value) in metadata.sorted(by: { $0.key < $1.key }) { file.metadata[key] = value }
+        for (name, tensor) in tensors { file.append(name, shape: tensor.shape, .float32(tensor.floats)) }
+        return file
+    }
+}
+
+/// One checkpoint on the disk.
+public struct Checkpoint: Sendable {
+    public let url: URL
+
+    public var path: String { url.path }
+
+    /// The checkpoint that a path on the command line means: a checkpoint folder itself, or a run folder, of which the
+    /// best one is taken, or the latest where there is no best yet.
+    ///
+    /// - Throws: `CheckpointError.noCheckpoint`.
+    public init(at url: URL) throws {
+        if FileManager.default.fileExists(atPath: url.appendingPathComponent(CheckpointFile.model).path) {
+            self.init(url: url)
+            return
+        }
+        let store = CheckpointStore(runFolder: url)
+        guard let checkpoint = store.best ?? store.latest else { throw CheckpointError.noCheckpoint(path: url.path) }
+        self = checkpoint
+    }
+
+    init(url: URL) { self.url = url }
+
+    /// The texts about the weights.
+    public func metadata() throws -> [String: String] {
+        let items = try tensorFile(CheckpointFile.model).metadata.items
+        return Dictionary(items.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    /// The resolved configuration of the run, decoded no further.
+    public func configuration() throws -> ConfigurationNode {
+        let file = url.appendingPathComponent(CheckpointFile.configuration)
+        guard let text = try? String(contentsOf: file, encoding: .utf8) else {
+            throw CheckpointError.file(path: file.path, reason: "cannot be read")
+        }
+        return try ConfigurationNode(yaml: text, path: file.path)
+    }
+
+    func state<State: Decodable>(_ type: State.Type) throws -> State {
+        let file = url.appendingPathComponent(CheckpointFile.state)
+        do {
+            return try StableJSON.decode(type, from: [UInt8](Data(contentsOf: file)))
+        } catch {
+            throw CheckpointError.file(path: file.path, reason: "no readable state of a run: \(error)")
+        }
+    }
+
+    /// The tensors of one of the checkpoint's files.
+    public func tensors(_ name: String) throws -> [NamedTensor] {
+        let file = try tensorFile(name)
+        return try file.entries.map {
+            NamedTensor(name: $0.name, shape: $0.shape, values: try file.floats($0.name))
+        }
+    }
+
+    private func tensorFile(_ name: String) throws -> SafetensorsFile {
+        try SafetensorsFile(path: url.appendingPathComponent(name).path)
+    }
+
+    /// Writes the checkpoint's weights into a model.
+    ///
+    /// - Throws: `CheckpointError` naming the first tensor that does not fit; the model is untouched then.
+    public func restoreParameters(_ parameters: [NamedParameter]) throws {
+        try restore(parameters.map { ($0.name, $0.variable.value) }, from: CheckpointFile.model)
+    }
+
+    /// Writes the tensors of a file into those of the same names; all of them or none.
+    func restore(_ targets: [(name: String, tensor: Tensor)], from name: String) throws {
+        let path = url.appendingPathComponent(name).path
+        let sources = try tensors(name)
+        let byName = Dictionary(sources.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+        let pairs = try targets.map { target -> (Tensor, NamedTensor) in
+            guard let source = byName[target.name] else {
+                throw CheckpointError.missingTensor(path: path, name: target.name)
+            }
+            guard source.shape == target.tensor.shape else {
+                throw CheckpointError.shapeMismatch(
+                    path: path, name: target.name, expected: target.tensor.shape, found: source.shape)
+            }
+            return (target.tensor, source)
+        }
+        let known = Set(targets.map(\.name))
+        if let stranger = sources.first(where: { !known.contains($0.name) }) {
+            throw CheckpointError.unexpectedTensor(path: path, name: stranger.name)
+        }
+        for (tensor, source) in pairs { tensor.copy(from: source.values) }
+    }
+}

@@ -1,0 +1,76 @@
+import Foundation
+import Safetensors
+
+/// The checkpoints of one run: the latest, to resume from, and the best, to report.
+///
+/// A checkpoint is several files that must not fall out of step. They are written into `step-N.partial`, the folder is
+/// renamed to `step-N`, and only then does `index.json`, replaced atomically, name it: whenever the process dies or the
+/// disk is full, the index names checkpoints that are whole.
+public final class CheckpointStore {
+    /// The folder `checkpoints` of the run.
+    public let url: URL
+
+    private struct Index: Codable {
+        var latest: String?
+        var best: String?
+    }
+
+    private var index: Index
+
+    public init(runFolder: URL) {
+        url = runFolder.appendingPathComponent("checkpoints", isDirectory: true)
+        let bytes = (try? Data(contentsOf: url.appendingPathComponent("index.json"))).map { [UInt8]($0) }
+        index = bytes.flatMap { try? StableJSON.decode(Index.self, from: $0) } ?? Index()
+    }
+
+    public var latest: Checkpoint? { index.latest.map { Checkpoint(url: url.appendingPathComponent($0)) } }
+    public var best: Checkpoint? { index.best.map { Checkpoint(url: url.appendingPathComponent($0)) } }
+
+    /// Writes a checkpoint, makes it the latest (and the best), and removes those that are neither any more.
+    ///
+    /// - Throws: `CheckpointError.file` with the system's reason; the checkpoints before it stand as they were.
+    func write(_ content: CheckpointContent, step: Int, isBest: Bool) throws {
+        let name = "step-" + String(repeating: "0", count: max(0, 7 - String(step).count)) + String(step)
+        // Written twice at one step only if the first was interrupted in an evaluation: never overwrite what the index
+        // names, put the second beside it.
+        let folderName = name == index.latest || name == index.best ? nextFreeName(name) : name
+        let partial = url.appendingPathComponent(folderName + ".partial", isDirectory: true)
+        let folder = url.appendingPathComponent(folderName, isDirectory: true)
+        do {
+            try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+            try? FileManager.default.removeItem(at: partial)
+            try? FileManager.default.removeItem(at: folder)
+            try FileManager.default.createDirectory(at: partial, withIntermediateDirectories: false)
+            try content.write(to: partial)
+            guard rename(partial.path, folder.path) == 0 else {
+                throw AtomicFileError(path: folder.path, operation: .rename, code: errno)
+            }
+            let next = Index(latest: folderName, best: isBest ? folderName : index.best)
+            // Its folder is brought to the disk with it, and with that the rename above.
+            try writeFileAtomically(
+                path: url.appendingPathComponent("index.json").path, bytes: try StableJSON.encode(next))
+            index = next
+        } catch {
+            // Room for whatever comes next, even if it is only the record that says what went wrong.
+            try? FileManager.default.removeItem(at: partial)
+            throw CheckpointError.file(
+                path: folder.path,
+                reason: "the checkpoint could not be written (\(error)); the earlier checkpoints are untouched")
+        }
+        removeAllOthers()
+    }
+
+    private func nextFreeName(_ name: String) -> String {
+        var number = 2
+        while "\(name)-\(number)" == index.latest || "\(name)-\(number)" == index.best { number += 1 }
+        return "\(name)-\(number)"
+    }
+
+    /// Leftovers of a killed process go as well: partial folders and temporary files.
+    private func removeAllOthers() {
+        let kept = Set([index.latest, index.best, "index.json"].compactMap { $0 })
+        for name in (try? FileManager.default.contentsOfDirectory(atPath: url.path)) ?? [] where !kept.contains(name) {
+            try? FileManager.default.removeItem(at: url.appendingPathComponent(name))
+        }
+    }
+}

@@ -1,0 +1,70 @@
+import Foundation
+
+/// What is wrong with a configuration: always the file (or `--set`), the key path, and what was expected there.
+public enum ConfigurationError: Error, Equatable, CustomStringConvertible {
+    /// The file cannot be opened or is no UTF-8 text.
+    case unreadableFile(path: String, reason: String)
+    /// The text is no YAML, or holds two keys of one name.
+    case invalidYAML(path: String, reason: String)
+    /// A key that no section knows.
+    case unknownKey(origin: String, keyPath: String, nearest: String?)
+    /// A key that has to stand there and does not.
+    case missingKey(origin: String, keyPath: String)
+    /// The value has another type than the key wants.
+    case wrongType(origin: String, keyPath: String, expected: String, found: String)
+    /// The type is right, the value makes no sense.
+    case invalidValue(origin: String, keyPath: String, expected: String, found: String)
+    /// `base:` leads back to a file already read.
+    case baseCycle(path: String, chain: [String])
+    /// `--set` wants `key.path=value`.
+    case invalidOverride(String)
+    /// No file and no committed configuration of this name.
+    case unknownConfiguration(name: String, nearest: String?, directory: String)
+
+    public var description: String {
+        switch self {
+        case .unreadableFile(let path, let reason):
+            return "\(path): cannot be read (\(reason))"
+        case .invalidYAML(let path, let reason):
+            return "\(path): not a valid configuration: \(reason)"
+        case .unknownKey(let origin, let keyPath, let nearest):
+            let advice = nearest.map { ", the nearest valid key is '\($0)'" } ?? ""
+            return "\(origin): unknown key '\(keyPath)'\(advice)"
+        case .missingKey(let origin, let keyPath):
+            return "\(origin): the key '\(keyPath)' is missing (every key is required; there are no defaults)"
+        case .wrongType(let origin, let keyPath, let expected, let found):
+            return "\(origin): '\(keyPath)' expects \(expected), found \(found)"
+        case .invalidValue(let origin, let keyPath, let expected, let found):
+            return "\(origin): '\(keyPath)' expects \(expected), found \(found)"
+        case .baseCycle(let path, let chain):
+            return "\(path): 'base' leads in a circle: \((chain + [path]).joined(separator: " → "))"
+        case .invalidOverride(let text):
+            return "--set expects key.path=value, found '\(text)'"
+        case .unknownConfiguration(let name, let nearest, let directory):
+            let advice = nearest.map { "; the nearest name is '\($0)'" } ?? ""
+            return "no configuration '\(name)': neither a file nor a name in \(directory)\(advice)"
+        }
+    }
+}
+
+/// The candidate with the smallest edit distance to `word`, if it is near enough to be a slip of the fingers.
+func nearestName(to word: String, among candidates: [String]) -> String? {
+    let distances = candidates.map { (name: $0, distance: editDistance(Array(word), Array($0))) }
+    guard let best = distances.min(by: { ($0.distance, $0.name) < ($1.distance, $1.name) }) else { return nil }
+    // Further than half the word is another word, not a slip; naming it would only mislead.
+    return best.distance <= max(2, word.count / 2) ? best.name : nil
+}
+
+/// Levenshtein's distance: insertions, deletions and substitutions that turn `a` into `b`, case ignored.
+private func editDistance(_ a: [Character], _ b: [Character]) -> Int {
+    var previous = Array(0...b.count)
+    for (i, left) in a.enumerated() {
+        var current = [i + 1]
+        for (j, right) in b.enumerated() {
+            let same = left.lowercased() == right.lowercased()
+            current.append(min(previous[j] + (same ? 0 : 1), previous[j + 1] + 1, current[j] + 1))
+        }
+        previous = current
+    }
+    return previous[b.count]
+}

@@ -1,0 +1,137 @@
+import Foundation
+
+/// A configuration file with its `base` chain and the command line's `--set` laid over it, not yet decoded.
+///
+/// A file is either complete or names a `base` (a path beside it) and only the keys that differ. The first file of the
+/// chain states the paper's own settings; `differences` is computed against it and never written by hand.
+public struct ConfigurationFile: Sendable {
+    /// One value that differs from the complete file at the bottom of the chain.
+    public struct Difference: Codable, Equatable, Sendable {
+        public let key: String
+        public let base: String
+        public let value: String
+
+        public init(key: String, base: String, value: String) {
+            self.key = key
+            self.base = base
+            self.value = value
+        }
+    }
+
+    /// The file's name without its extension; a run's folder bears it.
+    public let name: String
+    /// Every key of the configuration, resolved.
+    public let root: ConfigurationNode
+    /// What differs from the complete file at the bottom of the chain; empty for that file itself.
+    public let differences: [Difference]
+    public let header: ConfigurationHeader
+
+    /// - Parameters:
+    ///   - url: the YAML file.
+    ///   - overrides: `key.path=value` texts, laid over the file in their order.
+    /// - Throws: `ConfigurationError`.
+    public init(contentsOf url: URL, overrides: [String] = []) throws(ConfigurationError) {
+        var chain: [String] = []
+        var layers: [ConfigurationNode] = []
+        var next: URL? = url
+        var header: ConfigurationHeader?
+        while let file = next {
+            guard !chain.contains(file.standardizedFileURL.path) else {
+                throw .baseCycle(
+                    path: file.lastPathComponent, chain: chain.map { URL(fileURLWithPath: $0).lastPathComponent })
+            }
+            chain.append(file.standardizedFileURL.path)
+            let text = try Self.read(file)
+            header = header ?? ConfigurationHeader(text)
+            let layer = try ConfigurationNode(yaml: text, path: file.lastPathComponent)
+            layers.append(layer.removing("base"))
+            next = nil
+            if let base = layer["base"] {
+                guard case .scalar(let path, .text) = base.content else {
+                    throw .wrongType(
+                        origin: base.origin, keyPath: "base", expected: "the path of a file", found: base.foundText)
+                }
+                next = file.deletingLastPathComponent().appendingPathComponent(path)
+            }
+        }
+        let bottom = layers[layers.count - 1]
+        var resolved = layers.dropLast().reversed().reduce(bottom) { $0.overlaid(with: $1) }
+        for override in overrides { resolved = resolved.overlaid(with: try ConfigurationNode(override: override)) }
+        name = url.deletingPathExtension().lastPathComponent
+        root = resolved
+        differences = Self.differences(of: resolved, from: bottom)
+        self.header = header ?? ConfigurationHeader("")
+    }
+
+    private static func read(_ url: URL) throws(ConfigurationError) -> String {
+        do {
+            return try String(contentsOf: url, encoding: .utf8)
+        } catch {
+            let reason = FileManager.default.fileExists(atPath: url.path) ? "not UTF-8 text" : "no such file"
+            throw .unreadableFile(path: url.path, reason: reason)
+        }
+    }
+
+    private static func differences(of tree: ConfigurationNode, from base: ConfigurationNode) -> [Difference] {
+        let before = base.leaves
+        let after = tree.leaves
+        var found: [Difference] = []
+        for leaf in after {
+            let old = before.first { $0.keyPath == leaf.keyPath }?.text
+            if old != leaf.text { found.append(Difference(key: leaf.keyPath, base: old ?? "-", value: leaf.text)) }
+        }
+        for leaf in before where !after.contains(where: { $0.keyPath == leaf.keyPath }) {
+            found.append(Difference(key: leaf.keyPath, base: leaf.text, value: "-"))
+        }
+        return found
+    }
+
+    /// The file that a name or a path on the command line means.
+    ///
+    /// - Parameters:
+    ///   - name: a path to a YAML file, or the name of one in `directory` with or without `.yaml`.
+    ///   - directory: where the committed configurations are.
+    /// - Throws: `ConfigurationError.unknownConfiguration`, naming the nearest configuration.
+    public static func locate(_ name: String, in directory: URL) throws(ConfigurationError) -> URL {
+        let committed = directory.appendingPathComponent(name.hasSuffix(".yaml") ? name : name + ".yaml")
+        for candidate in [URL(fileURLWithPath: name), committed] {
+            var isDirectory: ObjCBool = false
+            if FileManager.default.fileExists(atPath: candidate.path, isDirectory: &isDirectory), !isDirectory.boolValue
+            {
+                return candidate
+            }
+        }
+        let names = all(in: directory).map { $0.deletingPathExtension().lastPathComponent }
+        throw .unknownConfiguration(
+            name: name, nearest: nearestName(to: name, among: names), directory: directory.path)
+    }
+
+    /// Every configuration file of a folder, by name.
+    public static func all(in directory: URL) -> [URL] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: directory.path)) ?? []
+        return names.filter { $0.hasSuffix(".yaml") }.sorted().map { directory.appendingPathComponent($0) }
+    }
+}
+
+/// The claim at the top of a configuration file: how to run it, what to expect, what it costs.
+///
+///     # Command:  char-hyperlstm train table3-lstm
+///     # Expected: test 1.312, validation 1.347 bits per character
+///     # Cost:     not measured
+public struct ConfigurationHeader: Equatable, Sendable {
+    public let command: String?
+    public let expected: String?
+    public let cost: String?
+
+    public init(_ text: String) {
+        func value(_ label: String) -> String? {
+            for line in text.split(separator: "\n") where line.hasPrefix("# \(label):") {
+                return line.dropFirst("# \(label):".count).trimmingCharacters(in: .whitespaces)
+            }
+            return nil
+        }
+        command = value("Command")
+        expected = value("Expected")
+        cost = value("Cost")
+    }
+}

@@ -1,0 +1,177 @@
+import Foundation
+import Yams
+
+/// One value of a configuration file with the place it came from, so that an error can name the file that holds it
+/// even after a `base` and `--set` have been laid over each other.
+public struct ConfigurationNode: Equatable, Sendable {
+    /// What a plain YAML scalar resolves to.
+    public enum ScalarType: String, Sendable {
+        case text, integer = "an integer", number = "a number", boolean = "true or false", null
+    }
+
+    public enum Content: Equatable, Sendable {
+        case scalar(text: String, type: ScalarType)
+        case sequence([ConfigurationNode])
+        case mapping([Entry])
+    }
+
+    public struct Entry: Equatable, Sendable {
+        public let key: String
+        public var value: ConfigurationNode
+    }
+
+    /// The file name with its line, or `--set`.
+    public let origin: String
+    public var content: Content
+
+    /// Parses one YAML document whose root is a mapping.
+    ///
+    /// - Throws: `ConfigurationError.invalidYAML`.
+    public init(yaml: String, path: String) throws(ConfigurationError) {
+        let root: Node?
+        do {
+            root = try Yams.compose(yaml: yaml)
+        } catch {
+            throw .invalidYAML(path: path, reason: "\(error)".replacingOccurrences(of: "\n", with: " "))
+        }
+        guard let root, case .mapping = root else {
+            throw .invalidYAML(path: path, reason: "the file must hold a mapping of keys to values")
+        }
+        try self.init(root, path: path, hasLines: true)
+    }
+
+    private init(_ node: Node, path: String, hasLines: Bool) throws(ConfigurationError) {
+        origin = node.mark.map { hasLines ? "\(path):\($0.line)" : path } ?? path
+        if case .mapping(let mapping) = node {
+            var entries: [Entry] = []
+            for pair in mapping {
+                let key = pair.key.string ?? "?"
+                guard !entries.contains(where: { $0.key == key }) else {
+                    throw .invalidYAML(path: origin, reason: "the key '\(key)' stands there twice")
+                }
+                entries.append(Entry(key: key, value: try ConfigurationNode(pair.value, path: path, hasLines: hasLines)))
+            }
+            content = .mapping(entries)
+        } else if case .sequence(let sequence) = node {
+            var values: [ConfigurationNode] = []
+            for element in sequence { values.append(try ConfigurationNode(element, path: path, hasLines: hasLines)) }
+            content = .sequence(values)
+        } else if case .scalar(let scalar) = node {
+            let type: ScalarType
+            switch node.tag {
+            case Tag(.int): type = .integer
+            case Tag(.float): type = .number
+            case Tag(.bool): type = .boolean
+            case Tag(.null): type = .null
+            default: type = .text
+            }
+            content = .scalar(text: scalar.string, type: type)
+        } else {
+            throw .invalidYAML(path: origin, reason: "anchors and aliases are not used in configurations")
+        }
+    }
+
+    init(origin: String, content: Content) {
+        self.origin = origin
+        self.content = content
+    }
+
+    /// The value under `key` of a mapping; nil if there is none or this is no mapping.
+    public subscript(key: String) -> ConfigurationNode? {
+        guard case .mapping(let entries) = content else { return nil }
+        return entries.first { $0.key == key }?.value
+    }
+
+    /// This tree with `top` laid over it: mappings are joined key by key, everything else is replaced whole.
+    public func overlaid(with top: ConfigurationNode) -> ConfigurationNode {
+        guard case .mapping(var entries) = content, case .mapping(let additions) = top.content else { return top }
+        for addition in additions {
+            if let index = entries.firstIndex(where: { $0.key == addition.key }) {
+                entries[index].value = entries[index].value.overlaid(with: addition.value)
+            } else {
+                entries.append(addition)
+            }
+        }
+        return ConfigurationNode(origin: origin, content: .mapping(entries))
+    }
+
+    /// The tree without one key of its root.
+    func removing(_ key: String) -> ConfigurationNode {
+        guard case .mapping(let entries) = content else { return self }
+        return ConfigurationNode(origin: origin, content: .mapping(entries.filter { $0.key != key }))
+    }
+
+    /// The tree that `key.path=value` on the command line stands for; the value is read as YAML.
+    ///
+    /// - Throws: `ConfigurationError.invalidOverride`.
+    public init(override text: String) throws(ConfigurationError) {
+        guard let equals = text.firstIndex(of: "="), equals != text.startIndex else { throw .invalidOverride(text) }
+        let keys = text[..<equals].split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+        guard !keys.contains("") else { throw .invalidOverride(text) }
+        let value = String(text[text.index(after: equals)...])
+        let node: Node?
+        do {
+            node = try Yams.compose(yaml: value)
+        } catch {
+            throw .invalidOverride(text)
+        }
+        // `--set training.patience=` means null, as an empty value does in a file.
+        var tree = try ConfigurationNode(node ?? Node("null"), path: "--set \(text)", hasLines: false)
+        for key in keys.reversed() {
+            tree = ConfigurationNode(origin: tree.origin, content: .mapping([Entry(key: key, value: tree)]))
+        }
+        self = tree
+    }
+
+    // MARK: - Comparing and writing
+
+    /// Every value of the tree by its key path, in the order of the file: `training.steps` → `40000`.
+    public var leaves: [(keyPath: String, text: String)] {
+        guard case .mapping(let entries) = content else { return [("", inlineText)] }
+        return entries.flatMap { entry in
+            entry.value.leaves.map { leaf in
+                (leaf.keyPath.isEmpty ? entry.key : "\(entry.key).\(leaf.keyPath)", leaf.text)
+            }
+        }
+    }
+
+    /// The value on one line, in YAML's flow style.
+    var inlineText: String {
+        switch content {
+        case .scalar(let text, let type): return Self.quotedIfNeeded(text, type: type)
+        case .sequence(let values): return "[" + values.map(\.inlineText).joined(separator: ", ") + "]"
+        case .mapping(let entries):
+            return "{" + entries.map { "\($0.key): \($0.value.inlineText)" }.joined(separator: ", ") + "}"
+        }
+    }
+
+    /// The tree as YAML text that reads back as the same tree: mappings as blocks, sequences on one line.
+    public var yaml: String { lines(indentation: "").joined(separator: "\n") + "\n" }
+
+    private func lines(indentation: String) -> [String] {
+        guard case .mapping(let entries) = content else { return [indentation + inlineText] }
+        return entries.flatMap { entry -> [String] in
+            if case .mapping(let children) = entry.value.content, !children.isEmpty {
+                return ["\(indentation)\(entry.key):"] + entry.value.lines(indentation: indentation + "  ")
+            }
+            return ["\(indentation)\(entry.key): \(entry.value.inlineText)"]
+        }
+    }
+
+    private static func quotedIfNeeded(_ text: String, type: ScalarType) -> String {
+        if type == .null { return "null" }
+        guard type == .text else { return text }
+        // A text is left bare only where it reads back as the same text inside a flow sequence as well.
+        let plain = text.unicodeScalars.allSatisfy { scalar in
+            scalar.properties.isAlphabetic || ("0"..."9").contains(scalar) || " -_./+%()".unicodeScalars.contains(scalar)
+        }
+        let readsBack = (try? Yams.compose(yaml: text)).flatMap { $0 }.map { $0.tag == Tag(.str) && $0.string == text }
+        if plain, readsBack == true { return text }
+        let escaped = text.replacingOccurrences(of: "\\", with: "\\\\").replacingOccurrences(of: "\"", with: "\\\"")
+            .replacingOccurrences(of: "\n", with: "\\n")
+        return "\"\(escaped)\""
+    }
+
+    /// Equal content; where it was written does not count.
+    public static func == (left: ConfigurationNode, right: ConfigurationNode) -> Bool { left.content == right.content }
+}

@@ -1,0 +1,208 @@
+import Compute
+import Datasets
+import Foundation
+import Safetensors
+
+/// `record.json`: everything that a reader of a result needs to judge it, and a rerun needs to repeat it.
+public struct RunRecord: Codable, Equatable, Sendable {
+    public enum Status: String, Codable, Sendable {
+        /// Training was under way when the record was last written; a killed run stays so until it is resumed.
+        case running
+        /// Stopped by Ctrl-C or SIGTERM, with a checkpoint.
+        case interrupted
+        /// The loss or gradient was not finite.
+        case notFinite = "not finite"
+        /// Trained to its end (the last step or an early stop) and evaluated.
+        case finished
+    }
+
+    /// The code that ran.
+    public struct Code: Codable, Equatable, Sendable {
+        /// `unknown` outside a git working tree.
+        public let commit: String
+        /// Whether tracked or new files other than records and results differed from the commit; nil if unknown.
+        public let treeDirty: Bool?
+    }
+
+    /// The machine and the libraries.
+    public struct Environment: Codable, Equatable, Sendable {
+        public let swift: String
+        public let operatingSystem: String
+        public let cpu: String
+        public let simd: String
+        public let threads: Int
+        /// The whole sentence: version, kernels in use and how they were chosen.
+        public let blas: String
+        public let blasVersion: String
+        public let blasCore: String
+    }
+
+    /// The data.
+    public struct Data: Codable, Equatable, Sendable {
+        public let corpus: CorpusName
+        public let name: String
+        public let displayName: String
+        public let official: Bool
+        public let files: [DataSource.File]
+        public let notes: [String]
+        public let trainingCharacters: Int
+        public let validationCharacters: Int
+        public let testCharacters: Int
+        public let vocabularySize: Int
+        /// The corpus's own entropy rate in bits per character, where it is known.
+        public let entropyRateBits: Double?
+    }
+
+    public struct Training: Codable, Equatable, Sendable {
+        /// Steps that the configuration asks for.
+        public let stepsPlanned: Int
+        public var stepsDone: Int
+        public var stoppedEarly: Bool
+        /// The step whose checkpoint has the best validation.
+        public var selectedStep: Int?
+        /// The validation that selected it, read as the configuration says.
+        public var selectionValidation: SplitEvaluation?
+        public let charactersPerStep: Int
+        /// Seconds of training steps alone, and per step.
+        public var trainingSeconds: Double
+        public var secondsPerStep: Double?
+        /// Seconds of everything, over all sittings, the reported evaluations included.
+        public var wallSeconds: Double
+    }
+
+    public let formatVersion: Int
+    public let experiment: String
+    public let configuration: String
+    public let budget: String
+    /// What differs from the paper's own settings of the row; computed. Empty means: the paper's budget.
+    public let differences: [ConfigurationFile.Difference]
+    public let seed: Int
+    public var status: Status
+    /// What stopped a run that did not finish.
+    public var stopReason: String?
+    public let code: Code
+    /// One entry a sitting: a resumed run may go on elsewhere.
+    public var environments: [Environment]
+    public let data: Data
+    public let parameterCount: Int
+    public var training: Training
+    /// The reported figures, read with the selected checkpoint; the test split is read once, after the selection.
+    public var validation: SplitEvaluation?
+    public var test: SplitEvaluation?
+
+    /// - Throws: `RecordError.unwritable`; the record before it stands as it was.
+    public func write(to url: URL) throws {
+        do {
+            try writeFileAtomically(path: url.path, bytes: try StableJSON.encode(self))
+        } catch {
+            throw RecordError.unwritable(path: url.path, reason: "\(error)")
+        }
+    }
+
+    /// - Throws: `RecordError.unreadable`.
+    public init(contentsOf url: URL) throws {
+        do {
+            self = try StableJSON.decode(RunRecord.self, from: [UInt8](Foundation.Data(contentsOf: url)))
+        } catch {
+            throw RecordError.unreadable(path: url.path, reason: "\(error)")
+        }
+    }
+}
+
+extension RunRecord {
+    init(
+        configuration: ConfigurationFile, decoded: CharacterConfiguration, seed: Int, code: Code, data: Data,
+        parameterCount: Int
+    ) {
+        formatVersion = 1
+        experiment = "char-hyperlstm"
+        self.configuration = configuration.name
+        budget = decoded.budget
+        differences = configuration.differences.filter { !Self.isLabel($0.key) }
+        self.seed = seed
+        status = .running
+        self.code = code
+        environments = []
+        self.data = data
+        self.parameterCount = parameterCount
+        training = Training(
+            stepsPlanned: decoded.training.steps, stepsDone: 0, stoppedEarly: false,
+            charactersPerStep: decoded.training.batch * decoded.training.sequenceLength, trainingSeconds: 0,
+            wallSeconds: 0)
+    }
+
+    /// Keys that change neither the model nor its training nor how the figures are read.
+    static func isLabel(_ key: String) -> Bool {
+        ["budget", "training.seeds", "training.logEvery", "training.checkpointEvery"].contains(key)
+    }
+}
+
+extension RunRecord.Data {
+    init(_ corpus: CharacterCorpus, name: CorpusName) {
+        self.init(
+            corpus: name, name: corpus.name, displayName: corpus.displayName, official: corpus.source.isOfficial,
+            files: corpus.source.files, notes: corpus.source.notes, trainingCharacters: corpus.train.count,
+            validationCharacters: corpus.validation.count, testCharacters: corpus.test.count,
+            vocabularySize: corpus.vocabulary.count, entropyRateBits: corpus.entropyRateBits)
+    }
+}
+
+extension RunRecord.Environment {
+    /// The machine as it is now; after `ComputeEnvironment.configure`.
+    public static var current: RunRecord.Environment {
+        RunRecord.Environment(
+            swift: compilerVersion, operatingSystem: ProcessInfo.processInfo.operatingSystemVersionString,
+            cpu: ComputeEnvironment.cpuName, simd: ComputeEnvironment.simdName, threads: ComputeEnvironment.threads,
+            blas: ComputeEnvironment.blasDescription, blasVersion: ComputeEnvironment.blasVersion,
+            blasCore: ComputeEnvironment.blasCoreName)
+    }
+
+    /// The compiler that built this program; the language offers no finer number than this at compile time.
+    private static var compilerVersion: String {
+        #if compiler(>=6.5)
+            return "Swift 6.5 or later"
+        #elseif compiler(>=6.4)
+            return "Swift 6.4"
+        #elseif compiler(>=6.3)
+            return "Swift 6.3"
+        #elseif compiler(>=6.2)
+            return "Swift 6.2"
+        #elseif compiler(>=6.1)
+            return "Swift 6.1"
+        #else
+            return "Swift 6.0"
+        #endif
+    }
+}
+
+extension RunRecord.Code {
+    /// The commit checked out in a project folder and whether the code there differs from it.
+    ///
+    /// Records, figures and RESULTS.md do not count as code: a run writes them itself.
+    public static func current(in project: URL?) -> RunRecord.Code {
+        guard let project, let commit = git(["rev-parse", "HEAD"], in: project) else {
+            return RunRecord.Code(commit: "unknown", treeDirty: nil)
+        }
+        let changes = git(
+            [
+                "status", "--porcelain", "--", ".", ":(exclude,glob)experiments/*/runs/**",
+                ":(exclude,glob)experiments/*/figures/**", ":(exclude)RESULTS.md",
+            ], in: project)
+        return RunRecord.Code(commit: commit, treeDirty: changes.map { !$0.isEmpty })
+    }
+
+    /// What `git` prints, without the last newline; nil if there is no git or it fails.
+    private static func git(_ arguments: [String], in folder: URL) -> String? {
+        let process = Process()
+        let output = Pipe()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = ["git", "-C", folder.path] + arguments
+        process.standardOutput = output
+        process.standardError = FileHandle.nullDevice
+        guard (try? process.run()) != nil else { return nil }
+        let text = output.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        guard process.terminationStatus == 0 else { return nil }
+        return String(decoding: text, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+}

@@ -1,0 +1,26 @@
+import Foundation
+
+/// A number with a fixed count of decimals, the same in every locale; a dash for what is not finite.
+public func fixed(_ value: Double, _ decimals: Int) -> String {
+    value.isFinite ? String(format: "%.\(decimals)f", value) : "-"
+}
+
+/// A whole number with its thousands set apart by commas: `4,254,050`.
+public func grouped(_ value: Int) -> String {
+    let digits = Array(String(value.magnitude))
+    var text = ""
+    for (index, digit) in digits.enumerated() {
+        if index > 0, (digits.count - index) % 3 == 0 { text.append(",") }
+        text.append(digit)
+    }
+    return (value < 0 ? "-" : "") + text
+}
+
+/// A duration for people: `42 s`, `12 min 5 s`, `3 h 20 min`.
+public func durationText(seconds: Double) -> String {
+    guard seconds.isFinite, seconds >= 0, seconds < 1e9 else { return "-" }
+    let whole = Int(seconds.rounded())
+    if whole < 60 { return "\(whole) s" }
+    if whole < 3600 { return "\(whole / 60) min \(whole % 60) s" }
+    return "\(whole / 3600) h \(whole % 3600 / 60) min"
+}

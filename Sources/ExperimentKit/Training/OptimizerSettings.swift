@@ -1,0 +1,55 @@
+import NeuralNetwork
+
+/// The constants of Adam in a configuration; the rate is a schedule of its own.
+public struct AdamSettings: Equatable, Sendable {
+    public let beta1: Double
+    public let beta2: Double
+    public let epsilon: Double
+
+    static let keys = ["beta1", "beta2", "epsilon"]
+
+    init(_ reader: ConfigurationReader) throws(ConfigurationError) {
+        beta1 = try reader.number("beta1", in: 0...0.999999)
+        beta2 = try reader.number("beta2", in: 0...0.99999999)
+        epsilon = try reader.number("epsilon", in: 1e-12...1)
+        reader.finish()
+    }
+}
+
+extension ConfigurationReader {
+    /// A learning rate in one of three spellings:
+    ///
+    ///     learningRate: 0.001
+    ///     learningRate: [{untilStep: 28000, rate: 0.1}, {untilStep: 56000, rate: 0.02}]
+    ///     learningRate: {peak: 0.001, final: 0.0001, warmUpSteps: 100, totalSteps: 4000}
+    ///
+    /// - Throws: `ConfigurationError`.
+    public func learningRate(_ key: String) throws(ConfigurationError) -> LearningRateSchedule {
+        let node = try value(key)
+        switch node.content {
+        case .scalar:
+            let rate = try number(key, in: 1e-12...100)
+            return .piecewiseConstant([LearningRateSchedule.Stage(untilStep: Int.max, rate: rate)])
+        case .sequence(let stages):
+            var schedule: [LearningRateSchedule.Stage] = []
+            for (index, stage) in stages.enumerated() {
+                let reader = try ConfigurationReader(
+                    stage, keyPath: "\(key)[\(index)]", keys: ["untilStep", "rate"])
+                let untilStep = try reader.integer("untilStep", atLeast: (schedule.last?.untilStep ?? 0) + 1)
+                schedule.append(.init(untilStep: untilStep, rate: try reader.number("rate", in: 1e-12...100)))
+                reader.finish()
+            }
+            guard !schedule.isEmpty else { throw mismatch(node, key, "at least one stage {untilStep, rate}") }
+            return .piecewiseConstant(schedule)
+        case .mapping:
+            let reader = try section(key, keys: ["peak", "final", "warmUpSteps", "totalSteps"])
+            let schedule = LearningRateSchedule.cosine(
+                peak: try reader.number("peak", in: 1e-12...100),
+                final: try reader.number("final", in: 0...100),
+                warmUpSteps: try reader.integer("warmUpSteps", atLeast: 0),
+                totalSteps: try reader.integer("totalSteps", atLeast: 1))
+            reader.finish()
+            return schedule
+        }
+    }
+}

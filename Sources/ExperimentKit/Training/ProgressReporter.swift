@@ -1,0 +1,105 @@
+import Foundation
+
+/// What a run tells whoever watches it.
+public enum ProgressEvent: Equatable, Sendable {
+    /// A line that stays: where a run starts, what a warning says, where a checkpoint lies.
+    case note(String)
+    /// One training step done.
+    case step(StepProgress)
+    /// A long evaluation on its way: predictions made of all.
+    case evaluating(split: String, done: Int, total: Int, secondsLeft: Double)
+    /// A split was read.
+    case evaluated(split: String, step: Int, result: SplitEvaluation, isBest: Bool)
+}
+
+public struct StepProgress: Equatable, Sendable {
+    public let step: Int
+    public let steps: Int
+    /// Mean loss of the step's batch.
+    public let lossNats: Double
+    /// Characters (or images) trained on in a second, over the last steps.
+    public let unitsPerSecond: Double
+    /// Estimated time to the last step, evaluations included as far as they have been seen.
+    public let secondsLeft: Double
+}
+
+/// Where a library sends what a person should see; libraries never print.
+public protocol ProgressReporter: AnyObject {
+    func report(_ event: ProgressEvent)
+}
+
+/// Progress as text: one line redrawn on a terminal, a plain line every few seconds elsewhere.
+public final class TextProgress: ProgressReporter {
+    private let label: String
+    private let isTerminal: Bool
+    private let secondsBetweenLines: Double
+    private let now: () -> Double
+    private let write: (String) -> Void
+    private var lastLine = -Double.infinity
+    private var hasOpenLine = false
+
+    /// - Parameters:
+    ///   - label: what each line starts with: the configuration and the seed.
+    ///   - isTerminal: whether a line can be redrawn.
+    ///   - secondsBetweenLines: at most one plain line in this time; on a terminal ten times as often.
+    ///   - now: a clock in seconds.
+    ///   - write: takes the text, line ends included.
+    public init(
+        label: String, isTerminal: Bool, secondsBetweenLines: Double = 10,
+        now: @escaping () -> Double = { ProcessInfo.processInfo.systemUptime }, write: @escaping (String) -> Void
+    ) {
+        self.label = label
+        self.isTerminal = isTerminal
+        self.secondsBetweenLines = secondsBetweenLines
+        self.now = now
+        self.write = write
+    }
+
+    public func report(_ event: ProgressEvent) {
+        switch event {
+        case .note(let text):
+            standing(text)
+        case .step(let progress):
+            let isLast = progress.step == progress.steps
+            passing(
+                "\(label)  step \(grouped(progress.step))/\(grouped(progress.steps))"
+                    + "  \(fixed(progress.lossNats / log(2), 3)) bpc"
+                    + "  \(grouped(Int(progress.unitsPerSecond.rounded()))) characters/s"
+                    + "  \(durationText(seconds: progress.secondsLeft)) left", always: isLast)
+        case .evaluating(let split, let done, let total, let secondsLeft):
+            passing(
+                "\(label)  reading the \(split) split: \(grouped(done)) of \(grouped(total)) characters"
+                    + "  \(durationText(seconds: secondsLeft)) left", always: false)
+        case .evaluated(let split, let step, let result, let isBest):
+            let streams = result.streams == 1 ? "one sequence" : "\(result.streams) streams"
+            standing(
+                "\(label)  step \(grouped(step)): \(split) \(fixed(result.bits, 4)) bpc"
+                    + " (\(grouped(result.predictions)) characters as \(streams),"
+                    + " \(durationText(seconds: result.seconds)))\(isBest ? ", the best so far" : "")")
+        }
+    }
+
+    private func passing(_ line: String, always: Bool) {
+        let time = now()
+        guard always || time - lastLine >= (isTerminal ? secondsBetweenLines / 10 : secondsBetweenLines) else { return }
+        lastLine = time
+        if isTerminal {
+            write("\r\(line)\u{1B}[K")
+            hasOpenLine = true
+        } else {
+            write(line + "\n")
+        }
+    }
+
+    private func standing(_ text: String) {
+        // A line that stays overwrites the one that was being redrawn.
+        write((hasOpenLine ? "\r\u{1B}[K" : "") + text + "\n")
+        hasOpenLine = false
+    }
+}
+
+/// Nobody watches; used by tests.
+public final class SilentProgress: ProgressReporter {
+    public init() {}
+    public func report(_ event: ProgressEvent) {}
+}

@@ -1,0 +1,272 @@
+import Compute
+import Foundation
+import NeuralNetwork
+
+/// What the loop itself needs to know of a configuration.
+public struct TrainingLoopSettings: Sendable {
+    public let steps: Int
+    public let learningRate: LearningRateSchedule
+    /// Greatest global norm of the gradient; nil leaves it as it is.
+    public let clipNorm: Double?
+    public let validate: EvaluationSchedule
+    /// Evaluations without a better one after which training stops; nil never stops early.
+    public let patience: Int?
+    public let logEvery: Int
+    public let checkpointEvery: Int
+
+    public init(
+        steps: Int, learningRate: LearningRateSchedule, clipNorm: Double?, validate: EvaluationSchedule,
+        patience: Int?, logEvery: Int, checkpointEvery: Int
+    ) {
+        self.steps = steps
+        self.learningRate = learningRate
+        self.clipNorm = clipNorm
+        self.validate = validate
+        self.patience = patience
+        self.logEvery = logEvery
+        self.checkpointEvery = checkpointEvery
+    }
+}
+
+/// The loop's own state between two steps; with the parameters, the optimiser and the task's position it is all that a
+/// resumed run needs to go on bit by bit as if it had never stopped.
+public struct TrainingState: Codable, Equatable, Sendable {
+    public struct Best: Codable, Equatable, Sendable {
+        public let step: Int
+        public let validation: SplitEvaluation
+    }
+
+    /// Updates taken.
+    public var step = 0
+    /// The validation that belongs to `step` has not been read yet (a stop came first).
+    public var validationDue = false
+    public var best: Best?
+    public var evaluationsSinceBest = 0
+    /// Seconds spent in training steps only.
+    public var trainingSeconds = 0.0
+    /// Seconds of everything: steps, evaluations, checkpoints; over all sittings.
+    public var wallSeconds = 0.0
+
+    public init() {}
+}
+
+/// How a call of the loop ended.
+public enum TrainingEnd: Equatable, Sendable {
+    case allSteps
+    /// `patience` evaluations brought nothing better.
+    case stoppedEarly
+    /// A checkpoint was written; the run can be resumed.
+    case interrupted(signal: Int32)
+}
+
+public enum TrainingError: Error, Equatable, CustomStringConvertible {
+    /// The loss or the gradient's norm is NaN or infinite; the parameters were not touched by that step.
+    case notFinite(what: String, step: Int, lastCheckpoint: String?)
+
+    public var description: String {
+        switch self {
+        case .notFinite(let what, let step, let lastCheckpoint):
+            let kept = lastCheckpoint.map { "; the last good checkpoint is kept: \($0)" } ?? ""
+            return "the \(what) is not finite at step \(step)\(kept)"
+        }
+    }
+}
+
+/// Steps, evaluations and checkpoints of one run, for any task.
+///
+/// One step: the loss of the next batch, its gradient, clipping by global norm, the optimiser's update.
+/// Validation chooses the best checkpoint; the test split is none of the loop's business.
+public final class TrainingLoop<Task: TrainingTask> {
+    private let task: Task
+    private let optimizer: any CheckpointedOptimizer
+    private let settings: TrainingLoopSettings
+    private let checkpoints: CheckpointStore
+    private let stepLog: StepLog
+    private let progress: any ProgressReporter
+    private let interruption: Interruption
+    private let configurationYAML: String
+    private let modelMetadata: [String: String]
+    /// Called after each evaluation and checkpoint, so that the run's record keeps up.
+    private let onMilestone: (TrainingState) throws -> Void
+
+    public private(set) var state = TrainingState()
+
+    /// - Parameters:
+    ///   - checkpoints: where they go; a run that has some is resumed from the latest by `restore()`.
+    ///   - stepLog: the run's `steps.jsonl`.
+    ///   - configurationYAML: the resolved configuration, kept in every checkpoint.
+    ///   - modelMetadata: what a reader of the weights needs beside them; goes into the header of the weights' file.
+    public init(
+        task: Task, optimizer: any CheckpointedOptimizer, settings: TrainingLoopSettings, checkpoints: CheckpointStore,
+        stepLog: StepLog, progress: any ProgressReporter, interruption: Interruption, configurationYAML: String,
+        modelMetadata: [String: String], onMilestone: @escaping (TrainingState) throws -> Void
+    ) {
+        self.task = task
+        self.optimizer = optimizer
+        self.settings = settings
+        self.checkpoints = checkpoints
+        self.stepLog = stepLog
+        self.progress = progress
+        self.interruption = interruption
+        self.configurationYAML = configurationYAML
+        self.modelMetadata = modelMetadata
+        self.onMilestone = onMilestone
+    }
+
+    // MARK: - Running
+
+    /// Trains until the last step, an early stop or an interruption, with a checkpoint at the end of each.
+    ///
+    /// - Throws: `TrainingError.notFinite`; what the task, the checkpoints and the log throw.
+    public func run() throws -> TrainingEnd {
+        let start = ContinuousClock.now
+        let wallSecondsBefore = state.wallSeconds
+        let evaluationSecondsBefore = state.wallSeconds - state.trainingSeconds
+        var speed = SpeedEstimate()
+        func updateWallSeconds() {
+            state.wallSeconds = wallSecondsBefore + (ContinuousClock.now - start).seconds
+        }
+        // A run that fails in its first steps still has a place to go back to.
+        if checkpoints.latest == nil { try writeCheckpoint(isBest: false) }
+
+        while true {
+            if state.validationDue {
+                do {
+                    try validate(updateWallSeconds)
+                } catch let interrupted as Interrupted {
+                    updateWallSeconds()
+                    try writeCheckpoint(isBest: false)
+                    try onMilestone(state)
+                    return .interrupted(signal: interrupted.signal)
+                }
+            }
+            if let patience = settings.patience, state.evaluationsSinceBest >= patience { return .stoppedEarly }
+            if state.step >= settings.steps { return .allSteps }
+            if let signal = interruption.signal {
+                updateWallSeconds()
+                try writeCheckpoint(isBest: false)
+                try onMilestone(state)
+                return .interrupted(signal: signal)
+            }
+
+            let stepStart = ContinuousClock.now
+            let (lossNats, gradientNorm, rate) = try takeStep()
+            let seconds = (ContinuousClock.now - stepStart).seconds
+            state.step += 1
+            state.trainingSeconds += seconds
+            state.validationDue = settings.validate.contains(step: state.step, of: settings.steps)
+            updateWallSeconds()
+            speed.add(seconds: seconds)
+            if state.step % settings.logEvery == 0 || state.step == settings.steps || state.step == 1 {
+                try stepLog.append(
+                    StepRecord(
+                        step: state.step, seconds: state.wallSeconds, lossNats: lossNats, rate: rate,
+                        gradientNorm: gradientNorm))
+            }
+            let overhead = (state.wallSeconds - state.trainingSeconds - evaluationSecondsBefore) / Double(state.step)
+            progress.report(
+                .step(
+                    StepProgress(
+                        step: state.step, steps: settings.steps, lossNats: lossNats,
+                        unitsPerSecond: Double(task.unitsPerStep) / speed.secondsPerStep,
+                        secondsLeft: Double(settings.steps - state.step) * (speed.secondsPerStep + max(0, overhead)))))
+            if state.step % settings.checkpointEvery == 0, !state.validationDue {
+                try writeCheckpoint(isBest: false)
+                try onMilestone(state)
+            }
+        }
+    }
+
+    /// One update of the parameters.
+    ///
+    /// - Returns: the batch's mean loss in nats, the gradient's global norm before clipping, the rate used.
+    private func takeStep() throws -> (lossNats: Double, gradientNorm: Double, rate: Double) {
+        let step = state.step + 1
+        let loss = try task.nextLoss()
+        let lossNats = Double(loss.value.floats[0])
+        guard lossNats.isFinite else { throw notFinite("loss", step: step) }
+        loss.backward()
+        // Without a limit the norm is still measured, for the log.
+        let gradientNorm = clipGlobalNorm(task.parameters, maximum: settings.clipNorm ?? .infinity)
+        guard gradientNorm.isFinite else { throw notFinite("norm of the gradient", step: step) }
+        let rate = settings.learningRate.rate(atStep: step)
+        optimizer.step(learningRate: rate)
+        for parameter in task.parameters { parameter.variable.clearGradient() }
+        return (lossNats, gradientNorm, rate)
+    }
+
+    private func notFinite(_ what: String, step: Int) -> TrainingError {
+        .notFinite(what: what, step: step, lastCheckpoint: checkpoints.latest?.path)
+    }
+
+    private func validate(_ updateWallSeconds: () -> Void) throws {
+        let validation = try task.validate()
+        // A model whose validation is NaN is never the best one.
+        let isBest = validation.lossNats.isFinite && validation.lossNats < (state.best?.validation.lossNats ?? .infinity)
+        if isBest {
+            state.best = TrainingState.Best(step: state.step, validation: validation)
+            state.evaluationsSinceBest = 0
+        } else {
+            state.evaluationsSinceBest += 1
+        }
+        state.validationDue = false
+        updateWallSeconds()
+        try stepLog.append(StepRecord(step: state.step, seconds: state.wallSeconds, validation: validation))
+        progress.report(.evaluated(split: "validation", step: state.step, result: validation, isBest: isBest))
+        try writeCheckpoint(isBest: isBest)
+        try onMilestone(state)
+    }
+
+    // MARK: - Checkpoints
+
+    private func writeCheckpoint(isBest: Bool) throws {
+        let stateFile = CheckpointState(
+            training: state, optimizerStepCount: optimizer.stepCount, position: task.position)
+        var metadata = modelMetadata
+        metadata["step"] = String(state.step)
+        try checkpoints.write(
+            CheckpointContent(
+                parameters: task.parameters.map { ($0.name, $0.variable.value) }, optimizer: optimizer.state,
+                carried: task.carriedTensors, metadata: metadata, state: try StableJSON.encode(stateFile),
+                configurationYAML: configurationYAML),
+            step: state.step, isBest: isBest)
+    }
+
+    /// Goes back to the latest checkpoint: parameters, optimiser, task and log.
+    ///
+    /// - Throws: `CheckpointError` if there is none or it belongs to another model.
+    public func restore() throws {
+        guard let latest = checkpoints.latest else { throw CheckpointError.noCheckpoint(path: checkpoints.url.path) }
+        let stateFile = try latest.state(CheckpointState<Task.Position>.self)
+        try latest.restoreParameters(task.parameters)
+        try latest.restore(optimizer.state, from: CheckpointFile.optimizer)
+        optimizer.stepCount = stateFile.optimizerStepCount
+        try task.restore(position: stateFile.position, carried: try latest.tensors(CheckpointFile.carried))
+        state = stateFile.training
+        try stepLog.truncate(toStep: state.step, keepingItsValidation: !state.validationDue)
+    }
+}
+
+/// The state file of a checkpoint.
+struct CheckpointState<Position: Codable & Sendable>: Codable {
+    let training: TrainingState
+    let optimizerStepCount: Int
+    let position: Position
+}
+
+/// Seconds of a step, smoothed over the last twenty or so; the first step is left out once there are others, because
+/// it also pays for the buffers that all later steps reuse.
+private struct SpeedEstimate {
+    private var count = 0
+    private(set) var secondsPerStep = 0.0
+
+    mutating func add(seconds: Double) {
+        count += 1
+        secondsPerStep = count <= 2 ? seconds : secondsPerStep + (seconds - secondsPerStep) * max(0.1, 1 / Double(count))
+    }
+}
+
+extension Duration {
+    /// The duration in seconds.
+    var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
+}

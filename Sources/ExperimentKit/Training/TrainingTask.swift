@@ -1,0 +1,52 @@
+import Compute
+import NeuralNetwork
+
+/// What an experiment gives the training loop: batches, their loss, a validation, and the state between steps.
+public protocol TrainingTask: AnyObject {
+    /// Everything between two steps that is neither a parameter nor the optimiser's: data position, random numbers.
+    associatedtype Position: Codable & Sendable
+
+    var parameters: [NamedParameter] { get }
+    /// Characters or images in one step, for the speed shown.
+    var unitsPerStep: Int { get }
+    var position: Position { get }
+    /// Tensors carried from step to step, such as the recurrent state.
+    var carriedTensors: [(name: String, tensor: Tensor)] { get }
+
+    /// The mean loss of the next batch in nats, a scalar on the tape; moves to the batch after it.
+    func nextLoss() throws -> Variable
+
+    /// Reads the validation split with the present parameters.
+    ///
+    /// - Throws: `Interrupted` when a stop was asked for meanwhile.
+    func validate() throws -> SplitEvaluation
+
+    /// Puts the task where a checkpoint left it.
+    ///
+    /// - Throws: `CheckpointError` if the checkpoint belongs to other data.
+    func restore(position: Position, carried: [NamedTensor]) throws
+}
+
+/// An optimiser that a checkpoint can hold.
+public protocol CheckpointedOptimizer: AnyObject {
+    /// Updates taken so far.
+    var stepCount: Int { get set }
+    /// The moments, by name; the tensors are the optimiser's own, and writing into them restores it.
+    var state: [(name: String, tensor: Tensor)] { get }
+    func step(learningRate: Double)
+}
+
+extension Adam: CheckpointedOptimizer {}
+
+/// A tensor's values read from a file.
+public struct NamedTensor: Equatable, Sendable {
+    public let name: String
+    public let shape: [Int]
+    public let values: [Float]
+
+    public init(name: String, shape: [Int], values: [Float]) {
+        self.name = name
+        self.shape = shape
+        self.values = values
+    }
+}

@@ -1,0 +1,137 @@
+import Compute
+import Foundation
+import HyperNetworks
+import NeuralNetwork
+import Safetensors
+import Testing
+
+@testable import ExperimentKit
+
+@Suite(.serialized) struct CheckpointTests {
+    /// A finished run of ten steps; its folder lives as long as this does.
+    private struct FinishedRun {
+        let test: TestRun
+        let training: CharacterRun
+
+        init(_ overrides: [String] = []) throws {
+            test = try TestRun(overrides: ["training.steps=10"] + overrides)
+            training = try test.begin()
+            _ = try training.run()
+        }
+
+        var folder: URL { run.folder }
+
+        func freshModel() throws -> CharacterModel {
+            CharacterModel(
+                configuration: try test.configuration.model, vocabularySize: test.corpus.vocabulary.count, seed: 0)
+        }
+    }
+
+    @Test func theLatestAndTheBestAreKeptAndNothingElse() throws {
+        let run = try FinishedRun()
+        let names = try FileManager.default.contentsOfDirectory(
+            atPath: run.folder.appendingPathComponent("checkpoints").path)
+        #expect(Set(names) == ["index.json", "step-0000010"])
+    }
+
+    @Test func theWeightsAreASafetensorsFileWithTheModelsNamesAndShapes() throws {
+        let run = try FinishedRun()
+        let checkpoint = try Checkpoint(at: run.folder)
+        let file = try SafetensorsFile(path: checkpoint.url.appendingPathComponent("model.safetensors").path)
+        let model = try run.freshModel()
+        #expect(file.entries.map(\.name) == model.parameters.map(\.name))
+        #expect(file.entries.map(\.shape) == model.parameters.map(\.variable.shape))
+        #expect(file.metadata["step"] == "10")
+        let moments = try SafetensorsFile(path: checkpoint.url.appendingPathComponent("optimizer.safetensors").path)
+        #expect(Set(moments.entries.map(\.name)) == Set(model.parameters.flatMap { ["\($0.name).m", "\($0.name).v"] }))
+    }
+
+    @Test func aCheckpointOfAnotherModelIsRefusedWithTensorAndBothShapes() throws {
+        let run = try FinishedRun()
+        let checkpoint = try Checkpoint(at: run.folder)
+        let other = try TestRun(overrides: ["model.units=16"])
+        let model = CharacterModel(
+            configuration: try other.configuration.model, vocabularySize: other.corpus.vocabulary.count, seed: 0)
+        let before = model.parameters.map(\.variable.value.floats)
+        let V = other.corpus.vocabulary.count
+        do {
+            try checkpoint.restoreParameters(model.parameters)
+            Issue.record("accepted")
+        } catch CheckpointError.shapeMismatch(let path, let name, let expected, let found) {
+            #expect(path.hasSuffix("model.safetensors") && name == "layer0.W_x")
+            #expect(expected == [V, 64] && found == [V, 48])
+        }
+        #expect(model.parameters.map(\.variable.value.floats) == before, "nothing was written into the model")
+    }
+
+    @Test func missingAndUnexpectedTensorsAreNamed() throws {
+        let hyper = try FinishedRun()
+        let lstm = try FinishedRun(["model.cell=lstm", "model.hyperUnits=0", "model.embeddingSize=0"])
+        let (hyperModel, lstmModel) = (try hyper.freshModel(), try lstm.freshModel())
+        #expect {
+            try Checkpoint(at: hyper.folder).restoreParameters(lstmModel.parameters)
+        } throws: { error in
+            // The bias is called b in the LSTM and b_0 in the HyperLSTM (Eq. 9, 12).
+            guard case CheckpointError.missingTensor(_, "layer0.b") = error else { return false }
+            return true
+        }
+        #expect {
+            let shared = lstmModel.parameters.filter { $0.name != "output.b" }
+            try Checkpoint(at: lstm.folder).restoreParameters(shared)
+        } throws: { error in
+            guard case CheckpointError.unexpectedTensor(_, "output.b") = error else { return false }
+            return true
+        }
+        #expect(throws: CheckpointError.self) {
+            try Checkpoint(at: lstm.folder).restoreParameters(hyperModel.parameters)
+        }
+    }
+
+    @Test func aFolderWithoutACheckpointIsNamed() throws {
+        let folder = try TemporaryFolder()
+        #expect(throws: CheckpointError.noCheckpoint(path: folder.url.path)) { try Checkpoint(at: folder.url) }
+    }
+
+    @Test func aTruncatedWeightsFileIsRefused() throws {
+        let run = try FinishedRun()
+        let file = try Checkpoint(at: run.folder).url.appendingPathComponent("model.safetensors")
+        let bytes = try Data(contentsOf: file)
+        try bytes.prefix(bytes.count / 2).write(to: file)
+        #expect(throws: SafetensorsError.self) { try TrainedCharacterModel(try Checkpoint(at: run.folder)) }
+    }
+
+    @Test func aWriteThatFailsAtItsLastStepLeavesTheEarlierCheckpoint() throws {
+        let run = try FinishedRun()
+        let store = CheckpointStore(runFolder: run.folder)
+        let model = try #require(store.latest).url.appendingPathComponent(CheckpointFile.model)
+        let before = try Data(contentsOf: model)
+        // A folder that is not empty cannot be replaced by a file: naming the new checkpoint in the index fails.
+        let index = store.url.appendingPathComponent("index.json")
+        try FileManager.default.removeItem(at: index)
+        try FileManager.default.createDirectory(at: index, withIntermediateDirectories: true)
+        try Data().write(to: index.appendingPathComponent("occupied"))
+        let content = CheckpointContent(
+            parameters: [], optimizer: [], carried: [], metadata: [:], state: [], configurationYAML: "")
+        #expect(throws: CheckpointError.self) { try store.write(content, step: 11, isBest: true) }
+        #expect(store.latest?.url.lastPathComponent == "step-0000010")
+        #expect(store.best?.url.lastPathComponent == "step-0000010")
+        #expect(try Data(contentsOf: model) == before)
+    }
+
+    @Test func leftoversOfAKilledProcessAreRemovedByTheNextCheckpoint() throws {
+        let run = try TestRun()
+        let interruption = Interruption()
+        let training = try run.begin(progress: StopAtStep(3, interruption), interruption: interruption)
+        _ = try training.run()
+        let store = CheckpointStore(runFolder: training.folder)
+        let leftover = store.url.appendingPathComponent("step-0000005.partial")
+        try FileManager.default.createDirectory(at: leftover, withIntermediateDirectories: true)
+        try Data("half".utf8).write(to: leftover.appendingPathComponent("model.safetensors"))
+        let orphan = store.url.appendingPathComponent("step-0000005")
+        try FileManager.default.createDirectory(at: orphan, withIntermediateDirectories: true)
+        try Data("not named by the index".utf8).write(to: orphan.appendingPathComponent("model.safetensors"))
+        #expect(try run.resume(training.folder).run() == .finished)
+        #expect(!FileManager.default.fileExists(atPath: leftover.path))
+        #expect(!FileManager.default.fileExists(atPath: orphan.path))
+    }
+}

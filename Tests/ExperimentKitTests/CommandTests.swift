@@ -1,0 +1,178 @@
+import Foundation
+import Testing
+
+@testable import ExperimentKit
+
+/// The built program, as a user meets it.
+@Suite(.serialized) struct CommandTests {
+    struct Output {
+        let status: Int32
+        let text: String
+        let errors: String
+    }
+
+    /// The program beside the one that runs the tests.
+    private static let program = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+        .deletingLastPathComponent().appendingPathComponent("char-hyperlstm")
+
+    /// A process of the program, in a shell so that limits can be set before it starts.
+    private static func start(_ arguments: [String], before: String = "") throws -> (Process, Pipe, Pipe) {
+        try #require(FileManager.default.isExecutableFile(atPath: program.path), "\(program.path) is not built")
+        let process = Process()
+        let (output, errors) = (Pipe(), Pipe())
+        process.executableURL = URL(fileURLWithPath: "/bin/bash")
+        process.arguments = ["-c", before + " exec \"$0\" \"$@\"", program.path] + arguments
+        process.standardOutput = output
+        process.standardError = errors
+        process.currentDirectoryURL = checkout.url
+        try process.run()
+        return (process, output, errors)
+    }
+
+    private static func run(_ arguments: [String], before: String = "") throws -> Output {
+        let (process, output, errors) = try start(arguments, before: before)
+        let text = output.fileHandleForReading.readDataToEndOfFile()
+        let errorText = errors.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        let status = process.terminationReason == .uncaughtSignal ? 128 + process.terminationStatus : process.terminationStatus
+        return Output(
+            status: status, text: String(decoding: text, as: UTF8.self), errors: String(decoding: errorText, as: UTF8.self))
+    }
+
+    /// The arguments that train the tiny configuration of a test.
+    private func train(_ run: TestRun, out: String = "runs", _ more: [String] = []) -> [String] {
+        [
+            "train", run.folder.url.appendingPathComponent("tiny.yaml").path, "--data",
+            run.folder.url.appendingPathComponent("data").path, "--out", run.folder.url.appendingPathComponent(out).path,
+            "--threads", "2",
+        ] + more
+    }
+
+    private func resume(_ folder: URL, _ run: TestRun) -> [String] {
+        ["resume", folder.path, "--data", run.folder.url.appendingPathComponent("data").path, "--threads", "2"]
+    }
+
+    private func runFolder(_ run: TestRun, out: String = "runs") -> URL {
+        run.folder.url.appendingPathComponent("\(out)/tiny/0")
+    }
+
+    @Test func aRunKilledAtStep20AndResumedIsTheUnbrokenRunBitByBit() throws {
+        let run = try TestRun()
+        // 20 steps, a checkpoint, then kill −9 while it goes on: the run waits at step 20 for the kill.
+        let unbroken = try Self.run(train(run, out: "unbroken"))
+        #expect(unbroken.status == 0, "\(unbroken.errors)")
+        // Slow enough to be caught between its checkpoint at 20 and its end: more steps than it can do meanwhile would
+        // change the run, so the kill is sent as soon as the checkpoint is there, and tried again if it came too late.
+        var wasKilledInTime = false
+        for attempt in 0..<20 where !wasKilledInTime {
+            let out = "killed-\(attempt)"
+            let (process, _, _) = try Self.start(train(run, out: out))
+            let index = runFolder(run, out: out).appendingPathComponent("checkpoints/index.json")
+            while process.isRunning {
+                if let text = try? String(contentsOf: index, encoding: .utf8), text.contains("step-0000020") { break }
+                usleep(200)
+            }
+            kill(process.processIdentifier, SIGKILL)
+            process.waitUntilExit()
+            let record = try RunRecord(contentsOf: runFolder(run, out: out).appendingPathComponent("record.json"))
+            guard record.status == .running, record.training.stepsDone < 40 else { continue }
+            wasKilledInTime = true
+            let resumed = try Self.run(resume(runFolder(run, out: out), run))
+            #expect(resumed.status == 0, "\(resumed.errors)")
+            #expect(
+                try lastingState(of: runFolder(run, out: out)) == lastingState(of: runFolder(run, out: "unbroken")))
+            let records = try ["unbroken", out].map {
+                try RunRecord(contentsOf: runFolder(run, out: $0).appendingPathComponent("record.json"))
+            }
+            #expect(records[0].test?.lossNats == records[1].test?.lossNats)
+        }
+        #expect(wasKilledInTime)
+    }
+
+    @Test(arguments: [(SIGINT, Int32(130)), (SIGTERM, Int32(143))])
+    func aSignalWritesACheckpointAndTellsHowToGoOn(signal: Int32, status: Int32) throws {
+        let run = try TestRun()
+        let (process, _, errors) = try Self.start(train(run, ["--set", "training.steps=1000000"]))
+        let index = runFolder(run).appendingPathComponent("checkpoints/index.json")
+        while process.isRunning, !FileManager.default.fileExists(atPath: index.path) { usleep(1000) }
+        usleep(50_000)
+        kill(process.processIdentifier, signal)
+        let text = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        #expect(process.terminationStatus == status && process.terminationReason == .exit)
+        #expect(text.contains("char-hyperlstm resume \(runFolder(run).path)"))
+        let record = try RunRecord(contentsOf: runFolder(run).appendingPathComponent("record.json"))
+        #expect(record.status == .interrupted)
+    }
+
+    @Test func aFullDiskStopsTheRunAndTheOldCheckpointSurvives() throws {
+        // Files may grow to 8 blocks of 1024 bytes: enough for the configuration and the record, not for the weights.
+        // The first sitting has room; the second has not.
+        let run = try TestRun(overrides: [])
+        let first = try Self.run(train(run, ["--set", "training.steps=10"]))
+        #expect(first.status == 0, "\(first.errors)")
+        // Make it an unfinished run again, with 30 steps to go.
+        let folder = runFolder(run)
+        let yaml = try String(contentsOf: folder.appendingPathComponent("config.yaml"), encoding: .utf8)
+        try Data(yaml.replacingOccurrences(of: "steps: 10", with: "steps: 40").utf8)
+            .write(to: folder.appendingPathComponent("config.yaml"))
+        var record = try RunRecord(contentsOf: folder.appendingPathComponent("record.json"))
+        record.status = .running
+        try record.write(to: folder.appendingPathComponent("record.json"))
+        let before = try lastingState(of: folder)[CheckpointFile.model]
+
+        let second = try Self.run(resume(folder, run), before: "trap '' XFSZ; ulimit -f 8;")
+        #expect(second.status != 0 && second.status < 128)
+        #expect(second.errors.contains("the earlier checkpoints are untouched"), "\(second.errors)")
+        #expect(CheckpointStore(runFolder: folder).latest?.url.lastPathComponent == "step-0000010")
+        #expect(try lastingState(of: folder)[CheckpointFile.model] == before)
+
+        let third = try Self.run(resume(folder, run))
+        #expect(third.status == 0, "\(third.errors)")
+        #expect(CheckpointStore(runFolder: folder).latest?.url.lastPathComponent == "step-0000040")
+    }
+
+    @Test func aRunCanBeEvaluatedAndSampledFromItsFolder() throws {
+        let run = try TestRun()
+        #expect(try Self.run(train(run)).status == 0)
+        let data = run.folder.url.appendingPathComponent("data").path
+        let record = try RunRecord(contentsOf: runFolder(run).appendingPathComponent("record.json"))
+        let evaluated = try Self.run(["evaluate", runFolder(run).path, "--split", "test", "--data", data, "--threads", "2"])
+        #expect(evaluated.status == 0, "\(evaluated.errors)")
+        #expect(evaluated.text.contains("test: \(fixed(try #require(record.test).bits, 4)) bits per character"))
+        let samples = try (0..<2).map { _ in
+            try Self.run(["sample", runFolder(run).path, "--prompt", "she ", "--length", "30", "--seed", "5"])
+        }
+        #expect(samples[0].status == 0 && samples[0].text.hasPrefix("she ") && samples[0].text.utf8.count == 35)
+        #expect(samples[0].text == samples[1].text)
+        let unknown = try Self.run(["sample", runFolder(run).path, "--prompt", "she Q"])
+        #expect(unknown.status != 0 && unknown.errors.contains("\"Q\"") && unknown.text.isEmpty)
+    }
+
+    @Test func badArgumentsAreAnsweredInWordsAndWithAStatus() throws {
+        let cases: [(arguments: [String], words: [String])] = [
+            (["train", "table3-lstm", "--threads", "0"], ["--threads", "at least 1", "0"]),
+            (["train", "table3-lsmt"], ["no configuration 'table3-lsmt'", "'table3-lstm'"]),
+            (["train", "sample-lstm", "--set", "training.stpes=3"], ["unknown key 'training.stpes'", "'steps'"]),
+            (["train", "sample-lstm", "--set", "training.steps=x"], ["training.steps", "a whole number", "'x'"]),
+            (["train", "sample-lstm", "--seed", "-1"], ["--seed"]),
+            (["train", "table3-lstm", "--data", "/nonexistent"], ["Penn Treebank", "/nonexistent"]),
+            (["resume", "/nonexistent"], ["/nonexistent", "no run"]),
+            (["evaluate", "/nonexistent"], ["/nonexistent", "no checkpoint"]),
+            (["sample", "/nonexistent", "--temperature", "-1"], ["--temperature"]),
+            (["reproduce", "--profile", "slow"], ["quick", "short", "paper"]),
+        ]
+        for (arguments, words) in cases {
+            let output = try Self.run(arguments)
+            #expect(output.status != 0 && output.text.isEmpty, "\(arguments)")
+            for word in words { #expect(output.errors.contains(word), "\(arguments): \(output.errors)") }
+        }
+    }
+
+    @Test func theListShowsEveryConfiguration() throws {
+        let output = try Self.run(["list"])
+        for url in ConfigurationFile.all(in: committedConfigurations) {
+            #expect(output.text.contains("\n\(url.deletingPathExtension().lastPathComponent) "), "\(url.lastPathComponent)")
+        }
+    }
+}

@@ -1,0 +1,212 @@
+import Foundation
+import HyperNetworks
+import NeuralNetwork
+import Testing
+
+@testable import ExperimentKit
+
+@Suite struct ConfigurationTests {
+    private func decode(_ overrides: [String] = [], replacing: [(String, String)] = []) throws -> CharacterConfiguration {
+        let folder = try TemporaryFolder()
+        var yaml = TestRun.yaml
+        for (old, new) in replacing {
+            try #require(yaml.contains(old))
+            yaml = yaml.replacingOccurrences(of: old, with: new)
+        }
+        let url = try folder.write(yaml, to: "tiny.yaml")
+        return try CharacterConfiguration(try ConfigurationFile(contentsOf: url, overrides: overrides).root)
+    }
+
+    private func error(_ overrides: [String] = [], replacing: [(String, String)] = []) throws -> ConfigurationError {
+        do {
+            _ = try decode(overrides, replacing: replacing)
+        } catch let error as ConfigurationError {
+            return error
+        }
+        return try #require(nil, "the configuration was accepted")
+    }
+
+    @Test func everyValueOfTheFileIsDecoded() throws {
+        let configuration = try decode()
+        #expect(configuration.model.cell == .hyperLSTM)
+        #expect(configuration.model.keepHyperRecurrent == 0.9)
+        #expect(configuration.training.batch == 4)
+        #expect(configuration.training.learningRate.rate(atStep: 1000) == 0.01)
+        #expect(configuration.evaluation.validate == .every(8))
+        #expect(configuration.training.patience == nil)
+    }
+
+    @Test func anUnknownKeyIsNamedWithFileLineAndTheNearestValidKey() throws {
+        let error = try error(replacing: [("  clipNorm: 1.0", "  clipNorm: 1.0\n  clipNrom: 2")])
+        #expect(error == .unknownKey(origin: "tiny.yaml:24", keyPath: "training.clipNrom", nearest: "clipNorm"))
+        #expect("\(error)".contains("tiny.yaml:24") && "\(error)".contains("nearest valid key is 'clipNorm'"))
+    }
+
+    @Test func aMisspeltKeyIsReportedAsUnknownRatherThanMissing() throws {
+        let error = try error(replacing: [("  sequenceLength: 10", "  sequenceLenght: 10")])
+        guard case .unknownKey(_, "training.sequenceLenght", "sequenceLength") = error else {
+            Issue.record("\(error)")
+            return
+        }
+    }
+
+    @Test(arguments: [
+        "budget: tiny\n", "  units: 12\n", "  steps: 40\n", "  carryState: true\n", "  validateAt: 8\n",
+        "  forgetBias: 1\n", "data: {corpus: sample}\n", "  seeds: [0]\n",
+    ])
+    func everyKeyIsRequired(line: String) throws {
+        let error = try error(replacing: [(line, "")])
+        guard case .missingKey(_, let path) = error else {
+            Issue.record("\(error)")
+            return
+        }
+        #expect(line.contains(path.split(separator: ".").last ?? "?"))
+    }
+
+    @Test(arguments: [
+        ("training.steps=many", "training.steps", "a whole number", "the text 'many'"),
+        ("training.steps=1.5", "training.steps", "a whole number", "'1.5' (a number)"),
+        ("training.clipNorm=[1]", "training.clipNorm", "a number", "the sequence [1]"),
+        ("model.layerNorm=1", "model.layerNorm", "true or false", "'1' (an integer)"),
+        ("training.carryState=null", "training.carryState", "true or false", "nothing (null)"),
+        ("budget=3", "budget", "a text", "'3' (an integer)"),
+        ("training.seeds=0", "training.seeds", "a sequence of whole numbers", "'0' (an integer)"),
+        ("model=5", "model", "a mapping of keys to values", "'5' (an integer)"),
+    ])
+    func aValueOfTheWrongTypeIsNamedWithWhatWasExpectedAndFound(
+        override: String, keyPath: String, expected: String, found: String
+    ) throws {
+        #expect(
+            try error([override])
+                == .wrongType(origin: "--set \(override)", keyPath: keyPath, expected: expected, found: found))
+    }
+
+    @Test(arguments: [
+        "model.cell=gru", "model.keepInput=0", "model.keepInput=1.1", "training.batch=0", "training.steps=-1",
+        "evaluation.reportedStreams=0", "training.clipNorm=0", "data.corpus=wikitext", "training.seeds=[-1]",
+        "model.hyperUnits=0",
+    ])
+    func aValueThatMakesNoSenseIsRefused(override: String) throws {
+        guard case .invalidValue(let origin, _, _, _) = try error([override]) else {
+            Issue.record("another error for \(override)")
+            return
+        }
+        #expect(origin == "--set \(override)")
+    }
+
+    @Test func anLSTMWithAHyperCellIsRefused() throws {
+        let error = try error(["model.cell=lstm"])
+        guard case .invalidValue(_, "model.hyperUnits", _, _) = error else {
+            Issue.record("\(error)")
+            return
+        }
+    }
+
+    @Test func theSameKeyTwiceIsRefused() throws {
+        guard case .invalidYAML = try error(replacing: [("budget: tiny", "budget: tiny\nbudget: other")]) else {
+            Issue.record("another error")
+            return
+        }
+    }
+
+    @Test func brokenYAMLAndMissingFilesAreNamedByPath() throws {
+        let folder = try TemporaryFolder()
+        let broken = try folder.write("budget: [1, 2\n", to: "broken.yaml")
+        #expect(throws: ConfigurationError.self) { try ConfigurationFile(contentsOf: broken) }
+        let missing = folder.url.appendingPathComponent("missing.yaml")
+        #expect(throws: ConfigurationError.unreadableFile(path: missing.path, reason: "no such file")) {
+            try ConfigurationFile(contentsOf: missing)
+        }
+    }
+
+    @Test(arguments: ["training.steps", "=3", "training..steps=3", ".a=3"])
+    func anOverrideThatIsNoAssignmentIsRefused(text: String) throws {
+        #expect(throws: ConfigurationError.invalidOverride(text)) { try ConfigurationNode(override: text) }
+    }
+
+    @Test func learningRatesHaveThreeSpellings() throws {
+        #expect(
+            try decode(["training.learningRate=[{untilStep: 10, rate: 0.1}, {untilStep: 20, rate: 0.01}]"])
+                .training.learningRate
+                == .piecewiseConstant([.init(untilStep: 10, rate: 0.1), .init(untilStep: 20, rate: 0.01)]))
+        #expect(
+            try decode(["training.learningRate={peak: 0.1, final: 0, warmUpSteps: 5, totalSteps: 50}"])
+                .training.learningRate == .cosine(peak: 0.1, final: 0, warmUpSteps: 5, totalSteps: 50))
+        #expect(throws: ConfigurationError.self) {
+            try decode(["training.learningRate=[{untilStep: 10, rate: 0.1}, {untilStep: 5, rate: 0.01}]"])
+        }
+    }
+
+    @Test func anEvaluationScheduleIsAnIntervalOrAListAndAlwaysHoldsTheLastStep() {
+        let list = EvaluationSchedule.at([100, 250])
+        #expect((1...300).filter { list.contains(step: $0, of: 300) } == [100, 250, 300])
+        #expect((1...10).filter { EvaluationSchedule.every(4).contains(step: $0, of: 10) } == [4, 8, 10])
+    }
+
+    // MARK: - Bases
+
+    @Test func aBaseIsOverlaidKeyByKeyAndTheDifferenceIsComputed() throws {
+        let folder = try TemporaryFolder()
+        try folder.write(TestRun.yaml, to: "tiny.yaml")
+        try folder.write("base: tiny.yaml\nbudget: quick\ntraining:\n  steps: 7\n", to: "middle.yaml")
+        let top = try folder.write("base: middle.yaml\nmodel: {units: 5}\n", to: "top.yaml")
+        let file = try ConfigurationFile(contentsOf: top, overrides: ["evaluation.validateAt=[3, 5]"])
+        let configuration = try CharacterConfiguration(file.root)
+        #expect(configuration.training.steps == 7)
+        #expect(configuration.model.units == 5)
+        #expect(configuration.training.batch == 4)
+        #expect(
+            file.differences == [
+                .init(key: "budget", base: "tiny", value: "quick"), .init(key: "model.units", base: "12", value: "5"),
+                .init(key: "training.steps", base: "40", value: "7"),
+                .init(key: "evaluation.validateAt", base: "8", value: "[3, 5]"),
+            ])
+        #expect(file.name == "top")
+    }
+
+    @Test func anErrorInABaseNamesTheBase() throws {
+        let folder = try TemporaryFolder()
+        try folder.write(TestRun.yaml.replacingOccurrences(of: "steps: 40", with: "steps: x"), to: "tiny.yaml")
+        let top = try folder.write("base: tiny.yaml\nbudget: quick\n", to: "top.yaml")
+        do {
+            _ = try CharacterConfiguration(try ConfigurationFile(contentsOf: top).root)
+            Issue.record("accepted")
+        } catch {
+            #expect("\(error)".hasPrefix("tiny.yaml:19: 'training.steps' expects a whole number"))
+        }
+    }
+
+    @Test func aCircleOfBasesIsRefused() throws {
+        let folder = try TemporaryFolder()
+        let a = try folder.write("base: b.yaml\n", to: "a.yaml")
+        try folder.write("base: a.yaml\n", to: "b.yaml")
+        #expect(throws: ConfigurationError.baseCycle(path: "a.yaml", chain: ["a.yaml", "b.yaml"])) {
+            try ConfigurationFile(contentsOf: a)
+        }
+    }
+
+    @Test func theResolvedConfigurationReadsBackAsItself() throws {
+        let folder = try TemporaryFolder()
+        for url in ConfigurationFile.all(in: committedConfigurations) {
+            let file = try ConfigurationFile(contentsOf: url)
+            let copy = try folder.write(file.root.yaml, to: "config.yaml")
+            #expect(try ConfigurationFile(contentsOf: copy).root == file.root, "\(file.name)")
+        }
+    }
+
+    @Test(arguments: ["plain", "with, comma", "quote \" and \\", "true", "12", "null", "a: b", "- a", "", "line\nend", "ö"])
+    func everyTextSurvivesTheResolvedConfiguration(text: String) throws {
+        let node = ConfigurationNode(
+            origin: "", content: .mapping([.init(key: "a", value: .init(origin: "", content: .scalar(text: text, type: .text)))]))
+        #expect(try ConfigurationNode(yaml: node.yaml, path: "x") == node)
+    }
+
+    @Test func anUnknownConfigurationIsAnsweredWithTheNearestName() throws {
+        do {
+            _ = try ConfigurationFile.locate("table3-layernorm-lstm", in: committedConfigurations)
+            Issue.record("found")
+        } catch {
+            #expect("\(error)".contains("the nearest name is 'table3-layer-norm-lstm'"))
+        }
+    }
+}

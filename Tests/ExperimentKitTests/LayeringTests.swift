@@ -1,0 +1,74 @@
+import Foundation
+import Testing
+
+@testable import ExperimentKit
+
+/// The rooms of the package may import only what stands below them.
+@Suite struct LayeringTests {
+    /// The modules of this package that each target may import.
+    private static let allowed: [String: Set<String>] = [
+        "Compute": ["CKernels", "COpenBLAS"],
+        "Safetensors": [],
+        "Datasets": ["CZlib"],
+        "NeuralNetwork": ["Compute"],
+        "HyperNetworks": ["NeuralNetwork", "Compute"],
+        "ExperimentKit": ["HyperNetworks", "NeuralNetwork", "Compute", "Datasets", "Safetensors", "Yams"],
+    ]
+    /// What every target may import.
+    private static let system: Set<String> = ["Foundation", "Synchronization", "Glibc"]
+
+    /// The module of an `import` line, whatever stands before and after it; nil for other lines.
+    static func importedModule(_ line: Substring) -> String? {
+        var words = line.split(whereSeparator: { $0 == " " || $0 == "\t" })
+        while let first = words.first, first.hasPrefix("@") || ["public", "package", "internal", "private"].contains(first) {
+            words.removeFirst()
+        }
+        guard words.first == "import" else { return nil }
+        let kinds: Set<Substring> = ["struct", "class", "enum", "protocol", "func", "var", "let", "typealias"]
+        guard let name = words.dropFirst().first(where: { !kinds.contains($0) }) else { return nil }
+        return name.split(separator: ".").first.map(String.init)
+    }
+
+    private static func violations(in target: String, source: String) -> [String] {
+        source.split(separator: "\n").compactMap(importedModule)
+            .filter { !system.contains($0) && !(allowed[target] ?? []).contains($0) }
+    }
+
+    @Test func everyImportPointsDownwards() throws {
+        let sources = checkout.url.appendingPathComponent("Sources")
+        let targets = try FileManager.default.contentsOfDirectory(atPath: sources.path)
+            .filter { !$0.hasPrefix("C") || $0 == "Compute" }
+        #expect(Set(targets) == Set(Self.allowed.keys))
+        for target in targets {
+            let folder = sources.appendingPathComponent(target)
+            let files = try #require(FileManager.default.enumerator(atPath: folder.path)).compactMap { $0 as? String }
+                .filter { $0.hasSuffix(".swift") }
+            #expect(!files.isEmpty)
+            for file in files {
+                let source = try String(contentsOf: folder.appendingPathComponent(file), encoding: .utf8)
+                #expect(Self.violations(in: target, source: source) == [], "\(target)/\(file)")
+            }
+        }
+    }
+
+    @Test func anImportUpwardsIsFound() {
+        #expect(Self.violations(in: "Compute", source: "import Foundation\n@testable import Datasets\n") == ["Datasets"])
+        #expect(Self.violations(in: "NeuralNetwork", source: "@_exported public import struct HyperNetworks.A") == ["HyperNetworks"])
+        #expect(Self.violations(in: "NeuralNetwork", source: "@_exported import Compute // import Yams") == [])
+    }
+
+    @Test func librariesNeitherPrintNorExit() throws {
+        let sources = checkout.url.appendingPathComponent("Sources")
+        let files = try #require(FileManager.default.enumerator(atPath: sources.path)).compactMap { $0 as? String }
+            .filter { $0.hasSuffix(".swift") }
+        let forbidden = try Regex(#"(^|[^.\w])(print|debugPrint|exit|fatalError)\(|try!"#)
+        for file in files {
+            let source = try String(contentsOf: sources.appendingPathComponent(file), encoding: .utf8)
+            for (number, line) in source.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+                let code = line.trimmingCharacters(in: .whitespaces)
+                guard !code.hasPrefix("//") else { continue }
+                #expect(code.firstMatch(of: forbidden) == nil, "\(file):\(number + 1): \(code)")
+            }
+        }
+    }
+}

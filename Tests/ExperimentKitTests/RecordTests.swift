@@ -1,0 +1,99 @@
+import Foundation
+import Testing
+
+@testable import ExperimentKit
+
+@Suite struct StepLogTests {
+    private func log(_ folder: TemporaryFolder) -> StepLog { StepLog(url: folder.url.appendingPathComponent("steps.jsonl")) }
+    private let validation = SplitEvaluation(lossNats: 1.5, predictions: 10, streams: 2, seconds: 0.25)
+
+    @Test func linesComeBackAsWritten() throws {
+        let folder = try TemporaryFolder()
+        let records = [
+            StepRecord(step: 1, seconds: 0.1, lossNats: 1.0 / 3, rate: 0.001, gradientNorm: 2),
+            StepRecord(step: 1, seconds: 0.2, validation: validation),
+        ]
+        for record in records { try log(folder).append(record) }
+        #expect(try StepLog.read(log(folder).url) == records)
+    }
+
+    @Test func anUnfinishedLastLineIsPassedOverAndADamagedOneElsewhereIsAnError() throws {
+        let folder = try TemporaryFolder()
+        try log(folder).append(StepRecord(step: 1, seconds: 0.1))
+        let whole = try String(contentsOf: log(folder).url, encoding: .utf8)
+        try Data((whole + "{\"step\":2,\"sec").utf8).write(to: log(folder).url)
+        #expect(try StepLog.read(log(folder).url).map(\.step) == [1])
+        try Data(("{\"step\":2,\"sec\n" + whole).utf8).write(to: log(folder).url)
+        #expect(throws: RecordError.self) { try StepLog.read(log(folder).url) }
+    }
+
+    @Test(arguments: [(true, 4), (false, 3)])
+    func truncationKeepsWhatTheCheckpointKnows(keepingValidation: Bool, count: Int) throws {
+        let folder = try TemporaryFolder()
+        for step in 1...3 { try log(folder).append(StepRecord(step: step, seconds: 0, lossNats: 1)) }
+        try log(folder).append(StepRecord(step: 3, seconds: 0, validation: validation))
+        try log(folder).append(StepRecord(step: 4, seconds: 0, lossNats: 1))
+        try log(folder).truncate(toStep: 3, keepingItsValidation: keepingValidation)
+        #expect(try StepLog.read(log(folder).url).count == count)
+    }
+}
+
+@Suite struct StableJSONTests {
+    @Test func keysAreSortedAndNumbersComeBackBitByBit() throws {
+        struct Pair: Codable, Equatable { let b: Double, a: Double }
+        let pair = Pair(b: 0.1 + 0.2, a: 1e-300)
+        let bytes = try StableJSON.encodeLine(pair)
+        #expect(String(decoding: bytes, as: UTF8.self) == "{\"a\":1e-300,\"b\":0.30000000000000004}\n")
+        #expect(try StableJSON.decode(Pair.self, from: bytes) == pair)
+    }
+}
+
+@Suite struct ProjectFolderTests {
+    @Test func theCheckoutIsFoundFromWithinItAndFromTheProgram() {
+        let inside = checkout.url.appendingPathComponent("Sources/Compute")
+        #expect(ProjectFolder.locate(workingDirectory: inside, program: nil)?.url.path == checkout.url.path)
+        let outside = URL(fileURLWithPath: "/")
+        #expect(ProjectFolder.locate(workingDirectory: outside, program: nil) == nil)
+        let program = checkout.url.appendingPathComponent(".build/release/char-hyperlstm")
+        #expect(ProjectFolder.locate(workingDirectory: outside, program: program)?.url.path == checkout.url.path)
+    }
+}
+
+@Suite struct TextProgressTests {
+    private final class Sink {
+        var text = ""
+        var time = 0.0
+    }
+
+    private func step(_ step: Int) -> ProgressEvent {
+        .step(StepProgress(step: step, steps: 1000, lossNats: log(2), unitsPerSecond: 12345.6, secondsLeft: 3725))
+    }
+
+    @Test func elsewhereThanOnATerminalAPlainLineComesEveryTenSeconds() {
+        let sink = Sink()
+        let progress = TextProgress(label: "run", isTerminal: false, now: { sink.time }) { sink.text += $0 }
+        for second in 0..<21 {
+            sink.time = Double(second)
+            progress.report(step(second + 1))
+        }
+        #expect(
+            sink.text.split(separator: "\n") == [1, 11, 21].map {
+                "run  step \($0)/1,000  1.000 bpc  12,346 characters/s  1 h 2 min left"
+            })
+    }
+
+    @Test func onATerminalTheLineIsRedrawnAndALineThatStaysReplacesIt() {
+        let sink = Sink()
+        let progress = TextProgress(label: "run", isTerminal: true, now: { sink.time }) { sink.text += $0 }
+        progress.report(step(1))
+        progress.report(.note("a checkpoint"))
+        #expect(sink.text.hasPrefix("\rrun  step 1/1,000") && !sink.text.dropLast().contains("\n"))
+        #expect(sink.text.hasSuffix("\r\u{1B}[Ka checkpoint\n"))
+    }
+
+    @Test func numbersReadWell() {
+        #expect(grouped(4_254_050) == "4,254,050" && grouped(-1000) == "-1,000" && grouped(7) == "7")
+        #expect(durationText(seconds: 59.4) == "59 s" && durationText(seconds: 725) == "12 min 5 s")
+        #expect(durationText(seconds: .infinity) == "-" && fixed(.nan, 2) == "-")
+    }
+}

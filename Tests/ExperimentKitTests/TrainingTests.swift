@@ -1,0 +1,194 @@
+import Compute
+import Datasets
+import Foundation
+import HyperNetworks
+import NeuralNetwork
+import Testing
+
+@testable import ExperimentKit
+
+@Suite(.serialized) struct TrainingTests {
+    @Test func oneBatchIsLearnedByHeart() throws {
+        // One sequence an epoch: 4 streams of 10 characters, again and again, without dropout.
+        let run = try TestRun(overrides: [
+            "model.keepInput=1", "model.keepOutput=1", "model.keepRecurrent=1", "model.keepHyperRecurrent=1",
+            "model.units=32", "training.steps=150", "evaluation.validateAt=150", "training.sequenceLength=400",
+        ])
+        let training = try run.begin()
+        #expect(try training.run() == .finished)
+        let losses = try StepLog.read(training.folder.appendingPathComponent("steps.jsonl")).compactMap(\.lossNats)
+        #expect(try #require(losses.first) > 2.5)
+        #expect(try #require(losses.last) < 0.1)
+    }
+
+    @Test func theSameSeedGivesTheSameRunBitByBit() throws {
+        let run = try TestRun()
+        let runs = try ["a", "b"].map { try run.begin(out: $0) }
+        for training in runs { #expect(try training.run() == .finished) }
+        #expect(try lastingState(of: runs[0].folder) == lastingState(of: runs[1].folder))
+        #expect(runs[0].record.test?.lossNats == runs[1].record.test?.lossNats)
+    }
+
+    /// Stops at an ordinary step, at a checkpointed one, at one with a validation, at the end of an epoch (33), at the last.
+    @Test(arguments: [1, 13, 16, 20, 33, 39, 40])
+    func aStoppedAndResumedRunIsTheUnbrokenRunBitByBit(step: Int) throws {
+        let run = try TestRun()
+        let unbroken = try run.begin(out: "unbroken")
+        #expect(try unbroken.run() == .finished)
+        let interruption = Interruption()
+        let broken = try run.begin(
+            out: "broken", progress: StopAtStep(step, interruption), interruption: interruption)
+        #expect(try broken.run() == .interrupted(signal: 15))
+        #expect(broken.record.status == .interrupted && broken.record.training.stepsDone == step)
+        let resumed = try run.resume(broken.folder)
+        #expect(try resumed.run() == .finished)
+        #expect(try lastingState(of: unbroken.folder) == lastingState(of: resumed.folder))
+        #expect(unbroken.record.test?.lossNats == resumed.record.test?.lossNats)
+        #expect(unbroken.record.training.selectedStep == resumed.record.training.selectedStep)
+    }
+
+    @Test func aRunGoesThroughEpochsWithZeroStateAtTheStartOfEach() throws {
+        let run = try TestRun()
+        let training = try run.begin()
+        _ = try training.run()
+        let latest = try #require(CheckpointStore(runFolder: training.folder).latest)
+        let state = try latest.state(CheckpointState<CharacterTask.Position>.self)
+        // 1,300 characters: L = 324, 33 sequences an epoch, so 40 steps end at the 8th sequence of the second.
+        #expect(state.position.epoch == 1 && state.position.sequence == 7)
+        #expect(try latest.tensors(CheckpointFile.carried).map(\.name).contains("layer0.hyper.c"))
+    }
+
+    @Test func carriedStateMakesADifferenceAndItsSwitchTurnsItOff() throws {
+        let run = try TestRun()
+        let other = try TestRun(overrides: ["training.carryState=false"])
+        let (carried, cut) = (try run.begin(), try other.begin())
+        _ = try carried.run()
+        _ = try cut.run()
+        let losses = try [carried, cut].map {
+            try StepLog.read($0.folder.appendingPathComponent("steps.jsonl")).compactMap(\.lossNats)
+        }
+        #expect(losses[0][0] == losses[1][0])
+        #expect(losses[0][1] != losses[1][1])
+    }
+
+    @Test func validationChoosesTheCheckpointThatIsReported() throws {
+        // A rate that ruins the model after its best step.
+        let run = try TestRun(overrides: [
+            "training.learningRate=[{untilStep: 24, rate: 0.01}, {untilStep: 40, rate: 10}]", "evaluation.validationStreams=1",
+        ])
+        let training = try run.begin()
+        _ = try training.run()
+        #expect(training.record.training.selectedStep == 24)
+        #expect(training.record.training.stepsDone == 40)
+        let selected = try #require(training.record.training.selectionValidation)
+        #expect(training.record.validation?.lossNats == selected.lossNats)
+        let store = CheckpointStore(runFolder: training.folder)
+        #expect(store.best?.url.lastPathComponent == "step-0000024")
+        #expect(store.latest?.url.lastPathComponent == "step-0000040")
+    }
+
+    @Test func patienceStopsTheRunEarly() throws {
+        let run = try TestRun(overrides: [
+            "training.learningRate=[{untilStep: 16, rate: 0.01}, {untilStep: 40, rate: 10}]", "training.patience=2",
+        ])
+        let training = try run.begin()
+        #expect(try training.run() == .finished)
+        #expect(training.record.training.stoppedEarly)
+        #expect(training.record.training.stepsDone == 32 && training.record.training.selectedStep == 16)
+    }
+
+    @Test func aSecondRunInTheSameFolderIsRefused() throws {
+        let run = try TestRun(overrides: ["training.steps=2"])
+        let first = try run.begin()
+        _ = try first.run()
+        #expect(throws: RecordError.runExists(path: first.folder.path, step: 2)) { try run.begin() }
+    }
+
+    @Test func resumingWithOtherDataIsRefused() throws {
+        let run = try TestRun()
+        let training = try run.begin()
+        let other = try TestRun()
+        try other.folder.write(TestRun.text(characters: 1400), to: "data/sample/sample.train.txt")
+        let corpus = try CharacterCorpus.open(
+            .sample, dataFolder: .init(path: other.folder.url.appendingPathComponent("data").path, origin: .option))
+        #expect(throws: CheckpointError.self) {
+            try CharacterRun(
+                resuming: training.folder, corpus: corpus, progress: SilentProgress(), interruption: Interruption())
+        }
+    }
+
+    @Test func theRecordStatesWhatWasRunAndOnWhat() throws {
+        let run = try TestRun(overrides: ["training.steps=10", "training.seeds=[3]"])
+        let training = try run.begin()
+        _ = try training.run()
+        let record = try RunRecord(contentsOf: training.folder.appendingPathComponent("record.json"))
+        #expect(record == training.record)
+        #expect(record.status == .finished && record.seed == 3)
+        #expect(record.differences == [.init(key: "training.steps", base: "40", value: "10")])
+        #expect(record.data.files.count == 3 && !record.data.official && record.data.entropyRateBits == nil)
+        #expect(record.environments.count == 1 && record.environments[0].threads >= 1)
+        #expect(record.test?.streams == 1 && record.test?.predictions == 149)
+        let json = try String(contentsOf: training.folder.appendingPathComponent("record.json"), encoding: .utf8)
+        #expect(json.contains("\"bits\"") && json.contains("\"lossNats\""))
+    }
+}
+
+/// One parameter, and losses as scripted.
+private final class ScriptedTask: TrainingTask {
+    let variable = Variable(Tensor([1], shape: [1]), requiresGradient: true)
+    private let losses: [Float]
+    private(set) var position = 0
+    let parameters: [NamedParameter]
+    let unitsPerStep = 1
+    let carriedTensors: [(name: String, tensor: Tensor)] = []
+
+    init(losses: [Float]) {
+        self.losses = losses
+        parameters = [NamedParameter("x", variable)]
+    }
+
+    func nextLoss() -> Variable {
+        position += 1
+        // The gradient is as finite as the loss.
+        return sum(affine(variable, scale: losses[position - 1]))
+    }
+
+    func validate() -> SplitEvaluation { SplitEvaluation(lossNats: 1, predictions: 1, streams: 1, seconds: 0) }
+    func restore(position: Int, carried: [NamedTensor]) { self.position = position }
+}
+
+@Suite struct TrainingLoopTests {
+    private func loop(_ task: ScriptedTask, in folder: URL) -> TrainingLoop<ScriptedTask> {
+        TrainingLoop(
+            task: task, optimizer: Adam(parameters: task.parameters),
+            settings: TrainingLoopSettings(
+                steps: 10, learningRate: .piecewiseConstant([.init(untilStep: 10, rate: 0.1)]), clipNorm: nil,
+                validate: .every(10), patience: nil, logEvery: 1, checkpointEvery: 2),
+            checkpoints: CheckpointStore(runFolder: folder),
+            stepLog: StepLog(url: folder.appendingPathComponent("steps.jsonl")), progress: SilentProgress(),
+            interruption: Interruption(), configurationYAML: "", modelMetadata: [:], onMilestone: { _ in })
+    }
+
+    @Test(arguments: [Float.nan, Float.infinity])
+    func aLossThatIsNotFiniteStopsTheRunAndKeepsTheLastGoodCheckpoint(bad: Float) throws {
+        let folder = try TemporaryFolder()
+        let task = ScriptedTask(losses: [1, 1, 1, 1, bad, 1, 1, 1, 1, 1])
+        do {
+            _ = try loop(task, in: folder.url).run()
+            Issue.record("the run went on")
+        } catch TrainingError.notFinite(let what, let step, let checkpoint) {
+            #expect(what == "loss" && step == 5)
+            #expect(checkpoint?.hasSuffix("step-0000004") == true)
+        }
+        let kept = try #require(CheckpointStore(runFolder: folder.url).latest).tensors(CheckpointFile.model)
+        #expect(kept[0].values == task.variable.value.floats && kept[0].values[0].isFinite)
+    }
+
+    @Test func aGradientThatIsNotFiniteStopsTheRunBeforeTheUpdate() throws {
+        let folder = try TemporaryFolder()
+        // The loss is 1e30, its gradient too, and the square of that is not a float.
+        let task = ScriptedTask(losses: [1, 1e30, 1, 1, 1, 1, 1, 1, 1, 1])
+        #expect(throws: TrainingError.self) { try loop(task, in: folder.url).run() }
+        #expect(task.variable.value.floats[0].isFinite)
+    }
+}

@@ -1,0 +1,111 @@
+import ArgumentParser
+import Foundation
+import HyperNetworks
+
+/// Times our steps and PyTorch's in turn, each in a process of its own, and writes the table.
+struct CompareCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "compare",
+        abstract: "Times every step beside PyTorch (where python3 has torch), in turn, and prints a table of ratios.",
+        discussion: "Ours and each of PyTorch's modes run one after the other, several rounds, so that a machine whose "
+            + "speed drifts slows all of them. A ratio is the median of ours over the best median of PyTorch's modes.")
+
+    @Argument(help: "Which models; without any: lstm, ln-lstm, ln-hyperlstm.") var kinds: [StepKind] = []
+    @Option(help: "Rounds of all programs.") var rounds = 3
+    @Option(help: "Steps that each program times in a round.") var steps = 3
+    @Option(help: "Threads of all programs; without it the physical cores.") var threads: Int?
+    @Option(help: "The folder of the PyTorch programs.") var peers = "experiments/benchmarks/pytorch"
+    @Option(help: "A Markdown file to write the table to; it is printed in any case.") var output: String?
+
+    func validate() throws {
+        guard rounds > 0 else { throw ValidationError("--rounds: expected at least 1, found \(rounds)") }
+        guard steps > 0 else { throw ValidationError("--steps: expected at least 1, found \(steps)") }
+    }
+
+    func run() throws {
+        try ComputeEnvironment.configure(threads: threads)
+        let threads = ComputeEnvironment.threads
+        let hasPeers = (try? capture(["python3", "-c", "import torch"])) != nil
+        if !hasPeers { note("python3 has no torch here: ours only (pip install torch==2.13.0+cpu brings it)") }
+        let ceiling = ComputeEnvironment.measureGEMM(size: 2048)
+        var rows: [String] = [], torch: String?
+        for kind in kinds.isEmpty ? [.lstm, .lnLSTM, .lnHyperLSTM] : kinds {
+            var commands = [
+                [CommandLine.arguments[0], "step", kind.rawValue, "--threads", "\(threads)", "--steps", "\(steps)"]
+            ]
+            if hasPeers {
+                commands += kind.peers.map { ["python3", "\(peers)/\($0[0])", $0[1], $0[2], "\(threads)", "\(steps)"] }
+            }
+            var measured = [[StepMeasurement]](repeating: [], count: commands.count)
+            for round in 1...rounds {
+                for (index, command) in commands.enumerated() {
+                    note("\(kind.rawValue), round \(round) of \(rounds): \(index == 0 ? "ours" : command[3])")
+                    measured[index].append(try JSONDecoder().decode(StepMeasurement.self, from: capture(command)))
+                }
+            }
+            func median(_ runs: [StepMeasurement]) -> Double {
+                runs.map(\.median_s).sorted()[runs.count / 2]
+            }
+            let ours = measured[0], best = measured.dropFirst().min { median($0) < median($1) }
+            let gflops = ours.map { $0.gflops ?? 0 }.sorted()[ours.count / 2]
+            let peak = ours.map(\.peak_mib).max() ?? 0
+            torch = best?.first?.torch ?? torch
+            var cells = [
+                kind.rawValue, number(median(ours)), number(ours.map(\.min_s).min() ?? 0), "\(Int(gflops))",
+                "\(Int(gflops / ceiling * 100)) %", "\(peak)",
+            ]
+            if let best {
+                let peerPeak = best.map(\.peak_mib).max() ?? 0
+                cells += [
+                    "\(number(median(best))) (\(best[0].mode))", number(median(ours) / median(best)), "\(peerPeak)",
+                    number(Double(peak) / Double(max(1, peerPeak))),
+                ]
+            } else {
+                cells += ["–", "–", "–", "–"]
+            }
+            rows.append("| " + cells.joined(separator: " | ") + " |")
+        }
+        let date = ISO8601DateFormatter().string(from: Date()).prefix(10)
+        let table = """
+            | step | median, s | minimum, s | GFLOP/s | of sgemm | peak MiB | PyTorch, s (mode) | ratio | its peak MiB | ratio |
+            |---|---|---|---|---|---|---|---|---|---|
+            \(rows.joined(separator: "\n"))
+
+            \(date), \(ComputeEnvironment.cpuName), \(threads) threads. \(ComputeEnvironment.blasDescription); \
+            \(ComputeEnvironment.simdName) kernels; sgemm 2048³ at \(Int(ceiling)) GFLOP/s. \
+            \(torch.map { "PyTorch \($0)." } ?? "PyTorch was not there.") \
+            \(rounds) rounds of \(steps) steps, the programs in turn; medians of the rounds' medians.
+
+            """
+        print(table, terminator: "")
+        if let output {
+            let text = "# Training steps, timed\n\nWritten by `make bench`; not edited by hand.\n\n\(table)"
+            try text.write(toFile: output, atomically: true, encoding: .utf8)
+        }
+    }
+
+    private func number(_ value: Double) -> String { String(format: "%.2f", value) }
+
+    private func note(_ text: String) { FileHandle.standardError.write(Data("\(text)\n".utf8)) }
+
+    struct Failure: Error, CustomStringConvertible { let description: String }
+
+    /// Runs a program and returns what it printed.
+    private func capture(_ command: [String]) throws -> Data {
+        let process = Process(), output = Pipe(), errors = Pipe()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = command
+        process.standardOutput = output
+        process.standardError = errors
+        try process.run()
+        let data = output.fileHandleForReading.readDataToEndOfFile()
+        let complaint = errors.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        guard process.terminationStatus == 0 else {
+            throw Failure(
+                description: "\(command.joined(separator: " ")) ended with status \(process.terminationStatus): "
+                    + String(decoding: complaint.suffix(2000), as: UTF8.self))
+        }
+        return data
+    }
+}

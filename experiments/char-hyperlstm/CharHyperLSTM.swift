@@ -1,0 +1,28 @@
+import ArgumentParser
+import ExperimentKit
+
+/// The character experiments of *HyperNetworks* (Ha, Dai, Le 2016), sections 4.3 and 4.4.
+@main
+struct CharHyperLSTM: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "char-hyperlstm",
+        abstract: "LSTM and HyperLSTM language models of characters: Tables 3 and 4 of \"HyperNetworks\".",
+        discussion: """
+            Begin with one of these:
+
+              char-hyperlstm list                        every configuration: paper row, expected number, cost
+              char-hyperlstm reproduce --profile quick   train a few, print a table beside the paper's numbers
+              char-hyperlstm train table3-lstm           one row of the paper, with the paper's own settings
+              char-hyperlstm train table3-lstm --set training.steps=100 --out /tmp/runs
+
+            A run writes the folder OUT/CONFIG/SEED: config.yaml, record.json, steps.jsonl, checkpoints/.
+            Ctrl-C stops it with a checkpoint; `char-hyperlstm resume OUT/CONFIG/SEED` goes on, bit by bit as if it had
+            never stopped (at the same --threads).
+
+            Data is looked for in --data DIR, else in $HYPERNETWORKS_DATA, else in data/.
+            """,
+        subcommands: [
+            Train.self, Resume.self, Reproduce.self, Evaluate.self, Sample.self, List.self, Results.self,
+            MakeSample.self,
+        ])
+}

@@ -1,0 +1,15 @@
+import ArgumentParser
+import Datasets
+import ExperimentKit
+import Foundation
+
+struct MakeSample: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Write the generated sample corpus into a data folder; the same bytes every time.")
+
+    @OptionGroup var data: DataOptions
+
+    func run() throws {
+        for path in try SampleCorpus.write(to: data.folder) { note("wrote \(path)") }
+    }
+}

@@ -1,0 +1,93 @@
+import ArgumentParser
+import Compute
+import Datasets
+import ExperimentKit
+import Foundation
+
+struct Reproduce: ParsableCommand {
+    enum Profile: String, ExpressibleByArgument, CaseIterable {
+        case quick, short, paper
+    }
+
+    static let configuration = CommandConfiguration(
+        abstract: "Train every configuration of a budget and print a table beside the paper's numbers.",
+        discussion: """
+            --profile quick   minutes: reduced models; says how far a HyperLSTM is from an LSTM of the same budget
+            --profile short   hours on two cores
+            --profile paper   the paper's own settings: days on two cores (see `list`)
+
+            Runs already finished in OUT are kept, unfinished ones are resumed. Without the corpus, and with the default
+            data folder, it trains on the small generated sample instead and says so: those are no Penn Treebank numbers.
+            """)
+
+    @Option(help: "quick, short or paper.")
+    var profile: Profile = .quick
+    @Option(help: "ptb (Table 3), enwik8 (Table 4), text8 or sample.")
+    var corpus: CorpusName = .ptb
+    @OptionGroup var data: DataOptions
+    @OptionGroup var threads: ThreadOptions
+    @OptionGroup var out: OutOptions
+
+    func run() throws {
+        let (opened, budget) = try openOrFallBack()
+        let configs = ConfigurationFile.all(in: try experimentFolder().appendingPathComponent("configs"))
+        let files = try configs.map { try ConfigurationFile(contentsOf: $0) }.map {
+            (file: $0, decoded: try CharacterConfiguration($0.root))
+        }
+        .filter { $0.decoded.corpus == opened.name && $0.decoded.budget == budget }
+        .sorted { ($0.decoded.reproduces?.row ?? 0, $0.file.name) < ($1.decoded.reproduces?.row ?? 0, $1.file.name) }
+        guard !files.isEmpty else {
+            throw UserError(description: "no configuration of \(opened.name.rawValue) has the budget '\(budget)'; see `list`")
+        }
+        try threads.configure()
+        catchSignals()
+        var runs: [CharacterRun] = []
+        for (file, decoded) in files {
+            for seed in decoded.training.seeds {
+                runs.append(try runOrResume(file, seed: seed, corpus: opened.corpus))
+            }
+        }
+        print(RunTable(runs).text)
+        if opened.name == .sample { print(Self.sampleWarning) }
+    }
+
+    private func runOrResume(_ file: ConfigurationFile, seed: Int, corpus: CharacterCorpus) throws -> CharacterRun {
+        let folder = CharacterRun.folder(in: out.url, configuration: file.name, seed: seed)
+        guard FileManager.default.fileExists(atPath: folder.appendingPathComponent("record.json").path) else {
+            return try trainToEnd(file, seed: seed, corpus: corpus, out: out.url)
+        }
+        // A run of an older version of the file is another run; it must not pass for this one.
+        let kept = try ConfigurationFile(contentsOf: folder.appendingPathComponent("config.yaml"))
+        guard kept.root == file.root else {
+            throw UserError(
+                description: "\(folder.path) holds a run of another version of \(file.name): remove it, or give --out")
+        }
+        return try resumeToEnd(folder, corpus: corpus)
+    }
+
+    private func openOrFallBack() throws -> (opened: (name: CorpusName, corpus: CharacterCorpus), budget: String) {
+        do {
+            return ((corpus, try data.corpus(corpus)), corpus == .sample ? "sample" : profile.rawValue)
+        } catch let error as DatasetError {
+            // Only where nobody named a folder: whoever did wants to know that the data is not in it.
+            guard case .missing = error, data.folder.origin == .standard, profile == .quick else { throw error }
+            note("\(error)")
+            note(Self.sampleWarning)
+            return ((.sample, try data.corpus(.sample)), "sample")
+        }
+    }
+
+    static let sampleWarning = """
+
+        ================================================================================
+          These are NOT Penn Treebank numbers.
+          No corpus was found, so small models are trained on the generated sample that
+          is part of the repository. Compare them with the sample's own entropy rate and
+          with each other, with nothing in the paper.
+          For the real thing: `make data`, or set HYPERNETWORKS_DATA, then call this again.
+        ================================================================================
+
+        """
+}
+
+extension CorpusName: ExpressibleByArgument {}
