@@ -104,12 +104,12 @@ struct TestRun {
         out: String = "runs", progress: any ProgressReporter = SilentProgress(), interruption: Interruption = Interruption()
     ) throws -> CharacterRun {
         try CharacterRun(
-            beginning: file, seed: 3, corpus: corpus, out: folder.url.appendingPathComponent(out),
+            beginning: file, seed: 3, data: corpus, out: folder.url.appendingPathComponent(out),
             code: RunRecord.Code(commit: "test", treeDirty: nil), progress: progress, interruption: interruption)
     }
 
     func resume(_ url: URL, progress: any ProgressReporter = SilentProgress()) throws -> CharacterRun {
-        try CharacterRun(resuming: url, corpus: corpus, progress: progress, interruption: Interruption())
+        try CharacterRun(resuming: url, data: corpus, progress: progress, interruption: Interruption())
     }
 }
 

@@ -25,7 +25,7 @@ private func compare(_ test: OracleCase, _ model: some ImageClassifier) throws {
     let result = model.forward(images, mode: .training)
     var loss = crossEntropy(result.logits, targets)
     if fixture.file.metadata["l2"] != nil {
-        loss = loss + l2Penalty(result.kernels, coefficient: try fixture.meta("l2", as: Float.self))
+        loss = loss + l2Penalty(result.kernels, coefficient: try fixture.meta("l2", as: Double.self))
     }
     func expect(_ tensor: Tensor, _ key: String, scale: Double = 1) throws {
         expectClose(
