@@ -7,6 +7,10 @@
 #define CK_LANES 8
 #define CK_ROWS 4
 #define CK_COLUMNS 3
+#define CK_PIXELS1 6
+#define CK_PIXELS2 6
+#define CK_CHANNELS1 8
+#define CK_CHANNELS2 4
 #include "kernels_template.h"
 
 INLINE __m256i lanes_below(int64_t left) {

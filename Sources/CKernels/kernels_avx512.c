@@ -7,6 +7,10 @@
 #define CK_LANES 16
 #define CK_ROWS 8
 #define CK_COLUMNS 3
+#define CK_PIXELS1 16
+#define CK_PIXELS2 8
+#define CK_CHANNELS1 16
+#define CK_CHANNELS2 8
 #include "kernels_template.h"
 
 INLINE __mmask16 lanes_below(int64_t left) {

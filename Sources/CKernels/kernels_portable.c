@@ -4,6 +4,10 @@
 #define CK_LANES 4
 #define CK_ROWS 4
 #define CK_COLUMNS 2
+#define CK_PIXELS1 6
+#define CK_PIXELS2 6
+#define CK_CHANNELS1 8
+#define CK_CHANNELS2 4
 #include "kernels_template.h"
 
 INLINE vf load(const float *p, int64_t left) {

@@ -2,6 +2,8 @@
 //     CK_NAME    the table's name, as an identifier
 //     CK_LANES   floats in a vector
 //     CK_ROWS    rows of C that one step of the matrix product keeps in registers (times CK_COLUMNS vectors)
+//     CK_PIXELS1, CK_PIXELS2      pixels that a step of a convolution keeps in registers, times 1 or 2 vectors
+//     CK_CHANNELS1, CK_CHANNELS2  input channels that a step of its weight gradient does
 // and its own `load`, `store` for up to CK_LANES elements. `n - j` elements are left at position j: the loops below
 // have no separate tail, a short vector is loaded with zeros behind it.
 
@@ -551,11 +553,15 @@ static void adam(int64_t n, float *x, const float *g, float *m, float *v, float 
     }
 }
 
+#include "convolution_template.h"
+
 const ck_kernels CK_NAME = {
     .name = CK_STRING, .lanes = CK_LANES, .exp = map_exp, .tanh = map_tanh, .sigmoid = map_sigmoid, .axpy = axpy,
     .dot = dot, .dropout_mask = dropout_mask, .random_bits = random_bits, .panel_width = panel,
     .packed_count = packed_count, .pack = pack, .gemm_packed = gemm_packed, .add_rows = add_rows,
     .scatter_add_rows = scatter_add_rows, .lstm_forward = lstm_forward, .lstm_backward = lstm_backward,
     .scaling_forward = scaling_forward, .scaling_backward = scaling_backward, .cross_entropy = cross_entropy,
-    .adam = adam,
+    .adam = adam, .conv_pack = conv_pack, .convolve = convolve, .convolve_weights = convolve_weights,
+    .pad_rows = pad_rows, .channel_sums = channel_sums, .channel_moments = channel_moments, .normalise = normalise,
+    .norm_backward_sums = norm_backward_sums, .norm_backward = norm_backward,
 };

@@ -19,12 +19,18 @@ package enum Kernels {
     package static let available = ["avx512", "avx2", "portable"].filter { named($0) != nil }
 }
 
+/// The vector kernels of one instruction set.
+package typealias VectorKernels = ck_kernels
 /// The pointwise half of an LSTM cell, as the kernels take it.
 package typealias LSTMKernel = ck_lstm
 /// Rows of a matrix by index, each with a factor: a one-hot input.
 package typealias RowGather = ck_rows
 /// The weight scaling vectors of a HyperLSTM, as the kernels take them.
 package typealias ScalingKernel = ck_scaling
+/// The extents of a direct convolution, as the kernels take them.
+package typealias ConvolutionKernel = ck_convolution
+/// A batch normalisation with known statistics, as the kernels take it.
+package typealias NormKernel = ck_norm
 /// Floats a row of LSTM statistics has.
 package let lstmStatistics = Int(ck_lstm_stats)
 

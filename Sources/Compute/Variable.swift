@@ -11,6 +11,9 @@ public final class Variable {
     /// dL/dvalue, of the value's shape; nil before `backward`, and again after `clearGradient`.
     public var gradient: Tensor? { gradientIsCurrent ? gradientMemory : nil }
 
+    /// Mean and variance of the value's channels, where the operation that made it computed them on its way.
+    package var channelMoments: ChannelMoments?
+
     /// Creation order: an operand is older than what is computed from it.
     private let order: UInt64
     private var operands: [Variable] = []
@@ -22,7 +25,7 @@ public final class Variable {
     private var gradientIsCurrent = false
 
     private static let created = Atomic<UInt64>(0)
-    @TaskLocal static var isRecording = true
+    @TaskLocal package static var isRecording = true
 
     /// A constant, or with `requiresGradient` a parameter.
     public init(_ value: Tensor, requiresGradient: Bool = false) {
@@ -88,6 +91,17 @@ public final class Variable {
         }
     }
 
+    /// Adds `contribution`, and may keep the tensor itself as the gradient: nothing else may write to it afterwards.
+    /// It saves a copy where the gradient of a sum goes on to one of its terms.
+    package func giveGradient(_ contribution: Tensor) {
+        if requiresGradient && !gradientIsCurrent && gradientMemory == nil && contribution.shape == shape {
+            gradientMemory = contribution
+            gradientIsCurrent = true
+        } else {
+            addGradient(contribution)
+        }
+    }
+
     /// Computes dL/dv for every variable v that L = Σ seed ⊙ value depends on, and adds it to `v.gradient`.
     ///
     /// - Parameter seed: dL/dvalue, of the value's shape; nil for a scalar, where it is 1.
@@ -116,6 +130,19 @@ public final class Variable {
             variable.gradientMemory = nil
             variable.gradientIsCurrent = false
         }
+    }
+}
+
+/// Statistics of the last axis of a value, over all others.
+package struct ChannelMoments {
+    package let mean: [Double]
+    /// With the divisor n.
+    package let variance: [Double]
+    /// Elements of a channel: n.
+    package let count: Int
+
+    package init(mean: [Double], variance: [Double], count: Int) {
+        (self.mean, self.variance, self.count) = (mean, variance, count)
     }
 }
 

@@ -44,6 +44,32 @@ typedef struct {
     const float *_Nonnull b0;       // [4H]
 } ck_scaling;
 
+/// A direct convolution of one image. Distances are in elements. A tap is a run of inputs that lie side by side for every
+/// output (one pixel's channels, or those of all pixels in a row of the kernel); the kernel is read as a matrix
+/// [kernelRows, outputs].
+///
+///     y[i, j, o] = Σ_t Σ_{c < run} x[i · inputRow + j · inputColumn + tap[t] + c] K[row[t] + c, o]
+typedef struct {
+    int64_t rows, columns;              // of output pixels
+    int64_t outputs;                    // channels, a multiple of 16
+    int64_t inputRow, inputColumn;      // between the inputs of neighbouring outputs
+    int64_t outputRow, outputColumn;    // between neighbouring outputs
+    int64_t kernelRows;
+    int64_t taps, run;
+    const int64_t *_Nonnull tap;
+    const int64_t *_Nonnull row;
+} ck_convolution;
+
+/// Batch normalisation of `channels`: y = factor (x − mean) + beta, factor = gamma · reciprocal; max(y, 0) if `relu`.
+typedef struct {
+    int64_t channels;
+    int relu;
+    const float *_Nonnull mean;
+    const float *_Nonnull reciprocal;   // 1 / √(variance + ε)
+    const float *_Nonnull factor;
+    const float *_Nonnull beta;
+} ck_norm;
+
 typedef struct {
     const char *_Nonnull name;      // "avx512", "avx2", "portable"
     int64_t lanes;
@@ -116,6 +142,38 @@ typedef struct {
     void (*_Nonnull adam)(int64_t n, float *_Nonnull x, const float *_Nonnull g, float *_Nonnull m, float *_Nonnull v,
                           float gradientScale, float beta1, float beta2, float stepSize, float correction2,
                           float epsilon);
+
+    // Kernel [taps, inputs, outputs] in the order that `convolve` reads it, as many floats; with `transposed` the kernel
+    // of the data gradient, from one stored [taps, outputs, inputs].
+    void (*_Nonnull conv_pack)(int64_t taps, int64_t inputs, int64_t outputs, const float *_Nonnull kernel,
+                               int transposed, float *_Nonnull packed);
+    // y = convolution + bias + initial; bias [outputs] may be NULL, so may initial, laid out as y; it may be y.
+    void (*_Nonnull convolve)(const ck_convolution *_Nonnull g, const float *_Nonnull x, const float *_Nonnull packed,
+                              const float *_Nullable bias, const float *_Nullable initial, float *_Nonnull y);
+    // dK[row[t] + c, o] += Σ x dy over the pixels of `images` images that lie imageX and imageY apart.
+    void (*_Nonnull convolve_weights)(const ck_convolution *_Nonnull g, int64_t images, const float *_Nonnull x,
+                                      int64_t imageX, const float *_Nonnull dy, int64_t imageY, float *_Nonnull dw);
+    // Rows first ..< last (from −border to height + border) of an image [height, columns, channels] with a border of
+    // zeros, normalised if `norm` is given: [last − first, columns + 2 border, channels].
+    void (*_Nonnull pad_rows)(int64_t first, int64_t last, int64_t height, int64_t columns, int64_t channels,
+                              int64_t border, const float *_Nonnull x, const ck_norm *_Nullable norm,
+                              float *_Nonnull padded);
+
+    // total[c] += Σ_r x[r, c]
+    void (*_Nonnull channel_sums)(int64_t rows, int64_t n, const float *_Nonnull x, float *_Nonnull total);
+    // mean[c] of x[r, c], and squares[c] = Σ_r (x[r, c] − mean[c])²
+    void (*_Nonnull channel_moments)(int64_t rows, int64_t n, const float *_Nonnull x, float *_Nonnull mean,
+                                     float *_Nonnull squares);
+    void (*_Nonnull normalise)(const ck_norm *_Nonnull norm, int64_t rows, const float *_Nonnull x,
+                               float *_Nonnull y);
+    // sums = (Σ_r dz[c], Σ_r dz[c] x̂[c]), [2, channels], x̂ = reciprocal (x − mean); dz = dy where the ReLU passes
+    // or there is none, else 0; it may be dy.
+    void (*_Nonnull norm_backward_sums)(const ck_norm *_Nonnull norm, int64_t rows, const float *_Nonnull x,
+                                        const float *_Nonnull dy, float *_Nonnull dz, float *_Nonnull sums);
+    // dx (+)= factor dz + slope (x − mean) + offset
+    void (*_Nonnull norm_backward)(const ck_norm *_Nonnull norm, int64_t rows, const float *_Nonnull slope,
+                                   const float *_Nonnull offset, const float *_Nonnull x, const float *_Nonnull dz,
+                                   int accumulate, float *_Nonnull dx);
 } ck_kernels;
 
 /// The kernels of one instruction set, or NULL where this CPU (or this build) lacks it.

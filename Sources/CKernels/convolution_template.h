@@ -1,0 +1,257 @@
+// Convolution and batch normalisation: the end of kernels_template.h.
+//
+// Images are [row, column, channel]. A convolution reads them from a copy with a border of zeros, made (and, where a
+// normalisation comes before it, normalised) image by image, so that it lies in the second-level cache and no position
+// is an exception. A tile of output pixels × output channels stays in registers while all taps and input channels go by.
+
+#define UNROLL _Pragma("clang loop unroll(full)")
+
+INLINE vf read(const float *p) {
+    vf x;
+    memcpy(&x, p, sizeof x);
+    return x;
+}
+INLINE void write(float *p, vf x) { memcpy(p, &x, sizeof x); }
+
+// ---- Direct convolution --------------------------------------------------------------------------------------------
+
+/// Vectors of output channels that a tile holds.
+INLINE int conv_vectors(int64_t outputs) { return outputs % (2 * L) ? 1 : 2; }
+
+static void conv_pack(int64_t taps, int64_t inputs, int64_t outputs, const float *kernel, int transposed,
+                      float *packed) {
+    int64_t width = L * conv_vectors(outputs);
+    for (int64_t block = 0; block < outputs; block += width)
+        for (int64_t tap = 0; tap < taps; tap++) {
+            const float *from = kernel + tap * inputs * outputs;
+            for (int64_t i = 0; i < inputs; i++, packed += width)
+                if (!transposed) memcpy(packed, from + i * outputs + block, (size_t)width * sizeof *packed);
+                else
+                    for (int64_t o = 0; o < width; o++) packed[o] = from[(block + o) * inputs + i];
+        }
+}
+
+/// `pixels` neighbouring outputs, `vectors` of their channels; both are constants where this is inlined.
+INLINE void conv_tile(int pixels, int vectors, const ck_convolution *g, const float *x, const float *packed,
+                      const float *bias, const float *initial, float *y) {
+    vf total[CK_PIXELS1][2];
+    UNROLL for (int p = 0; p < pixels; p++)
+        UNROLL for (int v = 0; v < vectors; v++) {
+            total[p][v] = bias ? read(bias + v * L) : splat(0);
+            if (initial) total[p][v] += read(initial + p * g->outputColumn + v * L);
+        }
+    // Four pixels share a base, so that their addresses are base + {0, 1, 2, 3} · step.
+    int64_t step = g->inputColumn, run = g->run;
+    for (int64_t t = 0; t < g->taps; t++) {
+        const float *from = x + g->tap[t], *w = packed + g->row[t] * vectors * L;
+        const float *base[CK_PIXELS1 / 4 + 1];
+        UNROLL for (int q = 0; q < (pixels + 3) / 4; q++) base[q] = from + 4 * q * step;
+        for (int64_t i = 0; i < run; i++) {
+            vf column[2];
+            UNROLL for (int v = 0; v < vectors; v++) column[v] = read(w + (i * vectors + v) * L);
+            UNROLL for (int p = 0; p < pixels; p++) {
+                vf value = splat(base[p / 4][i + (p % 4) * step]);
+                UNROLL for (int v = 0; v < vectors; v++) total[p][v] = value * column[v] + total[p][v];
+            }
+        }
+    }
+    UNROLL for (int p = 0; p < pixels; p++)
+        UNROLL for (int v = 0; v < vectors; v++) write(y + p * g->outputColumn + v * L, total[p][v]);
+}
+
+INLINE void conv_rows(int most, int vectors, const ck_convolution *g, const float *x, const float *packed,
+                      const float *bias, const float *initial, float *y) {
+    for (int64_t i = 0; i < g->rows; i++)
+        for (int64_t j = 0, n; j < g->columns; j += n) {
+            const float *in = x + i * g->inputRow + j * g->inputColumn;
+            int64_t at = i * g->outputRow + j * g->outputColumn, left = g->columns - j;
+            const float *start = initial ? initial + at : NULL;
+#define TILE(count)                                                                                                    \
+    if (most >= count && left >= count) {                                                                              \
+        conv_tile(count, vectors, g, in, packed, bias, start, y + at);                                                 \
+        n = count;                                                                                                     \
+        continue;                                                                                                      \
+    }
+            TILE(16) TILE(8) TILE(6) TILE(4) TILE(3) TILE(2) TILE(1)
+#undef TILE
+        }
+}
+
+static void convolve(const ck_convolution *g, const float *x, const float *packed, const float *bias,
+                     const float *initial, float *y) {
+    int vectors = conv_vectors(g->outputs);
+    for (int64_t block = 0; block < g->outputs; block += vectors * L) {
+        const float *b = bias ? bias + block : NULL, *start = initial ? initial + block : NULL;
+        const float *w = packed + block * g->kernelRows;
+        if (vectors == 1) conv_rows(CK_PIXELS1, 1, g, x, w, b, start, y + block);
+        else conv_rows(CK_PIXELS2, 2, g, x, w, b, start, y + block);
+    }
+}
+
+/// `channels` inputs × `vectors` of outputs of one tap, summed over the pixels of some rows of some images.
+INLINE void weight_tile(int channels, int vectors, const ck_convolution *g, int64_t images, int64_t first, int64_t last,
+                        const float *x, int64_t imageX, const float *dy, int64_t imageY, float *dw) {
+    vf total[CK_CHANNELS1][2];
+    UNROLL for (int c = 0; c < channels; c++)
+        UNROLL for (int v = 0; v < vectors; v++) total[c][v] = read(dw + c * g->outputs + v * L);
+    for (int64_t image = 0; image < images; image++)
+        for (int64_t i = first; i < last; i++) {
+            const float *from = x + image * imageX + i * g->inputRow, *to = dy + image * imageY + i * g->outputRow;
+            for (int64_t j = 0; j < g->columns; j++, from += g->inputColumn, to += g->outputColumn) {
+                vf gradient[2];
+                UNROLL for (int v = 0; v < vectors; v++) gradient[v] = read(to + v * L);
+                UNROLL for (int c = 0; c < channels; c++) {
+                    vf value = splat(from[c]);
+                    UNROLL for (int v = 0; v < vectors; v++) total[c][v] = value * gradient[v] + total[c][v];
+                }
+            }
+        }
+    UNROLL for (int c = 0; c < channels; c++)
+        UNROLL for (int v = 0; v < vectors; v++) write(dw + c * g->outputs + v * L, total[c][v]);
+}
+
+static void convolve_weights(const ck_convolution *g, int64_t images, const float *x, int64_t imageX, const float *dy,
+                             int64_t imageY, float *dw) {
+    int vectors = conv_vectors(g->outputs);
+    // Rows in bands whose inputs and gradients stay in the first-level cache while all tiles go by.
+    int64_t band = 24 * 256 / (g->inputRow + g->columns * g->outputs);
+    if (band < 1) band = 1;
+    for (int64_t first = 0; first < g->rows; first += band) {
+        int64_t last = first + band < g->rows ? first + band : g->rows;
+        for (int64_t block = 0; block < g->outputs; block += vectors * L)
+            for (int64_t t = 0; t < g->taps; t++)
+                for (int64_t c = 0, n; c < g->run; c += n) {
+                    int64_t left = g->run - c;
+                    const float *from = x + g->tap[t] + c, *to = dy + block;
+                    float *out = dw + (g->row[t] + c) * g->outputs + block;
+#define TILE(count, width)                                                                                             \
+    if (vectors == width && left >= count) {                                                                           \
+        weight_tile(count, width, g, images, first, last, from, imageX, to, imageY, out);                              \
+        n = count;                                                                                                     \
+        continue;                                                                                                      \
+    }
+                    TILE(CK_CHANNELS1, 1) TILE(CK_CHANNELS2, 2)
+                    TILE(4, 1) TILE(4, 2) TILE(1, 1) TILE(1, 2)
+#undef TILE
+                }
+    }
+}
+
+// ---- Batch normalisation -------------------------------------------------------------------------------------------
+
+// All go over the channels in vectors, and for each over the pixels, four at a time: sums in one register would wait for
+// each other.
+
+static void channel_sums(int64_t rows, int64_t n, const float *x, float *total) {
+    for (int64_t c = 0; c < n; c += L) {
+        vf part[4] = {splat(0), splat(0), splat(0), splat(0)};
+        int64_t r = 0, left = n - c;
+        for (; r + 4 <= rows; r += 4)
+            UNROLL for (int k = 0; k < 4; k++) part[k] += load(x + (r + k) * n + c, left);
+        for (; r < rows; r++) part[0] += load(x + r * n + c, left);
+        store(total + c, left, load(total + c, left) + ((part[0] + part[1]) + (part[2] + part[3])));
+    }
+}
+
+/// Sums of the differences from the first row, which lose no digits where the mean is far from 0.
+static void channel_moments(int64_t rows, int64_t n, const float *x, float *mean, float *squares) {
+    for (int64_t c = 0; c < n; c += L) {
+        int64_t r = 0, left = n - c;
+        vf origin = load(x + c, left), first[4], second[4];
+        UNROLL for (int k = 0; k < 4; k++) first[k] = second[k] = splat(0);
+        for (; r + 4 <= rows; r += 4)
+            UNROLL for (int k = 0; k < 4; k++) {
+                vf d = load(x + (r + k) * n + c, left) - origin;
+                first[k] += d;
+                second[k] += d * d;
+            }
+        for (; r < rows; r++) {
+            vf d = load(x + r * n + c, left) - origin;
+            first[0] += d;
+            second[0] += d * d;
+        }
+        vf total = (first[0] + first[1]) + (first[2] + first[3]), part = total / splat((float)rows);
+        store(mean + c, left, origin + part);
+        store(squares + c, left, (second[0] + second[1]) + (second[2] + second[3]) - total * part);
+    }
+}
+
+/// γ (x − mean) / s.d. + β and what may follow, for one vector of channels.
+typedef struct {
+    vf mean, factor, beta, floor;
+} norm_v;
+
+INLINE norm_v norm_load(const ck_norm *norm, int64_t c, int64_t left) {
+    return (norm_v){load(norm->mean + c, left), load(norm->factor + c, left), load(norm->beta + c, left),
+                    splat(norm->relu ? 0.0f : -INFINITY)};
+}
+
+INLINE vf norm_apply(norm_v norm, vf x) {
+    vf y = (x - norm.mean) * norm.factor + norm.beta;
+    return y < norm.floor ? norm.floor : y;  // NaN stays
+}
+
+static void normalise(const ck_norm *norm, int64_t rows, const float *x, float *y) {
+    int64_t n = norm->channels;
+    for (int64_t c = 0; c < n; c += L) {
+        int64_t left = n - c;
+        norm_v v = norm_load(norm, c, left);
+        for (int64_t r = 0; r < rows; r++) store(y + r * n + c, left, norm_apply(v, load(x + r * n + c, left)));
+    }
+}
+
+static void pad_rows(int64_t first, int64_t last, int64_t height, int64_t columns, int64_t n, int64_t border,
+                     const float *x, const ck_norm *norm, float *padded) {
+    int64_t width = (columns + 2 * border) * n, edge = border * n;
+    for (int64_t i = first; i < last; i++, padded += width) {
+        if (i < 0 || i >= height) {
+            memset(padded, 0, (size_t)width * sizeof *padded);
+            continue;
+        }
+        memset(padded, 0, (size_t)edge * sizeof *padded);
+        if (norm) normalise(norm, columns, x + i * columns * n, padded + edge);
+        else memcpy(padded + edge, x + i * columns * n, (size_t)(columns * n) * sizeof *padded);
+        memset(padded + width - edge, 0, (size_t)edge * sizeof *padded);
+    }
+}
+
+static void norm_backward_sums(const ck_norm *norm, int64_t rows, const float *x, const float *dy, float *dz,
+                               float *sums) {
+    int64_t n = norm->channels;
+    for (int64_t c = 0; c < n; c += L) {
+        int64_t r = 0, left = n - c;
+        norm_v v = norm_load(norm, c, left);
+        vf first[4], second[4];
+        UNROLL for (int k = 0; k < 4; k++) first[k] = second[k] = splat(0);
+#define ROW(k, at)                                                                                                     \
+    {                                                                                                                  \
+        vf centred = load(x + (at) * n + c, left) - v.mean, gradient = load(dy + (at) * n + c, left);                  \
+        gradient = centred * v.factor + v.beta <= v.floor ? splat(0) : gradient;                                       \
+        first[k] += gradient;                                                                                          \
+        second[k] += gradient * centred;                                                                               \
+        store(dz + (at) * n + c, left, gradient);                                                                       \
+    }
+        for (; r + 4 <= rows; r += 4) UNROLL for (int k = 0; k < 4; k++) ROW(k, r + k)
+        for (; r < rows; r++) ROW(0, r)
+#undef ROW
+        store(sums + c, left, (first[0] + first[1]) + (first[2] + first[3]));
+        store(sums + n + c, left,
+              ((second[0] + second[1]) + (second[2] + second[3])) * load(norm->reciprocal + c, left));
+    }
+}
+
+static void norm_backward(const ck_norm *norm, int64_t rows, const float *slope, const float *offset, const float *x,
+                          const float *dz, int accumulate, float *dx) {
+    int64_t n = norm->channels;
+    for (int64_t c = 0; c < n; c += L) {
+        int64_t left = n - c;
+        vf mean = load(norm->mean + c, left), factor = load(norm->factor + c, left);
+        vf s = load(slope + c, left), o = load(offset + c, left);
+        for (int64_t r = 0; r < rows; r++) {
+            int64_t at = r * n + c;
+            vf value = factor * load(dz + at, left) + (s * (load(x + at, left) - mean) + o);
+            if (accumulate) value += load(dx + at, left);
+            store(dx + at, left, value);
+        }
+    }
+}

@@ -1,0 +1,101 @@
+/// Whether a layer normalises by the statistics of the batch, and learns from them, or by the running ones.
+public enum NormalisationMode: Sendable {
+    case training, evaluation
+}
+
+/// Batch normalisation of the channels of images (Ioffe, Szegedy 2015), over all pixels of all images:
+///
+///     y = γ (x − mean) / √(variance + ε) + β
+///
+/// Training uses the batch's mean and biased variance, and moves the running ones towards the batch's mean and
+/// unbiased variance by the fraction `momentum`, as PyTorch does. Evaluation uses the running ones.
+///
+/// | symbol | name | shape |
+/// |---|---|---|
+/// | γ, β | `gamma`, `beta` | [C] |
+/// | | `runningMean`, `runningVariance` | [C] |
+public final class BatchNorm2D: Module {
+    public let gamma: Variable
+    public let beta: Variable
+    /// State, not learned: 0 at first.
+    public let runningMean: Tensor
+    /// State, not learned: 1 at first.
+    public let runningVariance: Tensor
+    public let momentum: Float
+    public let epsilon: Float
+
+    /// γ = 1 and β = 0.
+    public init(channels: Int, momentum: Float = 0.1, epsilon: Float = 1e-5) {
+        gamma = Initialiser.constant(1, [channels])
+        beta = Initialiser.constant(0, [channels])
+        runningMean = Tensor(zeros: [channels])
+        runningVariance = Tensor(repeating: 1, shape: [channels])
+        self.momentum = momentum
+        self.epsilon = epsilon
+    }
+
+    public var parameters: [NamedParameter] { [NamedParameter("gamma", gamma), NamedParameter("beta", beta)] }
+
+    /// What a checkpoint holds besides the parameters.
+    public var buffers: [(name: String, tensor: Tensor)] {
+        [("runningMean", runningMean), ("runningVariance", runningVariance)]
+    }
+
+    /// The statistics to normalise x by. In training they move the running ones.
+    func normalisation(of x: Variable, mode: NormalisationMode) -> Normalisation {
+        let channels = gamma.value.count
+        precondition(
+            x.shape.count == 4 && x.shape[3] == channels && x.value.count > 0,
+            "batch normalisation of \(channels) channels takes [B, H, W, \(channels)], found \(x.shape)")
+        let moments: ChannelMoments
+        switch mode {
+        case .training:
+            moments = x.channelMoments ?? ChannelMoments(of: x.value)
+            precondition(moments.count > 1, "a batch has a variance from two pixels on, found \(x.shape)")
+            let unbiased = Double(moments.count) / Double(moments.count - 1)
+            for c in 0..<channels {
+                runningMean.pointer[c] += momentum * (Float(moments.mean[c]) - runningMean.pointer[c])
+                runningVariance.pointer[c] += momentum
+                    * (Float(moments.variance[c] * unbiased) - runningVariance.pointer[c])
+            }
+        case .evaluation:
+            moments = ChannelMoments(
+                mean: runningMean.floats.map(Double.init), variance: runningVariance.floats.map(Double.init), count: 0)
+        }
+        return Normalisation(
+            moments: moments, isBatch: mode == .training, gamma: gamma.value, beta: beta.value, epsilon: epsilon)
+    }
+
+    /// - Parameters:
+    ///   - x: [B, H, W, C].
+    ///   - relu: Whether max(·, 0) follows, in the same pass.
+    /// - Returns: [B, H, W, C].
+    /// - Precondition: In training a channel has at least two elements.
+    public func callAsFunction(_ x: Variable, mode: NormalisationMode, relu: Bool = false) -> Variable {
+        let norm = normalisation(of: x, mode: mode), kernels = Kernels.current, channels = norm.channels
+        let images = x.shape[0], count = x.value.count / images, rows = Int64(count / channels)
+        let y = Tensor(uninitialized: x.shape)
+        norm.withKernel(relu: relu) { kernel in
+            Parallel.chunks(of: images) { range, _ in
+                for image in range {
+                    kernels.normalise(kernel, rows, x.value.pointer + image * count, y.pointer + image * count)
+                }
+            }
+        }
+        return Variable(y, operands: [x, gamma, beta]) { dY in
+            // dL/dz of the value before the ReLU, and its sums.
+            let dZ = Tensor(uninitialized: x.shape), sums = Tensor(uninitialized: [images, 2, channels])
+            norm.withKernel(relu: relu) { kernel in
+                Parallel.chunks(of: images) { range, _ in
+                    for image in range {
+                        let at = image * count
+                        kernels.norm_backward_sums(
+                            kernel, rows, x.value.pointer + at, dY.pointer + at, dZ.pointer + at,
+                            sums.pointer + image * 2 * channels)
+                    }
+                }
+            }
+            norm.propagate(dZ, sums: sums, x: x, gamma: self.gamma, beta: self.beta)
+        }
+    }
+}

@@ -1,0 +1,69 @@
+/// Stochastic gradient descent with Nesterov momentum, in the form that frameworks use (Sutskever et al. 2013, as
+/// rewritten for PyTorch's and Torch's `sgd`):
+///
+///     v ← μ v + g          x ← x − rate · (g + μ v)
+///
+/// L2 regularisation is no part of it: `l2Penalty` adds to the loss, so that it reaches generated kernels too.
+public final class NesterovSGD {
+    private let parameters: [NamedParameter]
+    private let momentum: Float
+    private let velocities: [Tensor]
+
+    /// - Parameter momentum: μ.
+    public init(parameters: [NamedParameter], momentum: Float = 0.9) {
+        self.parameters = parameters
+        self.momentum = momentum
+        velocities = parameters.map { Tensor(zeros: $0.variable.shape) }
+    }
+
+    /// The velocities, for a checkpoint: `<parameter>.velocity`, each of the parameter's shape.
+    public var state: [(name: String, tensor: Tensor)] {
+        zip(parameters, velocities).map { ("\($0.name).velocity", $1) }
+    }
+
+    /// Moves every parameter by its gradient. A parameter without a gradient counts as having gradient 0.
+    public func step(learningRate: Double) {
+        let rate = Float(learningRate), momentum = momentum
+        for (parameter, v) in zip(parameters, velocities) {
+            let x = parameter.variable.value, g = parameter.variable.gradientOrZeros
+            Parallel.chunks(of: x.count, grain: 1 << 14) { range, _ in
+                let (x, g, v) = (x.pointer, g.pointer, v.pointer)
+                for n in range {
+                    let velocity = momentum * v[n] + g[n]
+                    v[n] = velocity
+                    x[n] -= rate * (g[n] + momentum * velocity)
+                }
+            }
+        }
+    }
+}
+
+/// L2 regularisation of kernels, owned or generated, to be added to the loss:
+///
+///     coefficient · ½ Σ_K ‖K‖²          with the gradient coefficient · K
+///
+/// - Returns: A scalar.
+public func l2Penalty(_ kernels: [Variable], coefficient: Double) -> Variable {
+    var squares = [Double](repeating: 0, count: kernels.count)
+    squares.withUnsafeMutableBufferPointer { squares in
+        let squares = squares
+        Parallel.loop(kernels.count) { index in
+            let values = kernels[index].value
+            // In blocks: a single float sum over many squares would lose digits.
+            squares[index] = stride(from: 0, to: values.count, by: 1 << 12).reduce(0) { total, first in
+                let part = values.pointer + first, count = Int64(min(1 << 12, values.count - first))
+                return total + Double(Kernels.current.dot(count, part, part))
+            }
+        }
+    }
+    let total = Float(coefficient / 2 * squares.reduce(0, +))
+    return Variable(Tensor([total], shape: []), operands: kernels) { gradient in
+        let factor = Float(coefficient * Double(gradient.pointer[0]))
+        for kernel in kernels {
+            kernel.addGradient { dK, accumulate in
+                if !accumulate { dK.fill(0) }
+                Kernels.current.axpy(Int64(dK.count), factor, kernel.value.pointer, dK.pointer)
+            }
+        }
+    }
+}

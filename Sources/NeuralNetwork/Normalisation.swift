@@ -1,0 +1,117 @@
+/// A batch normalisation whose statistics are known: what a pass over pixels needs, forward and backward.
+///
+///     z = factor (x − mean) + β          factor = γ · reciprocal, reciprocal = 1 / √(variance + ε)
+struct Normalisation {
+    let mean, reciprocal, factor, beta: Tensor
+    /// Pixels that the statistics were taken from, to carry gradients through them; nil where they are constants.
+    let count: Int?
+
+    var channels: Int { mean.count }
+
+    init(moments: ChannelMoments, isBatch: Bool, gamma: Tensor, beta: Tensor, epsilon: Float) {
+        let reciprocals = moments.variance.map { 1 / ($0 + Double(epsilon)).squareRoot() }
+        let shape = [moments.mean.count]
+        mean = Tensor(moments.mean.map { Float($0) }, shape: shape)
+        reciprocal = Tensor(reciprocals.map { Float($0) }, shape: shape)
+        factor = Tensor(zip(reciprocals, gamma.floats).map { Float($0 * Double($1)) }, shape: shape)
+        self.beta = beta
+        count = isBatch ? moments.count : nil
+    }
+
+    /// Calls `body` with the normalisation in the form that the kernels take.
+    func withKernel<R>(relu: Bool, _ body: (UnsafePointer<NormKernel>) -> R) -> R {
+        defer { withExtendedLifetime(self) {} }
+        return withUnsafePointer(
+            to: NormKernel(
+                channels: Int64(channels), relu: relu ? 1 : 0, mean: mean.pointer, reciprocal: reciprocal.pointer,
+                factor: factor.pointer, beta: beta.pointer), body)
+    }
+
+    /// Carries dL/dz of all pixels to γ, β and x:
+    ///
+    ///     dγ = Σ dz x̂          dβ = Σ dz          dx = factor (dz − Σ dz / n − x̂ Σ dz x̂ / n)
+    ///
+    /// where the two sums of dx are left out if the statistics are constants.
+    ///
+    /// - Parameters:
+    ///   - dZ: Of x's shape. Its memory may become x's gradient.
+    ///   - sums: Σ dz and Σ dz x̂ of each part of the batch, [parts, 2, C].
+    func propagate(_ dZ: Tensor, sums: Tensor, x: Variable, gamma: Variable, beta: Variable) {
+        let channels = channels
+        var totals = [Double](repeating: 0, count: 2 * channels)
+        for part in 0..<sums.shape[0] {
+            for n in 0..<2 * channels { totals[n] += Double(sums.pointer[part * 2 * channels + n]) }
+        }
+        beta.addGradient(Tensor(totals[..<channels].map { Float($0) }, shape: [channels]))
+        gamma.addGradient(Tensor(totals[channels...].map { Float($0) }, shape: [channels]))
+        guard x.requiresGradient else { return }
+        let slope = Tensor(zeros: [channels]), offset = Tensor(zeros: [channels])
+        if let count {
+            for c in 0..<channels {
+                let factor = Double(factor.pointer[c]) / Double(count)
+                offset.pointer[c] = Float(-factor * totals[c])
+                slope.pointer[c] = Float(-factor * Double(reciprocal.pointer[c]) * totals[channels + c])
+            }
+        }
+        let kernels = Kernels.current, rows = x.value.count / channels
+        func write(to dX: Tensor, accumulate: Bool) {
+            withKernel(relu: false) { norm in
+                // In blocks that stay in the cache while the kernel goes over their channels.
+                let block = max(1, 4096 / channels)
+                Parallel.chunks(of: rows, grain: block) { range, _ in
+                    for first in stride(from: range.lowerBound, to: range.upperBound, by: block) {
+                        let count = min(block, range.upperBound - first), at = first * channels
+                        kernels.norm_backward(
+                            norm, Int64(count), slope.pointer, offset.pointer, x.value.pointer + at, dZ.pointer + at,
+                            accumulate ? 1 : 0, dX.pointer + at)
+                    }
+                }
+            }
+        }
+        if x.gradient == nil {
+            write(to: dZ, accumulate: false)
+            x.giveGradient(dZ)
+        } else {
+            x.addGradient { write(to: $0, accumulate: $1) }
+        }
+    }
+}
+
+extension ChannelMoments {
+    /// Statistics of the whole from those of its parts (Chan, Golub, LeVeque 1979), always in the same order.
+    ///
+    /// - Parameters:
+    ///   - parts: Means and sums of squared differences from them, [parts, 2, C].
+    ///   - counts: Pixels of each part.
+    init(parts: Tensor, counts: [Int]) {
+        let channels = parts.shape[2]
+        var mean = [Double](repeating: 0, count: channels), squares = mean, total = 0
+        for (part, count) in counts.enumerated() {
+            let values = parts.pointer + part * 2 * channels, all = total + count
+            for c in 0..<channels {
+                let difference = Double(values[c]) - mean[c]
+                mean[c] += difference * Double(count) / Double(all)
+                squares[c] += Double(values[channels + c])
+                    + difference * difference * Double(total) * Double(count) / Double(all)
+            }
+            total = all
+        }
+        self.init(mean: mean, variance: squares.map { max(0, $0 / Double(total)) }, count: total)
+    }
+
+    /// Statistics of the last axis of x, in one pass over it.
+    init(of x: Tensor) {
+        let channels = x.shape.last!, rows = x.count / channels, block = max(1, 16384 / channels)
+        let blocks = (rows + block - 1) / block, parts = Tensor(uninitialized: [blocks, 2, channels])
+        let kernels = Kernels.current
+        func count(_ part: Int) -> Int { min(block, rows - part * block) }
+        Parallel.chunks(of: blocks) { range, _ in
+            for part in range {
+                let out = parts.pointer + part * 2 * channels
+                kernels.channel_moments(
+                    Int64(count(part)), Int64(channels), x.pointer + part * block * channels, out, out + channels)
+            }
+        }
+        self.init(parts: parts, counts: (0..<blocks).map(count))
+    }
+}

@@ -1,0 +1,139 @@
+// What shrinks images: pooling, and the shortcut of a residual block that changes their size.
+
+/// The larger of two, NaN if one is.
+@inline(__always) private func larger(_ x: Float, _ y: Float) -> Float { x > y || x.isNaN ? x : y }
+
+/// The largest value of each 2 × 2 square of pixels; an odd last row or column is left out.
+///
+///     y[b, i, j, c] = max over u, v in {0, 1} of x[b, 2 i + u, 2 j + v, c]
+///
+/// The gradient goes to the first of equal values.
+///
+/// - Parameter x: [B, H, W, C].
+/// - Returns: [B, H / 2, W / 2, C].
+public func maxPool2x2(_ x: Variable) -> Variable {
+    precondition(x.shape.count == 4, "pooling takes [B, H, W, C], found \(x.shape)")
+    let (batch, height, width, channels) = (x.shape[0], x.shape[1], x.shape[2], x.shape[3])
+    let shape = [batch, height / 2, width / 2, channels]
+    let outputCount = shape[1] * shape[2] * channels, inputCount = height * width * channels
+    let y = Tensor(uninitialized: shape)
+
+    /// Calls `body` with the offsets of an output pixel and of the four pixels above it, for all pixels of an image.
+    @inline(__always) func forEachPixel(_ image: Int, _ body: (_ output: Int, _ inputs: (Int, Int, Int, Int)) -> Void) {
+        for i in 0..<shape[1] {
+            for j in 0..<shape[2] {
+                let first = image * inputCount + (2 * i * width + 2 * j) * channels
+                body(
+                    image * outputCount + (i * shape[2] + j) * channels,
+                    (first, first + channels, first + width * channels, first + (width + 1) * channels))
+            }
+        }
+    }
+
+    Parallel.chunks(of: batch) { images, _ in
+        let input = x.value.pointer, result = y.pointer
+        for image in images {
+            forEachPixel(image) { output, inputs in
+                for c in 0..<channels {
+                    result[output + c] = larger(
+                        larger(input[inputs.0 + c], input[inputs.1 + c]),
+                        larger(input[inputs.2 + c], input[inputs.3 + c]))
+                }
+            }
+        }
+    }
+    return Variable(y, operands: [x]) { dY in
+        x.addGradient { dX, accumulate in
+            Parallel.chunks(of: batch) { images, _ in
+                let input = x.value.pointer
+                for image in images {
+                    if !accumulate { (dX.pointer + image * inputCount).update(repeating: 0, count: inputCount) }
+                    forEachPixel(image) { output, inputs in
+                        for c in 0..<channels {
+                            let value = y.pointer[output + c]
+                            let at = input[inputs.0 + c] == value ? inputs.0
+                                : input[inputs.1 + c] == value ? inputs.1
+                                : input[inputs.2 + c] == value ? inputs.2 : inputs.3
+                            dX.pointer[at + c] += dY.pointer[output + c]
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The mean over all pixels of an image.
+///
+/// - Parameter x: [B, H, W, C].
+/// - Returns: [B, C].
+public func globalAveragePool(_ x: Variable) -> Variable {
+    precondition(x.shape.count == 4, "pooling takes [B, H, W, C], found \(x.shape)")
+    let (batch, channels) = (x.shape[0], x.shape[3]), pixels = x.shape[1] * x.shape[2], count = pixels * channels
+    let y = Tensor(zeros: [batch, channels]), share = 1 / Float(pixels)
+    Parallel.chunks(of: batch) { images, _ in
+        for image in images {
+            let out = y.pointer + image * channels
+            Kernels.current.channel_sums(Int64(pixels), Int64(channels), x.value.pointer + image * count, out)
+            for c in 0..<channels { out[c] *= share }
+        }
+    }
+    return Variable(y, operands: [x]) { dY in
+        x.addGradient { dX, accumulate in
+            if !accumulate { dX.fill(0) }
+            Parallel.chunks(of: batch) { images, _ in
+                for image in images {
+                    for pixel in 0..<pixels {
+                        Kernels.current.axpy(
+                            Int64(channels), share, dY.pointer + image * channels,
+                            dX.pointer + image * count + pixel * channels)
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The shortcut without parameters: every `stride`-th pixel, with channels of zeros behind its own.
+///
+///     y[b, i, j, c] = x[b, i·s, j·s, c] for c < C, else 0
+///
+/// - Parameters:
+///   - x: [B, H, W, C].
+///   - stride: s.
+///   - channels: Channels of the result, at least C.
+/// - Returns: [B, ⌈H / s⌉, ⌈W / s⌉, channels].
+public func subsampleAndPadChannels(_ x: Variable, stride: Int, channels: Int) -> Variable {
+    precondition(
+        x.shape.count == 4 && stride > 0 && channels >= x.shape[3],
+        "a shortcut takes [B, H, W, C] to no fewer channels, found \(x.shape), stride \(stride), \(channels) channels")
+    if stride == 1 && channels == x.shape[3] { return x }
+    let (batch, height, width, own) = (x.shape[0], x.shape[1], x.shape[2], x.shape[3])
+    let shape = [batch, (height + stride - 1) / stride, (width + stride - 1) / stride, channels]
+    let y = Tensor(uninitialized: shape)
+
+    /// Calls `body` with the offsets of every pixel of the result and of its source.
+    func forEachPixel(_ body: (_ output: Int, _ input: Int) -> Void) {
+        Parallel.chunks(of: batch * shape[1]) { rows, _ in
+            for row in rows {
+                let (image, i) = (row / shape[1], row % shape[1])
+                for j in 0..<shape[2] {
+                    body((row * shape[2] + j) * channels, ((image * height + i * stride) * width + j * stride) * own)
+                }
+            }
+        }
+    }
+
+    forEachPixel { output, input in
+        (y.pointer + output).update(from: x.value.pointer + input, count: own)
+        (y.pointer + output + own).update(repeating: 0, count: channels - own)
+    }
+    return Variable(y, operands: [x]) { dY in
+        x.addGradient { dX, accumulate in
+            if !accumulate { dX.fill(0) }
+            forEachPixel { output, input in
+                Kernels.current.axpy(Int64(own), 1, dY.pointer + output, dX.pointer + input)
+            }
+        }
+    }
+}
