@@ -25,11 +25,19 @@ public final class BatchNorm2D: Module {
     public let epsilon: Float
 
     /// γ = 1 and β = 0.
-    public init(channels: Int, momentum: Float = 0.1, epsilon: Float = 1e-5) {
-        gamma = Initialiser.constant(1, [channels])
-        beta = Initialiser.constant(0, [channels])
-        runningMean = Tensor(zeros: [channels])
-        runningVariance = Tensor(repeating: 1, shape: [channels])
+    public convenience init(channels: Int, momentum: Float = 0.1, epsilon: Float = 1e-5) {
+        self.init(
+            gamma: Initialiser.constant(1, [channels]), beta: Initialiser.constant(0, [channels]), momentum: momentum,
+            epsilon: epsilon)
+    }
+
+    /// Given γ and β.
+    public init(gamma: Variable, beta: Variable, momentum: Float = 0.1, epsilon: Float = 1e-5) {
+        precondition(gamma.shape.count == 1 && beta.shape == gamma.shape, "gamma \(gamma.shape), beta \(beta.shape)")
+        self.gamma = gamma
+        self.beta = beta
+        runningMean = Tensor(zeros: gamma.shape)
+        runningVariance = Tensor(repeating: 1, shape: gamma.shape)
         self.momentum = momentum
         self.epsilon = epsilon
     }
@@ -55,7 +63,8 @@ public final class BatchNorm2D: Module {
             let unbiased = Double(moments.count) / Double(moments.count - 1)
             for c in 0..<channels {
                 runningMean.pointer[c] += momentum * (Float(moments.mean[c]) - runningMean.pointer[c])
-                runningVariance.pointer[c] += momentum
+                runningVariance.pointer[c] +=
+                    momentum
                     * (Float(moments.variance[c] * unbiased) - runningVariance.pointer[c])
             }
         case .evaluation:

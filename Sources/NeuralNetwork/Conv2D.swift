@@ -65,7 +65,7 @@ public func conv2D(
 ) -> Variable {
     let shape = ConvolutionShape(x.shape, kernel: kernel.shape, stride: stride, padding: padding)
     return DirectConvolution.fits(shape, inputGradient: x.requiresGradient)
-        ? directConv2D(x, norm: nil, kernel: kernel, bias: bias, shape: shape, mode: .training, residual: nil)
+        ? directConv2D(x, kernel, bias: bias, stride: stride, padding: padding)
         : matrixConv2D(x, kernel, bias: bias, stride: stride, padding: padding)
 }
 
@@ -94,7 +94,8 @@ public func normReLUConv2D(
         residual == nil || residual!.shape == shape.output,
         "a residual for \(shape.output), found \(residual!.shape)")
     if DirectConvolution.fits(shape, inputGradient: true) {
-        return directConv2D(x, norm: norm, kernel: kernel, bias: bias, shape: shape, mode: mode, residual: residual)
+        return directConv2D(
+            x, norm: norm, kernel, bias: bias, stride: stride, padding: padding, mode: mode, residual: residual)
     }
     let y = matrixConv2D(norm(x, mode: mode, relu: true), kernel, bias: bias, stride: stride, padding: padding)
     return residual.map { y + $0 } ?? y

@@ -11,7 +11,8 @@ struct DirectConvolution {
         var offsets: [Int64], rows: [Int64]
     }
 
-    /// The gradient of the input goes to pixels (i · s + a, j · s + b) for fixed a, b < s at a time: these see the same taps.
+    /// The gradient of the input goes to pixels (i · s + a, j · s + b) for fixed a, b < s at a time: these see the same
+    /// taps.
     private struct Phase {
         let taps: Taps
         let rows, columns, firstOutput: Int
@@ -127,10 +128,11 @@ struct DirectConvolution {
 /// - Parameters:
 ///   - kernels: The instruction set, for tests of all of them.
 ///   - mode: Of the norm.
-func directConv2D(
-    _ x: Variable, norm: BatchNorm2D?, kernel: Variable, bias: Variable?, shape: ConvolutionShape,
-    mode: NormalisationMode, residual: Variable?, kernels: VectorKernels = Kernels.current
+package func directConv2D(
+    _ x: Variable, norm: BatchNorm2D? = nil, _ kernel: Variable, bias: Variable?, stride: Int, padding: Int,
+    mode: NormalisationMode = .training, residual: Variable? = nil, kernels: VectorKernels = Kernels.current
 ) -> Variable {
+    let shape = ConvolutionShape(x.shape, kernel: kernel.shape, stride: stride, padding: padding)
     precondition(bias == nil || bias!.shape == [shape.outputs], "a bias for \(kernel.shape), found \(bias!.shape)")
     let direct = DirectConvolution(shape), outputs = shape.outputs, channels = shape.inputs
     let normalisation = norm?.normalisation(of: x, mode: mode)
@@ -145,8 +147,9 @@ func directConv2D(
         if let normalisation { normalisation.withKernel(relu: true) { write($0) } } else { write(nil) }
     }
 
-    /// The kernel in the order that the convolution reads it.
+    /// The kernel in the order that the convolution reads it, or the one of the gradient of the input does.
     func pack(transposed: Bool) -> Tensor {
+        precondition((transposed ? channels : outputs) % 16 == 0, "the direct kernels compute 16 channels at a time")
         let packed = Tensor(uninitialized: [kernel.value.count])
         kernels.conv_pack(
             Int64(shape.size * shape.size), Int64(transposed ? outputs : channels),
@@ -186,14 +189,14 @@ func directConv2D(
     let operands = [x, kernel] + [norm?.gamma, norm?.beta, bias, residual].compactMap { $0 }
     let result = Variable(y, operands: operands) { dY in
         let wantsKernel = kernel.requiresGradient, wantsBias = bias?.requiresGradient == true
-        let wantsInput = x.requiresGradient || norm.map { $0.gamma.requiresGradient || $0.beta.requiresGradient } == true
+        let wantsInput = x.requiresGradient || norm != nil
         // Small images together, so that a tile of the weight gradient sees a few hundred pixels between being read and
         // being written.
         let group = max(1, min(4, 256 / shape.pixels)), chunks = Parallel.split(shape.batch).count
         let totals = ChunkSums(
             chunks: chunks, counts: [wantsKernel ? kernel.value.count : 0, wantsBias ? outputs : 0])
         let paddedCount = group * direct.paddedCount, count = paddedCount + direct.paddedGradientCount
-        let scratch = Tensor(uninitialized: [chunks, count]), packed = pack(transposed: true)
+        let scratch = Tensor(uninitialized: [chunks, count]), packed = wantsInput ? pack(transposed: true) : nil
         let sums = Tensor(uninitialized: [shape.batch, 2, channels])
 
         /// - Parameter dX: Takes the gradient of the convolution's input, and with a norm that of the value before the
@@ -201,7 +204,7 @@ func directConv2D(
         func propagate(_ dX: Tensor?, accumulate: Bool) {
             Parallel.chunks(of: shape.batch) { range, chunk in
                 let padded = scratch.pointer + chunk * count, paddedGradient = padded + paddedCount
-                for first in stride(from: range.lowerBound, to: range.upperBound, by: group) {
+                for first in Swift.stride(from: range.lowerBound, to: range.upperBound, by: group) {
                     let images = first..<min(first + group, range.upperBound)
                     if wantsKernel {
                         for image in images {
@@ -220,7 +223,7 @@ func directConv2D(
                         if wantsBias {
                             kernels.channel_sums(Int64(shape.pixels), Int64(outputs), dy, totals[chunk, 1])
                         }
-                        guard let dX else { continue }
+                        guard let dX, let packed else { continue }
                         let dx = dX.pointer + image * shape.inputCount, border = direct.gradientBorder
                         kernels.pad_rows(
                             Int64(-border), Int64(shape.outputHeight + border), Int64(shape.outputHeight),
@@ -229,8 +232,8 @@ func directConv2D(
                         direct.forEachPhase { convolution, firstOutput in
                             let start = dx + firstOutput
                             kernels.convolve(
-                                convolution, paddedGradient, packed.pointer, nil, accumulate ? UnsafePointer(start) : nil,
-                                start)
+                                convolution, paddedGradient, packed.pointer, nil,
+                                accumulate ? UnsafePointer(start) : nil, start)
                         }
                         normalisation?.withKernel(relu: true) { norm in
                             kernels.norm_backward_sums(

@@ -91,7 +91,8 @@ extension ChannelMoments {
             for c in 0..<channels {
                 let difference = Double(values[c]) - mean[c]
                 mean[c] += difference * Double(count) / Double(all)
-                squares[c] += Double(values[channels + c])
+                squares[c] +=
+                    Double(values[channels + c])
                     + difference * difference * Double(total) * Double(count) / Double(all)
             }
             total = all

@@ -51,9 +51,12 @@ public func maxPool2x2(_ x: Variable) -> Variable {
                     forEachPixel(image) { output, inputs in
                         for c in 0..<channels {
                             let value = y.pointer[output + c]
-                            let at = input[inputs.0 + c] == value ? inputs.0
-                                : input[inputs.1 + c] == value ? inputs.1
-                                : input[inputs.2 + c] == value ? inputs.2 : inputs.3
+                            let at =
+                                input[inputs.0 + c] == value
+                                ? inputs.0
+                                : input[inputs.1 + c] == value
+                                    ? inputs.1
+                                    : input[inputs.2 + c] == value ? inputs.2 : inputs.3
                             dX.pointer[at + c] += dY.pointer[output + c]
                         }
                     }
