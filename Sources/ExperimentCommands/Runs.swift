@@ -3,7 +3,7 @@ import ExperimentKit
 import Foundation
 
 /// Brings runs of one experiment to their end, from the beginning or from where they stopped, and says what it does.
-public struct Runs<Work: ExperimentWork> {
+public struct Runs<Work: ExperimentWork>: Sendable {
     public typealias Run = TrainingRun<Work>
     private let unit: ProgressUnit
 

@@ -44,7 +44,9 @@ public struct ThreadOptions: ParsableArguments {
     /// Sets the threads up and says what computes.
     public func configure() throws {
         try ComputeEnvironment.configure(threads: threads)
-        note("\(ComputeEnvironment.blasDescription); \(ComputeEnvironment.simdName); \(ComputeEnvironment.threads) threads")
+        note(
+            "\(ComputeEnvironment.blasDescription); \(ComputeEnvironment.simdName); \(ComputeEnvironment.threads) threads"
+        )
         for warning in ComputeEnvironment.warnings { note("warning: \(warning)") }
     }
 }

@@ -77,7 +77,8 @@ public final class CoordinateNetwork: ImageClassifier {
             let W = Initialiser.normal(
                 standardDeviation: (2 / Float(inputs)).squareRoot(), [inputs, outputs], random: &random)
             // Without biases all kinks of the hidden units would pass through the middle of both grids.
-            let b = outputs == 1
+            let b =
+                outputs == 1
                 ? Initialiser.constant(0, [1]) : Initialiser.normal(standardDeviation: 1, [outputs], random: &random)
             layers.append(Linear(W: W, b: b))
         }

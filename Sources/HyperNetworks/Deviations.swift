@@ -121,14 +121,15 @@ public struct Deviation: Sendable, Equatable {
             choice: "every second pixel, new channels of zeros; no parameters",
             reason: "learned 1×1 shortcuts cannot give the paper's counts for both widths"),
         Deviation(
-            "staticMNISTLength", "A.3.1", paper: "gives neither the number of epochs nor the patience of early stopping",
+            "staticMNISTLength", "A.3.1",
+            paper: "gives neither the number of epochs nor the patience of early stopping",
             choice: "at most 100 epochs, ended after 20 without a better validation",
             reason: "stated in each configuration", key: "training.steps, training.patience"),
         Deviation(
             "staticCoordinates", "A.1",
             paper: "gives neither optimiser, batch, hidden activation, initial values nor scale of the coordinates",
-            choice: "Adam 0.001, batches of 1,000, ReLU; coordinates from −1 to 1; the generated matrix starts with mean "
-                + "0 and the standard deviation of He et al.",
+            choice: "Adam 0.001, batches of 1,000, ReLU; coordinates from −1 to 1; the generated matrix starts with "
+                + "mean 0 and the standard deviation of He et al.",
             reason: "the settings of the other MNIST networks of the paper"),
     ]
 }

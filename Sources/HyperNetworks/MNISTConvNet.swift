@@ -22,7 +22,8 @@ public final class MNISTConvNet: ImageClassifier {
         /// Numbers to learn.
         public var parameterCount: Int {
             let first = MNISTConvNet.firstKernel, second = MNISTConvNet.secondKernel, d = embeddingSize
-            let conv2 = kernels == .owned
+            let conv2 =
+                kernels == .owned
                 ? second.count
                 : d * (d + 1) * second.inputs + second.size * second.outputs * second.size * (d + 1) + d
             return first.count + first.outputs + conv2 + second.outputs + 784 * 10 + 10

@@ -63,7 +63,8 @@ public final class StaticHypernetwork: Module {
                 && B_out.value.count == columns,
             "a generator of \(basic) has no W \(W.shape), B \(B.shape), W_out \(W_out.shape), B_out \(B_out.shape)")
         let count = layers.reduce(0) { $0 + Self.embeddingCount(of: $1, basic: basic) }
-        precondition(z.shape == [count, Nz], "\(layers.count) layers need embeddings [\(count), \(Nz)], found \(z.shape)")
+        precondition(
+            z.shape == [count, Nz], "\(layers.count) layers need embeddings [\(count), \(Nz)], found \(z.shape)")
         self.W = W
         self.B = B
         self.W_out = W_out
@@ -173,7 +174,8 @@ public func tileKernel(_ basicKernels: Variable, first: Int, to layer: KernelSha
     precondition(extents.count == 5, "basic kernels have the shape [Z, N_in, f, f, N_out], found \(extents)")
     let basic = KernelShape(size: extents[2], inputs: extents[1], outputs: extents[4])
     let count = StaticHypernetwork.embeddingCount(of: layer, basic: basic)
-    precondition(first >= 0 && first + count <= extents[0], "\(layer) needs basic kernels \(first) ..< \(first + count)")
+    precondition(
+        first >= 0 && first + count <= extents[0], "\(layer) needs basic kernels \(first) ..< \(first + count)")
     let blocks = layer.outputs / basic.outputs, positions = basic.size * basic.size
 
     /// Calls `body` with the offsets of every run of N_out elements that both layouts keep together.

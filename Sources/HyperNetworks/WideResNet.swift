@@ -80,9 +80,11 @@ public struct WideResNetConfiguration: Sendable, Codable, Equatable {
         let plan = blockPlan, last = plan.last?.outputs ?? baseWidth
         let stem = KernelShape(size: 3, inputs: 3, outputs: baseWidth).count + 2 * baseWidth
         // Two normalisations with γ and β and two convolutions with a bias a block.
-        let norms = plan.reduce(0) { $0 + 2 * ($1.inputs + $1.outputs) }, biases = plan.reduce(0) { $0 + 2 * $1.outputs }
+        let norms = plan.reduce(0) { $0 + 2 * ($1.inputs + $1.outputs) },
+            biases = plan.reduce(0) { $0 + 2 * $1.outputs }
         let head = 2 * last + last * classes + classes
-        let kernels = self.kernels == .owned
+        let kernels =
+            self.kernels == .owned
             ? blockKernels.reduce(0) { $0 + $1.count } : generatorParameterCount + embeddingCount * embeddingSize
         return stem + norms + biases + head + kernels
     }
@@ -181,7 +183,8 @@ public final class WideResNet: ImageClassifier {
     }
 
     public var buffers: [(name: String, tensor: Tensor)] {
-        let norms = [("stem.norm", stemNorm)]
+        let norms =
+            [("stem.norm", stemNorm)]
             + blocks.enumerated().flatMap { [("block\($0).norm1", $1.norm1), ("block\($0).norm2", $1.norm2)] }
             + [("norm", norm)]
         return norms.flatMap { prefix, norm in norm.buffers.map { ("\(prefix).\($0.name)", $0.tensor) } }
@@ -200,7 +203,8 @@ public final class WideResNet: ImageClassifier {
         var x = stemNorm(conv2D(images, stem, padding: 1), mode: mode)
         for (index, block) in blocks.enumerated() {
             // x′: pixels skipped by the stride, channels padded with zeros.
-            let shortcut = block.stride == 1 && x.shape[3] == block.outputs
+            let shortcut =
+                block.stride == 1 && x.shape[3] == block.outputs
                 ? x : subsampleAndPadChannels(x, stride: block.stride, channels: block.outputs)
             let y = normReLUConv2D(
                 x, norm: block.norm1, kernel: kernels[2 * index], bias: block.bias1, stride: block.stride, mode: mode)

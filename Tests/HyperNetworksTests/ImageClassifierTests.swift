@@ -125,7 +125,8 @@ struct ImageClassifierTests {
         let batch = images(3, [28, 28, 1], seed: 6)
         let mnist = MNISTConvNet(configuration: MNISTConvNet.Configuration(kernels: .generated), seed: 2)
         expectSameLogits(mnist, mnist.baked(), batch)
-        let coordinates = CoordinateNetwork(configuration: CoordinateNetwork.Configuration(weights: .generated), seed: 2)
+        let coordinates = CoordinateNetwork(
+            configuration: CoordinateNetwork.Configuration(weights: .generated), seed: 2)
         expectSameLogits(coordinates, coordinates.baked(), batch)
         #expect(coordinates.baked().configuration.weights == .owned)
     }
@@ -133,7 +134,8 @@ struct ImageClassifierTests {
     private func expectSameLogits<Model: ImageClassifier>(_ hyper: Model, _ plain: Model, _ batch: Variable) {
         let expected = withoutGradient { hyper.forward(batch, mode: .evaluation) }.logits.value.floats
         let found = withoutGradient { plain.forward(batch, mode: .evaluation) }.logits.value.floats
-        expectClose(found, expected.map(Double.init), relative: 1e-6, absolute: 1e-6, what: "logits of the baked network")
+        expectClose(
+            found, expected.map(Double.init), relative: 1e-6, absolute: 1e-6, what: "logits of the baked network")
         #expect(expected.contains { abs($0) > 1e-3 }, "logits that say something")
     }
 

@@ -14,7 +14,8 @@ private func naiveKernels(_ g: StaticHypernetwork) -> [Variable] {
         next += 1
         return (0..<Nin).map { i in
             // Eq. 2: a_i = W_i z + B_i
-            let a = matmul(z, columns(g.W, i * d..<(i + 1) * d)) + columns(reshape(g.B, [1, Nin * d]), i * d..<(i + 1) * d)
+            let a =
+                matmul(z, columns(g.W, i * d..<(i + 1) * d)) + columns(reshape(g.B, [1, Nin * d]), i * d..<(i + 1) * d)
             // Eq. 2: K_i = ⟨W_out, a_i⟩ + B_out
             return reshape(matmul(a, g.W_out) + reshape(g.B_out, [1, f * f * Nout]), [f * f, Nout])
         }

@@ -31,14 +31,16 @@ struct Reproduce: ParsableCommand {
 
     func run() throws {
         let (opened, budget) = try openOrFallBack()
-        let configs = ConfigurationFile.all(in: try experimentFolder(CharacterWork.experiment).appendingPathComponent("configs"))
+        let configs = ConfigurationFile.all(
+            in: try experimentFolder(CharacterWork.experiment).appendingPathComponent("configs"))
         let files = try configs.map { try ConfigurationFile(contentsOf: $0) }.map {
             (file: $0, decoded: try CharacterConfiguration($0.root))
         }
         .filter { $0.decoded.corpus == opened.name && $0.decoded.budget == budget }
         .sorted { ($0.decoded.reproduces?.row ?? 0, $0.file.name) < ($1.decoded.reproduces?.row ?? 0, $1.file.name) }
         guard !files.isEmpty else {
-            throw UserError(description: "no configuration of \(opened.name.rawValue) has the budget '\(budget)'; see `list`")
+            throw UserError(
+                description: "no configuration of \(opened.name.rawValue) has the budget '\(budget)'; see `list`")
         }
         try threads.configure()
         catchSignals()

@@ -44,13 +44,15 @@ struct Reproduce: ParsableCommand {
         func chosen(_ dataset: ImageDatasetName, _ budget: String) throws -> [(ConfigurationFile, ImageConfiguration)] {
             let files = all.filter { $0.decoded.data.dataset == dataset && $0.decoded.budget == budget }
                 .sorted { left, right in
-                    func place(_ entry: (file: ConfigurationFile, decoded: ImageConfiguration)) -> (String, Int, String) {
+                    func place(_ entry: (file: ConfigurationFile, decoded: ImageConfiguration)) -> (String, Int, String)
+                    {
                         (entry.decoded.reproduces?.table.rawValue ?? "", entry.decoded.tableRow ?? 0, entry.file.name)
                     }
                     return place(left) < place(right)
                 }
             guard !files.isEmpty else {
-                throw UserError(description: "no configuration of \(dataset.title) has the budget '\(budget)'; see `list`")
+                throw UserError(
+                    description: "no configuration of \(dataset.title) has the budget '\(budget)'; see `list`")
             }
             return files.map { ($0.file, $0.decoded) }
         }

@@ -57,6 +57,14 @@ public struct ImageModelConfiguration: Codable, Equatable, Sendable {
         self.initialValues = initialValues
     }
 
+    /// Whether there is such a network; a file may say anything.
+    var isBuildable: Bool {
+        let sizes = 1...4096
+        let hasHypernetwork = kernels == .generated && network != .coordinate
+        return (network != .wideResNet || sizes.contains(blocks) && sizes.contains(widening))
+            && (!hasHypernetwork || sizes.contains(embeddingSize))
+    }
+
     private var wideResNet: WideResNetConfiguration {
         WideResNetConfiguration(
             kernels: kernels, blocks: blocks, widening: widening, embeddingSize: embeddingSize,

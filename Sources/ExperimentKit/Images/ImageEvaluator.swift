@@ -35,7 +35,7 @@ public struct ImageEvaluator {
             let logits = withoutGradient { plain.forward(Variable(images), mode: .evaluation) }.logits.value
             let targets = set.labels(at: indices).map { Int32($0) }
             totalNats += crossEntropies(logits, targets).reduce(0) { $0 + Double($1) }
-            wrong += zip(Self.likeliest(logits), targets).count { $0 != $1 }
+            wrong += zip(Self.likeliest(logits), targets).count(where: { $0.0 != $0.1 })
             done = indices.upperBound
             let seconds = (ContinuousClock.now - start).seconds
             // Short evaluations pass without a word.

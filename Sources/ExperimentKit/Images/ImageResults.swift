@@ -54,7 +54,8 @@ public struct ImageResults: ResultsSection {
         var text = "### \(title)\n\n"
         text += markdownTable(
             [
-                "row", "parameters, paper", "parameters, ours", "validation, ours", "test, paper", "test, ours", "status",
+                "row", "parameters, paper", "parameters, ours", "validation, ours", "test, paper", "test, ours",
+                "status",
                 "records",
             ],
             rows.map { row(configuration: $0.file.name, $0.decoded) })
@@ -77,7 +78,9 @@ public struct ImageResults: ResultsSection {
     }
 
     private static func statistics(_ runs: [Run], _ split: KeyPath<RunRecord, SplitEvaluation?>) -> String {
-        guard let errors = SeedStatistics(runs.compactMap { $0.record[keyPath: split]?.errorPercent }) else { return "-" }
+        guard let errors = SeedStatistics(runs.compactMap { $0.record[keyPath: split]?.errorPercent }) else {
+            return "-"
+        }
         return errors.text(decimals: 2)
     }
 
@@ -217,9 +220,11 @@ public struct ImageRunTable {
                 remark = "generated sample"
             } else if !record.differences.isEmpty {
                 remark = "reduced budget"
-                notes.insert("A reduced budget is compared with others of the same budget, not with the paper's number.")
+                notes.insert(
+                    "A reduced budget is compared with others of the same budget, not with the paper's number.")
             } else if let row {
-                remark = ReproductionStatus(of: [record], paper: row.test, tolerance: row.tolerance) { $0.errorPercent }
+                remark =
+                    ReproductionStatus(of: [record], paper: row.test, tolerance: row.tolerance) { $0.errorPercent }
                     .text
             }
             rows.append([

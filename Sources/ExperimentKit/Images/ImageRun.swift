@@ -56,6 +56,13 @@ public final class ImageWork: ExperimentWork {
     }
 }
 
+extension ImageClassifier {
+    /// Everything that the model consists of: what its weights' file holds.
+    var tensors: [(name: String, tensor: Tensor)] {
+        parameters.map { (name: $0.name, tensor: $0.variable.value) } + buffers
+    }
+}
+
 extension ImageDataset {
     /// Opens the data of a configuration.
     ///
@@ -77,9 +84,11 @@ public struct TrainedImageModel {
     /// - Parameter url: a run's folder, a checkpoint's, or a file of weights.
     /// - Throws: `CheckpointError` if there is none, it is damaged, or its weights do not fit what it says of itself.
     public init(at url: URL) throws {
-        let file = url.pathExtension == "safetensors"
-            ? url : URL(fileURLWithPath: try Checkpoint(at: url).path).appendingPathComponent(CheckpointFile.model)
-        try self.init(weights: file)
+        if url.pathExtension == "safetensors" {
+            try self.init(weights: url)
+        } else {
+            try self.init(weights: try Checkpoint(at: url).url.appendingPathComponent(CheckpointFile.model))
+        }
     }
 
     private init(weights url: URL) throws {
@@ -89,7 +98,9 @@ public struct TrainedImageModel {
         } catch {
             throw CheckpointError.file(path: url.path, reason: "no weights: \(error)")
         }
-        metadata = Dictionary(file.metadata.items.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first })
+        let metadata = Dictionary(
+            file.metadata.items.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first })
+        self.metadata = metadata
         func decoded<Value: Decodable>(_ key: String, _ type: Value.Type) throws -> Value {
             guard let json = metadata[key] else {
                 throw CheckpointError.file(path: url.path, reason: "the metadata '\(key)' is missing")
@@ -101,16 +112,20 @@ public struct TrainedImageModel {
             }
         }
         configuration = try decoded("model", ImageModelConfiguration.self)
+        guard configuration.isBuildable else {
+            throw CheckpointError.file(path: url.path, reason: "the metadata 'model' is no network: \(configuration)")
+        }
         let means = try decoded("channelMeans", [Double].self)
         let deviations = try decoded("channelDeviations", [Double].self)
         guard !means.isEmpty, means.count == deviations.count, deviations.allSatisfy({ $0 > 0 }) else {
-            throw CheckpointError.file(path: url.path, reason: "the channel statistics \(means), \(deviations) are none")
+            throw CheckpointError.file(
+                path: url.path, reason: "the channel statistics \(means), \(deviations) are none")
         }
-        normalisation = means.count == 3
+        normalisation =
+            means.count == 3
             ? PixelNormalisation(means: means, deviations: deviations) : .unitInterval(channels: 1)
         model = configuration.model(seed: 0)
-        let tensors = model.parameters.map { ($0.name, $0.variable.value) } + model.buffers
-        try Checkpoint(url: url.deletingLastPathComponent()).restore(tensors, from: url.lastPathComponent)
+        try Checkpoint(url: url.deletingLastPathComponent()).restore(model.tensors, from: url.lastPathComponent)
     }
 
     /// Generates the kernels once and writes the plain network: no hypernetwork, and the same logits.
@@ -127,8 +142,7 @@ public struct TrainedImageModel {
         metadata["bakedFrom"] = configuration.kernels.rawValue
         var file = SafetensorsFile()
         for (key, value) in metadata.sorted(by: { $0.key < $1.key }) { file.metadata[key] = value }
-        let tensors = baked.parameters.map { ($0.name, $0.variable.value) } + baked.buffers
-        for (name, tensor) in tensors { file.append(name, shape: tensor.shape, .float32(tensor.floats)) }
+        for (name, tensor) in baked.tensors { file.append(name, shape: tensor.shape, .float32(tensor.floats)) }
         do {
             try file.write(to: url.path)
         } catch {

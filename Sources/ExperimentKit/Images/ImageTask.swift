@@ -85,7 +85,8 @@ public final class ImageTask: TrainingTask {
             let target = images.pointer + range.lowerBound * set.imageSize
             if let augmentation {
                 set.write(
-                    part, normalisation: normalisation, augmentation: augmentation, seed: seed, epoch: epoch, to: target)
+                    part, normalisation: normalisation, augmentation: augmentation, seed: seed, epoch: epoch, to: target
+                )
             } else {
                 set.write(part, normalisation: normalisation, to: target)
             }

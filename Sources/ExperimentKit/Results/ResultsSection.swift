@@ -65,6 +65,7 @@ extension ResultsSection {
                     ? record.data.displayName : "\(record.data.displayName) (not the official file)",
             ]
         }
-        return "### Where each record was made\n\n" + markdownTable(["run", "commit", "machine", "libraries", "data"], rows)
+        return "### Where each record was made\n\n"
+            + markdownTable(["run", "commit", "machine", "libraries", "data"], rows)
     }
 }

@@ -101,7 +101,8 @@ public final class TextProgress: ProgressReporter {
         case .evaluated(let split, let step, let result, let isBest):
             standing(
                 "\(label)  step \(grouped(step)): \(split) \(unit.figure(result))"
-                    + " (\(unit.reading(result)), \(durationText(seconds: result.seconds)))\(isBest ? ", the best so far" : "")")
+                    + " (\(unit.reading(result)), \(durationText(seconds: result.seconds)))\(isBest ? ", the best so far" : "")"
+            )
         }
     }
 

@@ -91,7 +91,8 @@ public final class TrainingRun<Work: ExperimentWork> {
 
     /// The folder of a run.
     public static func folder(in out: URL, configuration: String, seed: Int) -> URL {
-        out.appendingPathComponent(configuration, isDirectory: true).appendingPathComponent("\(seed)", isDirectory: true)
+        out.appendingPathComponent(configuration, isDirectory: true).appendingPathComponent(
+            "\(seed)", isDirectory: true)
     }
 
     // MARK: - Beginning and resuming
@@ -116,7 +117,8 @@ public final class TrainingRun<Work: ExperimentWork> {
             data: Work.describe(data, configuration),
             parameterCount: Work.parameterCount(configuration, data))
         if let existing = try? RunRecord(contentsOf: recordURL) {
-            throw RecordError.runExists(path: folder.path, step: existing.training.stepsDone, experiment: Work.experiment)
+            throw RecordError.runExists(
+                path: folder.path, step: existing.training.stepsDone, experiment: Work.experiment)
         }
         do {
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)

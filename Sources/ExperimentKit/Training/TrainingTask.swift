@@ -34,7 +34,7 @@ extension TrainingTask {
 
     /// Everything that a model consists of: what its weights' file holds.
     var modelTensors: [(name: String, tensor: Tensor)] {
-        parameters.map { ($0.name, $0.variable.value) } + buffers
+        parameters.map { (name: $0.name, tensor: $0.variable.value) } + buffers
     }
 }
 
