@@ -53,7 +53,7 @@ INLINE vf exp_v(vf x) {
     p = p * r + splat(4.1665795894e-2f);
     p = p * r + splat(1.6666665459e-1f);
     p = p * r + splat(5.0000001201e-1f);
-    vf e = p * (r * r) + (r + splat(1.0f));
+    vf e = (p * (r * r) + r) + splat(1.0f);  // the small terms first: r + 1 would round twice in the last place
     n = x == x ? n : splat(0.0f);
     vi whole = __builtin_convertvector(n, vi), half = whole >> 1;
     vi first = (half + 127) << 23, second = (whole - half + 127) << 23;
@@ -63,7 +63,11 @@ INLINE vf exp_v(vf x) {
     return e * scaleFirst * scaleSecond;
 }
 
-INLINE vf sigmoid_v(vf x) { return splat(1.0f) / (splat(1.0f) + exp_v(-x)); }
+/// 1 / (1 + e) or e / (1 + e) with e = exp(−|x|), which never overflows: small results keep all digits.
+INLINE vf sigmoid_v(vf x) {
+    vf e = exp_v(-__builtin_elementwise_abs(x));
+    return (x < splat(0.0f) ? e : splat(1.0f)) / (splat(1.0f) + e);
+}
 
 /// An odd polynomial where |x| < 0.625 (elsewhere 1 − 2 / (exp 2|x| + 1) would lose digits near zero).
 INLINE vf tanh_v(vf x) {
@@ -72,10 +76,9 @@ INLINE vf tanh_v(vf x) {
     p = p * square + splat(-5.37397155531e-2f);
     p = p * square + splat(1.33314422036e-1f);
     p = p * square + splat(-3.33332819422e-1f);
-    vf small = p * square * x + x;
+    vf small = p * square * magnitude + magnitude;
     vf large = splat(1.0f) - splat(2.0f) / (exp_v(magnitude + magnitude) + splat(1.0f));
-    large = x < splat(0.0f) ? -large : large;
-    return magnitude < splat(0.625f) ? small : large;
+    return __builtin_elementwise_copysign(magnitude < splat(0.625f) ? small : large, x);
 }
 
 #define MAP(name, expression)                                                                                          \
@@ -148,14 +151,14 @@ static void random_bits(int64_t n, uint64_t seed, uint64_t stream, uint64_t posi
 
 static void dropout_mask(int64_t n, float keep, uint64_t seed, uint64_t stream, uint64_t position, float *mask) {
     uint32_t buffer[random_block];
-    double limit = (double)keep * 4294967296.0;
-    uint32_t threshold = limit >= 4294967295.0 ? UINT32_MAX : (uint32_t)limit;
+    // bits / 2^32 < keep, as a comparison of whole numbers; at keep 1 the largest is still kept.
+    uint32_t largest = (uint32_t)(ceil((double)keep * 4294967296.0) - 1.0);
     float kept = 1.0f / keep;
     while (n > 0) {
         int64_t offset = (int64_t)(position % random_block), count = random_block - offset;
         if (count > n) count = n;
         random_block_bits(seed, stream, position / random_block, buffer);
-        for (int64_t j = 0; j < count; j++) mask[j] = buffer[offset + j] < threshold ? kept : 0.0f;
+        for (int64_t j = 0; j < count; j++) mask[j] = buffer[offset + j] <= largest ? kept : 0.0f;
         mask += count, position += (uint64_t)count, n -= count;
     }
 }

@@ -1,6 +1,7 @@
 import CKernels
 import COpenBLAS
 import Foundation
+import Synchronization
 
 /// A reason why the compute core cannot start as asked.
 public enum ComputeError: Error, CustomStringConvertible, Equatable {
@@ -22,8 +23,8 @@ public enum ComputeError: Error, CustomStringConvertible, Equatable {
 
 /// What the arithmetic runs on: threads, BLAS and its kernels, vector instructions, CPU.
 public enum ComputeEnvironment {
-    private final class Settings: @unchecked Sendable { var threads = 0 }
-    private static let settings = Settings()
+    /// 0 until it is set or first asked for.
+    private static let chosenThreads = Atomic<Int>(0)
 
     /// Sets the number of threads and loads the libraries. Call it once, before any computation.
     ///
@@ -44,17 +45,18 @@ public enum ComputeEnvironment {
             throw ComputeError.kernels(requested: name, available: Kernels.available)
         }
         if case .failure(let error) = Blas.loaded { throw error }
-        settings.threads = count
+        use(threads: count)
+    }
+
+    private static func use(threads count: Int) {
         ck_parallel_threads(Int32(count))
+        chosenThreads.store(count, ordering: .relaxed)
     }
 
     /// Threads in use, at least 1.
     public static var threads: Int {
-        if settings.threads == 0 {
-            settings.threads = physicalCores
-            ck_parallel_threads(Int32(physicalCores))
-        }
-        return settings.threads
+        if chosenThreads.load(ordering: .relaxed) == 0 { use(threads: physicalCores) }
+        return chosenThreads.load(ordering: .relaxed)
     }
 
     /// Such as "OpenBLAS 0.3.21, SkylakeX kernels (chosen from the CPU's features)".

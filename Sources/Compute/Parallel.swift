@@ -4,6 +4,7 @@ import CKernels
 package enum Parallel {
     /// Calls `body` for every index in `0 ..< count`, each once, in any order and on any thread; returns when all ran.
     package static func loop(_ count: Int, _ body: (Int) -> Void) {
+        _ = ComputeEnvironment.threads  // sets up the pool: inside a loop that would wait for the loop
         withoutActuallyEscaping(body) { escapable in
             var closure = escapable
             withUnsafeMutablePointer(to: &closure) { pointer in

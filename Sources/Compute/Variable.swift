@@ -50,6 +50,20 @@ public final class Variable {
         }
     }
 
+    /// A record that was never used is taken apart here, for the same reason as in `backward`: released by themselves,
+    /// operands of operands would go one inside the other, as deep as the record is long.
+    deinit {
+        var released = operands
+        operands = []
+        propagate = nil
+        while var next = released.popLast() {
+            guard isKnownUniquelyReferenced(&next) else { continue }
+            released += next.operands
+            next.operands = []
+            next.propagate = nil
+        }
+    }
+
     public var shape: [Int] { value.shape }
 
     /// A constant with the same value: gradients stop here.

@@ -23,7 +23,7 @@ public enum LearningRateSchedule: Sendable, Equatable {
         case .piecewiseConstant(let stages):
             return stages.first { step <= $0.untilStep }?.rate ?? stages.last?.rate ?? 0
         case .cosine(let peak, let final, let warmUpSteps, let totalSteps):
-            if step <= warmUpSteps { return peak * Double(step) / Double(warmUpSteps) }
+            if step < warmUpSteps { return peak * Double(step) / Double(warmUpSteps) }
             let progress = Double(step - warmUpSteps) / Double(max(1, totalSteps - warmUpSteps))
             return final + (peak - final) * (1 + cos(.pi * min(1, progress))) / 2
         }

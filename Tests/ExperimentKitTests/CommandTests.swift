@@ -19,7 +19,8 @@ import Testing
     private func train(_ run: TestRun, out: String = "runs", _ more: [String] = []) -> [String] {
         [
             "train", run.folder.url.appendingPathComponent("tiny.yaml").path, "--data",
-            run.folder.url.appendingPathComponent("data").path, "--out", run.folder.url.appendingPathComponent(out).path,
+            run.folder.url.appendingPathComponent("data").path, "--out",
+            run.folder.url.appendingPathComponent(out).path,
             "--threads", "2",
         ] + more
     }
@@ -113,7 +114,9 @@ import Testing
         #expect(try Self.run(train(run)).status == 0)
         let data = run.folder.url.appendingPathComponent("data").path
         let record = try RunRecord(contentsOf: runFolder(run).appendingPathComponent("record.json"))
-        let evaluated = try Self.run(["evaluate", runFolder(run).path, "--split", "test", "--data", data, "--threads", "2"])
+        let evaluated = try Self.run([
+            "evaluate", runFolder(run).path, "--split", "test", "--data", data, "--threads", "2",
+        ])
         #expect(evaluated.status == 0, "\(evaluated.errors)")
         #expect(evaluated.text.contains("test: \(fixed(try #require(record.test).bits, 4)) bits per character"))
         let samples = try (0..<2).map { _ in
@@ -148,7 +151,8 @@ import Testing
     @Test func theListShowsEveryConfiguration() throws {
         let output = try Self.run(["list"])
         for url in ConfigurationFile.all(in: committedConfigurations) {
-            #expect(output.text.contains("\n\(url.deletingPathExtension().lastPathComponent) "), "\(url.lastPathComponent)")
+            #expect(
+                output.text.contains("\n\(url.deletingPathExtension().lastPathComponent) "), "\(url.lastPathComponent)")
         }
     }
 }

@@ -30,7 +30,8 @@ import Testing
             let table = try #require(decoded.reproduces?.table)
             let count = decoded.model.parameterCount(vocabularySize: CharacterResults.vocabularySize(table))
             #expect(count == Self.parameterCounts[file.name], "\(file.name)")
-            #expect(file.header.expected?.contains(grouped(count)) == true, "\(file.name) states its count in its header")
+            #expect(
+                file.header.expected?.contains(grouped(count)) == true, "\(file.name) states its count in its header")
         }
     }
 

@@ -6,7 +6,8 @@ import Testing
 @testable import ExperimentKit
 
 @Suite struct ConfigurationTests {
-    private func decode(_ overrides: [String] = [], replacing: [(String, String)] = []) throws -> CharacterConfiguration {
+    private func decode(_ overrides: [String] = [], replacing: [(String, String)] = []) throws -> CharacterConfiguration
+    {
         let folder = try TemporaryFolder()
         var yaml = TestRun.yaml
         for (old, new) in replacing {
@@ -194,10 +195,13 @@ import Testing
         }
     }
 
-    @Test(arguments: ["plain", "with, comma", "quote \" and \\", "true", "12", "null", "a: b", "- a", "", "line\nend", "ö"])
+    @Test(arguments: [
+        "plain", "with, comma", "quote \" and \\", "true", "12", "null", "a: b", "- a", "", "line\nend", "ö",
+    ])
     func everyTextSurvivesTheResolvedConfiguration(text: String) throws {
         let node = ConfigurationNode(
-            origin: "", content: .mapping([.init(key: "a", value: .init(origin: "", content: .scalar(text: text, type: .text)))]))
+            origin: "",
+            content: .mapping([.init(key: "a", value: .init(origin: "", content: .scalar(text: text, type: .text)))]))
         #expect(try ConfigurationNode(yaml: node.yaml, path: "x") == node)
     }
 

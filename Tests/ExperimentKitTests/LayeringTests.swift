@@ -21,7 +21,9 @@ import Testing
     /// The module of an `import` line, whatever stands before and after it; nil for other lines.
     static func importedModule(_ line: Substring) -> String? {
         var words = line.split(whereSeparator: { $0 == " " || $0 == "\t" })
-        while let first = words.first, first.hasPrefix("@") || ["public", "package", "internal", "private"].contains(first) {
+        while let first = words.first,
+            first.hasPrefix("@") || ["public", "package", "internal", "private"].contains(first)
+        {
             words.removeFirst()
         }
         guard words.first == "import" else { return nil }
@@ -53,8 +55,12 @@ import Testing
     }
 
     @Test func anImportUpwardsIsFound() {
-        #expect(Self.violations(in: "Compute", source: "import Foundation\n@testable import Datasets\n") == ["Datasets"])
-        #expect(Self.violations(in: "NeuralNetwork", source: "@_exported public import struct HyperNetworks.A") == ["HyperNetworks"])
+        #expect(
+            Self.violations(in: "Compute", source: "import Foundation\n@testable import Datasets\n") == ["Datasets"])
+        #expect(
+            Self.violations(in: "NeuralNetwork", source: "@_exported public import struct HyperNetworks.A") == [
+                "HyperNetworks"
+            ])
         #expect(Self.violations(in: "NeuralNetwork", source: "@_exported import Compute // import Yams") == [])
     }
 

@@ -4,7 +4,9 @@ import Testing
 @testable import ExperimentKit
 
 @Suite struct StepLogTests {
-    private func log(_ folder: TemporaryFolder) -> StepLog { StepLog(url: folder.url.appendingPathComponent("steps.jsonl")) }
+    private func log(_ folder: TemporaryFolder) -> StepLog {
+        StepLog(url: folder.url.appendingPathComponent("steps.jsonl"))
+    }
     private let validation = SplitEvaluation(lossNats: 1.5, predictions: 10, streams: 2, seconds: 0.25)
 
     @Test func linesComeBackAsWritten() throws {
@@ -77,9 +79,10 @@ import Testing
             progress.report(step(second + 1))
         }
         #expect(
-            sink.text.split(separator: "\n") == [1, 11, 21].map {
-                "run  step \($0)/1,000  1.000 bpc  12,346 characters/s  1 h 2 min left"
-            })
+            sink.text.split(separator: "\n")
+                == [1, 11, 21].map {
+                    "run  step \($0)/1,000  1.000 bpc  12,346 characters/s  1 h 2 min left"
+                })
     }
 
     @Test func onATerminalTheLineIsRedrawnAndALineThatStaysReplacesIt() {

@@ -31,9 +31,11 @@ import Testing
     }
 
     @Test func statusIsComputedFromTheTolerance() {
-        #expect(ReproductionStatus(mean: 1.265, paper: 1.25, tolerance: 0.02).text == "reproduced (+0.015, within ±0.02)")
         #expect(
-            ReproductionStatus(mean: 1.2, paper: 1.25, tolerance: 0.02).text == "not reproduced (−0.050, tolerance ±0.02)")
+            ReproductionStatus(mean: 1.265, paper: 1.25, tolerance: 0.02).text == "reproduced (+0.015, within ±0.02)")
+        #expect(
+            ReproductionStatus(mean: 1.2, paper: 1.25, tolerance: 0.02).text
+                == "not reproduced (−0.050, tolerance ±0.02)")
         guard case .notReproduced = ReproductionStatus(mean: .nan, paper: 1.25, tolerance: 0.02) else {
             Issue.record("NaN reproduces nothing")
             return
@@ -79,7 +81,8 @@ import Testing
             let file = try ConfigurationFile(
                 contentsOf: folder.url.appendingPathComponent("configs/\(name).yaml"), overrides: overrides)
             var record = RunRecord(
-                experiment: "char-hyperlstm", configuration: file, decoded: try CharacterConfiguration(file.root), seed: seed,
+                experiment: "char-hyperlstm", configuration: file, decoded: try CharacterConfiguration(file.root),
+                seed: seed,
                 code: .init(commit: "0123456789abcdef", treeDirty: false),
                 data: .init(
                     corpus: .ptb, name: "ptb", displayName: official ? "Penn Treebank" : "another treebank",
@@ -157,7 +160,8 @@ import Testing
     @Test func aChangedOrMissingResultsFileIsStale() throws {
         let experiment = try Experiment()
         try experiment.add(
-            "table3-layer-norm-hyperlstm", seed: 0, test: 1.65, overrides: ["budget=1000 steps", "training.steps=1000"],
+            "table3-layer-norm-hyperlstm", seed: 0, test: 1.65,
+            overrides: ["budget=1000 steps", "training.steps=1000"],
             validations: [(500, 1.8), (1000, 1.65)])
         let results = try CharacterResults(experiment: experiment.folder.url)
         let project = ProjectFolder(url: experiment.folder.url)

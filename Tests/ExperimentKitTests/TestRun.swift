@@ -101,7 +101,8 @@ struct TestRun {
     }
 
     func begin(
-        out: String = "runs", progress: any ProgressReporter = SilentProgress(), interruption: Interruption = Interruption()
+        out: String = "runs", progress: any ProgressReporter = SilentProgress(),
+        interruption: Interruption = Interruption()
     ) throws -> CharacterRun {
         try CharacterRun(
             beginning: file, seed: 3, data: corpus, out: folder.url.appendingPathComponent(out),

@@ -74,7 +74,8 @@ import Testing
     @Test func validationChoosesTheCheckpointThatIsReported() throws {
         // A rate that ruins the model after its best step.
         let run = try TestRun(overrides: [
-            "training.learningRate=[{untilStep: 24, rate: 0.01}, {untilStep: 40, rate: 10}]", "evaluation.validationStreams=1",
+            "training.learningRate=[{untilStep: 24, rate: 0.01}, {untilStep: 40, rate: 10}]",
+            "evaluation.validationStreams=1",
         ])
         let training = try run.begin()
         _ = try training.run()
@@ -101,7 +102,9 @@ import Testing
         let run = try TestRun(overrides: ["training.steps=2"])
         let first = try run.begin()
         _ = try first.run()
-        #expect(throws: RecordError.runExists(path: first.folder.path, step: 2, experiment: "char-hyperlstm")) { try run.begin() }
+        #expect(throws: RecordError.runExists(path: first.folder.path, step: 2, experiment: "char-hyperlstm")) {
+            try run.begin()
+        }
     }
 
     @Test func resumingWithOtherDataIsRefused() throws {

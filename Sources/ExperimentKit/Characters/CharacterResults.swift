@@ -117,8 +117,10 @@ public struct CharacterResults: ResultsSection {
 
     private func reducedTable(_ members: [Group]) -> String {
         markdownTable(
-            ["model", "parameters", "steps (selected)", "validation", "test", "read as", "test against the LSTM",
-             "s/step", "wall", "status", "records"],
+            [
+                "model", "parameters", "steps (selected)", "validation", "test", "read as", "test against the LSTM",
+                "s/step", "wall", "status", "records",
+            ],
             members.map { group in
                 let record = group.record
                 let baseline = members.first { other in
@@ -153,7 +155,8 @@ public struct CharacterResults: ResultsSection {
     private func differences(_ members: [Group]) -> String {
         let texts = members.map { group in
             let changes = group.record.differences.map { "`\($0.key)` \($0.base) → \($0.value)" }
-            return "- `\(group.record.configuration)` differs from the paper's settings in " + changes.joined(separator: ", ")
+            return "- `\(group.record.configuration)` differs from the paper's settings in "
+                + changes.joined(separator: ", ")
                 + "."
         }
         return texts.joined(separator: "\n")
@@ -237,7 +240,8 @@ public struct CharacterResults: ResultsSection {
         var budgets: [String] = []
         for group in groups where !budgets.contains(group.record.budget) { budgets.append(group.record.budget) }
         return budgets.map { budget in
-            let name = budgets.count == 1 ? "ptb-curves" : "ptb-curves-\(budget.replacingOccurrences(of: " ", with: "-"))"
+            let name =
+                budgets.count == 1 ? "ptb-curves" : "ptb-curves-\(budget.replacingOccurrences(of: " ", with: "-"))"
             let runs = groups.filter { $0.record.budget == budget }.flatMap(\.runs)
             let lastStep = runs.map(\.record.training.stepsDone).max() ?? 0
             let paper = PaperCurve.pennTreebank.points.filter { $0.step <= lastStep }

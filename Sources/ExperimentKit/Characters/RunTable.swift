@@ -3,7 +3,9 @@ public struct RunTable {
     public let text: String
 
     public init(_ runs: [CharacterRun]) {
-        var rows = [["configuration", "seed", "parameters", "steps", "validation", "test", "read as", "paper test", ""]]
+        var rows = [
+            ["configuration", "seed", "parameters", "steps", "validation", "test", "read as", "paper test", ""]
+        ]
         var notes: Set<String> = []
         for run in runs {
             let record = run.record
@@ -17,7 +19,8 @@ public struct RunTable {
                 remark = "\(signed(test.bits - floor)) above the source's entropy rate, \(fixed(floor, 4))"
             } else if !record.differences.isEmpty {
                 remark = "reduced budget"
-                notes.insert("A reduced budget is compared with others of the same budget, not with the paper's number.")
+                notes.insert(
+                    "A reduced budget is compared with others of the same budget, not with the paper's number.")
             }
             rows.append([
                 record.configuration, "\(record.seed)", grouped(record.parameterCount),

@@ -33,12 +33,14 @@ struct CheckpointContent {
 
     /// Writes the files into a folder that nobody reads yet.
     func write(to folder: URL) throws {
-        try Self.tensorFile(model, metadata: metadata).write(to: folder.appendingPathComponent(CheckpointFile.model).path)
+        try Self.tensorFile(model, metadata: metadata).write(
+            to: folder.appendingPathComponent(CheckpointFile.model).path)
         try Self.tensorFile(optimizer).write(to: folder.appendingPathComponent(CheckpointFile.optimizer).path)
         try Self.tensorFile(carried).write(to: folder.appendingPathComponent(CheckpointFile.carried).path)
         try writeFileAtomically(path: folder.appendingPathComponent(CheckpointFile.state).path, bytes: state)
         try writeFileAtomically(
-            path: folder.appendingPathComponent(CheckpointFile.configuration).path, bytes: [UInt8](configurationYAML.utf8))
+            path: folder.appendingPathComponent(CheckpointFile.configuration).path,
+            bytes: [UInt8](configurationYAML.utf8))
     }
 
     private static func tensorFile(

@@ -49,7 +49,8 @@ public struct ConfigurationNode: Equatable, Sendable {
                 guard !entries.contains(where: { $0.key == key }) else {
                     throw .invalidYAML(path: origin, reason: "the key '\(key)' stands there twice")
                 }
-                entries.append(Entry(key: key, value: try ConfigurationNode(pair.value, path: path, hasLines: hasLines)))
+                entries.append(
+                    Entry(key: key, value: try ConfigurationNode(pair.value, path: path, hasLines: hasLines)))
             }
             content = .mapping(entries)
         } else if case .sequence(let sequence) = node {
@@ -163,7 +164,8 @@ public struct ConfigurationNode: Equatable, Sendable {
         guard type == .text else { return text }
         // A text is left bare only where it reads back as the same text inside a flow sequence as well.
         let plain = text.unicodeScalars.allSatisfy { scalar in
-            scalar.properties.isAlphabetic || ("0"..."9").contains(scalar) || " -_./+%()".unicodeScalars.contains(scalar)
+            scalar.properties.isAlphabetic || ("0"..."9").contains(scalar)
+                || " -_./+%()".unicodeScalars.contains(scalar)
         }
         let readsBack = (try? Yams.compose(yaml: text)).flatMap { $0 }.map { $0.tag == Tag(.str) && $0.string == text }
         if plain, readsBack == true { return text }

@@ -261,7 +261,8 @@ private struct SpeedEstimate {
 
     mutating func add(seconds: Double) {
         count += 1
-        secondsPerStep = count <= 2 ? seconds : secondsPerStep + (seconds - secondsPerStep) * max(0.1, 1 / Double(count))
+        secondsPerStep =
+            count <= 2 ? seconds : secondsPerStep + (seconds - secondsPerStep) * max(0.1, 1 / Double(count))
     }
 }
 

@@ -1,0 +1,191 @@
+import CKernels
+import Compute
+import Testing
+
+/// A product to compute: sizes, and how far rows lie apart beyond their length.
+struct ProductCase {
+    let m: Int, n: Int, k: Int
+    let a: [Float], b: [Float], c: [Float]
+    /// a · b, exact: the factors are small whole numbers, k · 16 < 2^24.
+    let exact: [Float]
+
+    init(m: Int, n: Int, k: Int, seed: UInt64 = 6) {
+        var samples = Samples(seed: seed)
+        (self.m, self.n, self.k) = (m, n, k)
+        a = samples.integers(m * k)
+        b = samples.integers(k * n)
+        c = samples.integers(m * n)
+        exact = naiveProduct(a, b, m: m, n: n, k: k).map { Float($0) }
+    }
+}
+
+/// The largest error of `found` in what rounding allows, and where.
+///
+/// A sum of k products in any order, fused or not, is at most γ Σ|a b| away from the exact one, γ = k u / (1 − k u),
+/// u = 2^-24 (Higham, Accuracy and Stability of Numerical Algorithms, 3.1); γ ≤ 1.01 k u for the sizes here.
+func worstProductError(_ found: [Float], _ a: [Float], _ b: [Float], m: Int, n: Int, k: Int) -> Double {
+    let exact = naiveProduct(a, b, m: m, n: n, k: k)
+    let magnitude = naiveProduct(a.map(abs), b.map(abs), m: m, n: n, k: k)
+    return (0..<m * n).map { index in
+        let error = abs(Double(found[index]) - exact[index]) / (1.01 * Double(k) * rounding * magnitude[index])
+        return error.isNaN ? .infinity : error
+    }.max() ?? 0
+}
+
+@Suite struct PackedMatrixProductTests {
+    /// One product by the kernels themselves: C [m, n] with rows n + 5 apart, A with rows k + 3 apart.
+    private func run(
+        _ kernels: ck_kernels, _ product: ProductCase, transposedB: Bool, accumulate: Bool, panels: Range<Int>? = nil
+    ) -> [Float] {
+        let (m, n, k) = (product.m, product.n, product.k), lda = k + 3, ldc = n + 5
+        let ldb = transposedB ? k + 1 : n + 2
+        let a = spread(product.a, rows: m, columns: k, ld: lda)
+        let b =
+            transposedB
+            ? spread(transposed(product.b, rows: k, columns: n), rows: n, columns: k, ld: ldb)
+            : spread(product.b, rows: k, columns: n, ld: ldb)
+        var c = spread(product.c, rows: m, columns: n, ld: ldc)
+        let width = Int(kernels.panel_width), count = (n + width - 1) / width
+        var packed = [Float](repeating: .nan, count: Int(kernels.packed_count(Int64(k), Int64(n))))
+        kernels.pack(Int64(k), Int64(n), b, Int64(ldb), transposedB ? 1 : 0, 0, Int64(count), &packed)
+        let panels = panels ?? 0..<count
+        kernels.gemm_packed(
+            Int64(m), Int64(n), Int64(k), a, Int64(lda), packed, accumulate ? 1 : 0, Int64(panels.lowerBound),
+            Int64(panels.upperBound), &c, Int64(ldc))
+        return c
+    }
+
+    private func expected(_ product: ProductCase, accumulate: Bool) -> [Float] {
+        let values = accumulate ? zip(product.exact, product.c).map { $0 + $1 } : product.exact
+        return spread(values, rows: product.m, columns: product.n, ld: product.n + 5)
+    }
+
+    private func check(_ kernels: ck_kernels, _ product: ProductCase) {
+        for (transposedB, accumulate) in [(false, false), (true, false), (false, true), (true, true)] {
+            // What lies between the rows of C is compared as well.
+            let found = run(kernels, product, transposedB: transposedB, accumulate: accumulate)
+            #expect(
+                found == expected(product, accumulate: accumulate),
+                "[\(product.m), \(product.k)] · [\(product.k), \(product.n)], B transposed \(transposedB), +=\(accumulate)"
+            )
+        }
+    }
+
+    @Test(arguments: Kernels.available)
+    func everyNumberOfRowsAndColumnsIsExactAndLeavesTheNeighboursAlone(simd: String) throws {
+        let kernels = try #require(Kernels.named(simd))
+        for m in 1...17 {
+            for n in [1, 4, 7, 8, 9, 15, 16, 23, 24, 25, 47, 48, 49, 97] {
+                check(kernels, ProductCase(m: m, n: n, k: [1, 2, 5, 17, 33][(m + n) % 5]))
+            }
+        }
+    }
+
+    /// The kernel works through k in blocks of 1024 and adds the later ones to C.
+    @Test(arguments: Kernels.available, [1023, 1024, 1025, 2048, 2049])
+    func blocksOfTheInnerExtentAreJoinedWithoutGapOrOverlap(simd: String, k: Int) throws {
+        let kernels = try #require(Kernels.named(simd))
+        for m in [1, 8, 11] { check(kernels, ProductCase(m: m, n: 51, k: k)) }
+    }
+
+    @Test(arguments: Kernels.available)
+    func aRangeOfPanelsWritesItsColumnsOnly(simd: String) throws {
+        let kernels = try #require(Kernels.named(simd)), width = Int(kernels.panel_width)
+        let product = ProductCase(m: 5, n: 3 * width + 1, k: 19), ldc = product.n + 5
+        let found = run(kernels, product, transposedB: false, accumulate: false, panels: 1..<3)
+        var expected = spread(product.c, rows: product.m, columns: product.n, ld: ldc)
+        for r in 0..<product.m {
+            for column in width..<3 * width { expected[r * ldc + column] = product.exact[r * product.n + column] }
+        }
+        #expect(found == expected)
+    }
+
+    @Test(arguments: Kernels.available)
+    func realNumbersStayWithinTheRoundingBound(simd: String) throws {
+        let kernels = try #require(Kernels.named(simd))
+        for (m, n, k) in [(3, 50, 100), (13, 97, 1000), (8, 48, 2500)] {
+            var samples = Samples(seed: 7)
+            let a = samples.normal(m * k), b = samples.normal(k * n), c = Tensor(repeating: .nan, shape: [m, n])
+            PackedMatrix(k: k, n: n, source: b, ld: n, kernels: kernels).multiply(
+                m: m, a: a, lda: k, c: c.pointer, ldc: n)
+            #expect(worstProductError(c.floats, a, b, m: m, n: n, k: k) <= 1, "[\(m), \(k)] · [\(k), \(n)]")
+        }
+    }
+
+    @Test(arguments: Kernels.available)
+    func oneThreadGivesTheBitsOfAll(simd: String) throws {
+        let kernels = try #require(Kernels.named(simd))
+        var samples = Samples(seed: 8)
+        let (m, n, k) = (9, 333, 210), a = samples.normal(m * k), b = samples.normal(k * n), c = samples.normal(m * n)
+        let matrix = PackedMatrix(k: k, n: n, source: b, ld: n, kernels: kernels)
+        for accumulate in [false, true] {
+            let parallel = Tensor(c, shape: [m, n]), serial = Tensor(c, shape: [m, n])
+            matrix.multiply(m: m, a: a, lda: k, accumulate: accumulate, c: parallel.pointer, ldc: n)
+            matrix.multiplySerially(m: m, a: a, lda: k, accumulate: accumulate, c: serial.pointer, ldc: n)
+            #expect(parallel.floats == serial.floats)
+        }
+    }
+}
+
+@Suite struct BlasTests {
+    /// All four transpositions, with rows further apart than they are long and C full of NaN where beta is 0.
+    static func check(_ product: ProductCase, _ note: String) {
+        let (m, n, k) = (product.m, product.n, product.k), ldc = n + 5
+        for (transposeA, transposeB) in [(false, false), (true, false), (false, true), (true, true)] {
+            let lda = (transposeA ? m : k) + 3, ldb = (transposeB ? k : n) + 1
+            let a =
+                transposeA
+                ? spread(transposed(product.a, rows: m, columns: k), rows: k, columns: m, ld: lda)
+                : spread(product.a, rows: m, columns: k, ld: lda)
+            let b =
+                transposeB
+                ? spread(transposed(product.b, rows: k, columns: n), rows: n, columns: k, ld: ldb)
+                : spread(product.b, rows: k, columns: n, ld: ldb)
+            for (alpha, beta) in [(Float(1), Float(0)), (1, 1), (-0.5, 2)] {
+                let before = beta == 0 ? [Float](repeating: .nan, count: m * n) : product.c
+                var c = spread(before, rows: m, columns: n, ld: ldc)
+                Blas.gemm(
+                    transposeA: transposeA, transposeB: transposeB, m: m, n: n, k: k, alpha: alpha, a: a, lda: lda,
+                    b: b,
+                    ldb: ldb, beta: beta, c: &c, ldc: ldc)
+                let values = zip(product.exact, product.c).map { alpha * $0 + (beta == 0 ? 0 : beta * $1) }
+                #expect(
+                    c == spread(values, rows: m, columns: n, ld: ldc),
+                    "[\(m), \(k)] · [\(k), \(n)], transposed \(transposeA), \(transposeB), α \(alpha), β \(beta) \(note)"
+                )
+            }
+        }
+    }
+
+    /// Small, and beyond 2^20 multiplications, where the product is cut by columns or by rows.
+    static let sizes = [
+        (1, 1, 1), (3, 5, 7), (17, 1, 40), (101, 103, 107), (3, 2801, 131), (2801, 3, 131), (16, 1040, 64),
+    ]
+
+    @Test func everyTranspositionIsExactOnBothSidesOfTheSplit() {
+        for (m, n, k) in Self.sizes { Self.check(ProductCase(m: m, n: n, k: k), "") }
+    }
+
+    @Test func realNumbersStayWithinTheRoundingBound() {
+        for (m, n, k) in [(20, 30, 400), (64, 200, 300)] {
+            var samples = Samples(seed: 9)
+            let a = samples.normal(m * k), b = samples.normal(k * n), c = Tensor(repeating: .nan, shape: [m, n])
+            Blas.gemm(m: m, n: n, k: k, a: a, lda: k, b: b, ldb: n, beta: 0, c: c.pointer, ldc: n)
+            #expect(worstProductError(c.floats, a, b, m: m, n: n, k: k) <= 1, "[\(m), \(k)] · [\(k), \(n)]")
+        }
+    }
+
+    @Test func aMatrixTimesAVectorIsExactInBothDirections() {
+        let (m, n) = (23, 41), lda = n + 2
+        var samples = Samples(seed: 10)
+        let values = samples.integers(m * n), a = spread(values, rows: m, columns: n, ld: lda)
+        let right = samples.integers(n), left = samples.integers(m)
+        var y = samples.integers(m), z = samples.integers(n)
+        let (y0, z0) = (y, z)
+        Blas.gemv(transpose: false, m: m, n: n, alpha: 2, a: a, lda: lda, x: right, beta: -1, y: &y)
+        Blas.gemv(transpose: true, m: m, n: n, alpha: 2, a: a, lda: lda, x: left, beta: -1, y: &z)
+        #expect(
+            y.map(Double.init) == zip(naiveProduct(values, right, m: m, n: 1, k: n), y0).map { 2 * $0 - Double($1) })
+        #expect(z.map(Double.init) == zip(naiveProduct(left, values, m: 1, n: n, k: m), z0).map { 2 * $0 - Double($1) })
+    }
+}

@@ -1,0 +1,152 @@
+import COpenBLAS
+import Compute
+import Foundation
+import Testing
+
+private func runs(_ core: String) -> Bool { openblas_core_runs(core) == 1 }
+
+/// Kernels that this processor cannot run. Most lack FMA4, which a few AMD processors had.
+private let foreignCore = ["Bulldozer", "Cooperlake", "SkylakeX", "Haswell"].first { !runs($0) }
+
+private let preferredCore = openblas_preferred_core().map { String(cString: $0) }
+
+/// Which of OpenBLAS's kernels run. The library is loaded once a process, so each choice has a process of its own.
+struct OpenBLASTests {
+    @Test func thePreferredKernelsRunOnThisProcessor() {
+        if let preferredCore { #expect(runs(preferredCore)) }
+        #expect(runs("NoSuchCore"), "a name that is not known here is left to the library")
+        #if arch(x86_64)
+            #expect(runs("Prescott") && runs("prescott"))
+            #expect(runs("haswell") == runs("Haswell"), "names count in any case")
+            // Whoever runs the wider kernels runs the narrower ones.
+            #expect(!runs("SkylakeX") || runs("Haswell"))
+            #expect(!runs("Haswell") || runs("Sandybridge"))
+            #expect(runs("SkylakeX") == (preferredCore == "SkylakeX"))
+        #endif
+    }
+
+    @Test func withoutAChoiceOfTheUsersThePreferredKernelsAreLoaded() async {
+        await #expect(processExitsWith: .success) {
+            unsetenv("OPENBLAS_CORETYPE")
+            try ComputeEnvironment.configure(threads: 1)
+            if let preferredCore {
+                #expect(ComputeEnvironment.blasCoreName.lowercased() == preferredCore.lowercased())
+                #expect(ComputeEnvironment.blasDescription.hasSuffix("(chosen from the CPU's features)"))
+            }
+            #expect(ComputeEnvironment.warnings.isEmpty)
+            #expect(ComputeEnvironment.blasVersion.first?.isNumber == true)
+        }
+    }
+
+    @Test(.enabled(if: runs("Haswell") && preferredCore != nil))
+    func theUsersChoiceIsTaken() async {
+        await #expect(processExitsWith: .success) {
+            setenv("OPENBLAS_CORETYPE", "Haswell", 1)
+            try ComputeEnvironment.configure(threads: 1)
+            #expect(ComputeEnvironment.blasCoreName == "Haswell" && ComputeEnvironment.warnings.isEmpty)
+            #expect(ComputeEnvironment.blasDescription.hasSuffix("Haswell kernels (OPENBLAS_CORETYPE set by the user)"))
+        }
+    }
+
+    @Test func anUnknownNameIsWarnedAboutAndTheProductsAreRight() async {
+        await #expect(processExitsWith: .success) {
+            setenv("OPENBLAS_CORETYPE", "NoSuchCore", 1)
+            try ComputeEnvironment.configure(threads: 1)
+            #expect(ComputeEnvironment.warnings.count == 1)
+            #expect(
+                ComputeEnvironment.warnings.first?.hasPrefix("OpenBLAS has no NoSuchCore kernels and took ") == true)
+            BlasTests.check(ProductCase(m: 20, n: 30, k: 40), "")
+        }
+    }
+
+    @Test(.enabled(if: foreignCore != nil))
+    func kernelsThatThisProcessorCannotRunAreReplacedWithAWarning() async {
+        await #expect(processExitsWith: .success) {
+            let foreign = try #require(foreignCore)
+            setenv("OPENBLAS_CORETYPE", foreign, 1)
+            try ComputeEnvironment.configure(threads: 1)
+            #expect(ComputeEnvironment.blasCoreName.lowercased() != foreign.lowercased())
+            #expect(
+                ComputeEnvironment.warnings.first?.hasPrefix(
+                    "OPENBLAS_CORETYPE=\(foreign): this CPU cannot run these kernels; using ") == true)
+            BlasTests.check(ProductCase(m: 20, n: 30, k: 40), "")
+        }
+    }
+}
+
+/// What a user meets who sets threads and kernels: a program in a process of its own.
+struct ProgramStartTests {
+    private struct Outcome {
+        let status: Int32, output: String, error: String
+        /// The line of JSON.
+        var record: [String: Any] {
+            (try? JSONSerialization.jsonObject(with: Data(output.utf8)) as? [String: Any]) ?? [:]
+        }
+    }
+
+    /// Runs two tiny steps of `benchmarks`, which the test build has put beside this bundle.
+    private func run(_ variables: [String: String], _ options: [String] = []) throws -> Outcome {
+        let program = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
+        let folders = sequence(first: program.deletingLastPathComponent()) { $0.deletingLastPathComponent() }.prefix(5)
+        let benchmarks = try #require(
+            folders.map { $0.appendingPathComponent("benchmarks") }
+                .first { FileManager.default.isExecutableFile(atPath: $0.path) },
+            "no program `benchmarks` above \(program.path)")
+        let process = Process(), output = Pipe(), error = Pipe()
+        process.executableURL = benchmarks
+        process.arguments = ["lstm", "--units", "16", "--batch", "2", "--sequence", "3", "--steps", "1"] + options
+        let own = ["OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS", "HYPERNETWORKS_SIMD"]
+        process.environment = ProcessInfo.processInfo.environment.filter { !own.contains($0.key) }
+            .merging(variables) { $1 }
+        (process.standardOutput, process.standardError) = (output, error)
+        try process.run()
+        let text = output.fileHandleForReading.readDataToEndOfFile()
+        let message = error.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        return Outcome(
+            status: process.terminationStatus, output: String(decoding: text, as: UTF8.self),
+            error: String(decoding: message, as: UTF8.self))
+    }
+
+    @Test func withoutSettingsTheWidestKernelsAndAllCoresAreUsed() throws {
+        let outcome = try run([:])
+        #expect(outcome.status == 0, "\(outcome.error)")
+        #expect(outcome.record["simd"] as? String == Kernels.available[0])
+        #expect(outcome.record["threads"] as? Int == ComputeEnvironment.physicalCores)
+        if let preferredCore {
+            #expect((outcome.record["blas"] as? String)?.lowercased() == preferredCore.lowercased())
+        }
+    }
+
+    @Test(arguments: Kernels.available) func theNamedVectorKernelsAreUsed(simd: String) throws {
+        let outcome = try run(["HYPERNETWORKS_SIMD": simd])
+        #expect(outcome.status == 0 && outcome.record["simd"] as? String == simd, "\(outcome.error)")
+    }
+
+    @Test func unknownVectorKernelsAreRefusedWithTheKnownOnes() throws {
+        let outcome = try run(["HYPERNETWORKS_SIMD": "nonsense"])
+        #expect(outcome.status != 0 && outcome.output.isEmpty)
+        #expect(
+            outcome.error.contains(
+                "HYPERNETWORKS_SIMD: expected one of \(Kernels.available.joined(separator: ", ")), found \"nonsense\""),
+            "\(outcome.error)")
+    }
+
+    @Test func theVariableForThreadsIsHeededAndTheOptionGoesBeforeIt() throws {
+        #expect(try run(["OPENBLAS_NUM_THREADS": "1"]).record["threads"] as? Int == 1)
+        #expect(try run(["OPENBLAS_NUM_THREADS": "1"], ["--threads", "3"]).record["threads"] as? Int == 3)
+    }
+
+    @Test func fewerThanOneThreadIsRefusedWithTheSourceOfTheNumber() throws {
+        let option = try run([:], ["--threads", "0"]), variable = try run(["OPENBLAS_NUM_THREADS": "0"])
+        #expect(option.status != 0 && option.output.isEmpty)
+        #expect(option.error.contains("--threads: expected a number of threads of at least 1, found 0"))
+        #expect(variable.status != 0 && variable.output.isEmpty)
+        #expect(variable.error.contains("OPENBLAS_NUM_THREADS: expected a number of threads of at least 1, found 0"))
+    }
+
+    @Test func anUnknownNameOfBlasKernelsDoesNotStopTheProgram() throws {
+        let outcome = try run(["OPENBLAS_CORETYPE": "NoSuchCore"])
+        #expect(outcome.status == 0 && outcome.record["blas"] is String, "\(outcome.error)")
+    }
+}

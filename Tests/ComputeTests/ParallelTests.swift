@@ -1,0 +1,146 @@
+import CKernels
+import Compute
+import Foundation
+import Synchronization
+import Testing
+
+private final class Counter: Sendable {
+    let value = Atomic<Int>(0)
+    func add() { value.wrappingAdd(1, ordering: .relaxed) }
+    var count: Int { value.load(ordering: .relaxed) }
+}
+
+/// Runs a loop and tells whether every index ran exactly once.
+private func everyIndexRunsOnce(_ count: Int) -> Bool {
+    let counters = (0..<count).map { _ in Counter() }
+    Parallel.loop(count) { counters[$0].add() }
+    return counters.allSatisfy { $0.count == 1 }
+}
+
+/// The thread pool. Each test runs in a process of its own: it sets the number of threads, and has the pool to itself.
+struct ParallelTests {
+    @Test(.timeLimit(.minutes(2))) func everyIndexRunsExactlyOnceWithOneToEightThreads() async {
+        await #expect(processExitsWith: .success) {
+            for threads in [1, 2, 3, 4, 5, 6, 7, 8, 3, 1, 8] {  // more, fewer and again more
+                try ComputeEnvironment.configure(threads: threads)
+                #expect(ComputeEnvironment.threads == threads)
+                for count in [0, 1, 2, 3, 7, 8, 9, 100, 1000] {
+                    #expect(everyIndexRunsOnce(count), "\(count) indices on \(threads) threads")
+                }
+            }
+        }
+    }
+
+    @Test(.timeLimit(.minutes(2))) func twoIndicesRunAtTheSameTimeOnTwoThreads() async {
+        await #expect(processExitsWith: .success) {
+            try ComputeEnvironment.configure(threads: 2)
+            let started = Counter(), met = Counter(), deadline = Date(timeIntervalSinceNow: 60)
+            Parallel.loop(2) { _ in
+                started.add()
+                while started.count < 2 && Date() < deadline { sched_yield() }
+                if started.count == 2 { met.add() }
+            }
+            #expect(met.count == 2, "each waited for the other to start")
+        }
+    }
+
+    @Test(.timeLimit(.minutes(2))) func aLoopInsideALoopRunsEveryPairOnce() async {
+        await #expect(processExitsWith: .success) {
+            try ComputeEnvironment.configure(threads: 4)
+            for _ in 0..<200 {
+                let counters = (0..<7 * 5 * 3).map { _ in Counter() }
+                Parallel.loop(7) { i in
+                    Parallel.loop(5) { j in Parallel.loop(3) { k in counters[(i * 5 + j) * 3 + k].add() } }
+                }
+                #expect(counters.allSatisfy { $0.count == 1 })
+            }
+        }
+    }
+
+    /// The number of threads is settled before the pool is taken: settling it inside a loop would wait for that loop.
+    @Test(.timeLimit(.minutes(2))) func aLoopInsideALoopIsFineAlsoBeforeAnythingWasConfigured() async {
+        await #expect(processExitsWith: .success) {
+            let counter = Counter()
+            Parallel.loop(3) { _ in Parallel.chunks(of: 10) { range, _ in for _ in range { counter.add() } } }
+            #expect(counter.count == 30)
+        }
+    }
+
+    @Test(.timeLimit(.minutes(2))) func callersOnSeveralThreadsEachGetTheirIndicesOnce() async {
+        await #expect(processExitsWith: .success) {
+            try ComputeEnvironment.configure(threads: 3)
+            let wrong = Counter(), done = Counter()
+            for caller in 0..<4 {
+                Thread.detachNewThread {
+                    for round in 0..<1000 where !everyIndexRunsOnce(1 + (caller * 7 + round) % 20) { wrong.add() }
+                    done.add()
+                }
+            }
+            while done.count < 4 { usleep(1000) }
+            #expect(wrong.count == 0)
+        }
+    }
+
+    @Test(.timeLimit(.minutes(3))) func tensOfThousandsOfShortLoopsLoseNothing() async {
+        await #expect(processExitsWith: .success) {
+            for (threads, loops) in [(2, 20_000), (8, 2_000)] {
+                try ComputeEnvironment.configure(threads: threads)
+                let counter = Counter()
+                for loop in 0..<loops {
+                    // Some pauses: workers that sleep must be woken as well as ones that still spin.
+                    if loop % 500 == 499 { usleep(3000) }
+                    Parallel.loop(3) { _ in counter.add() }
+                    if counter.count != 3 * (loop + 1) {
+                        Issue.record("loop \(loop) on \(threads) threads: \(counter.count) of \(3 * (loop + 1))")
+                        return
+                    }
+                }
+            }
+        }
+    }
+
+    @Test func aSplitCoversTheRangeInWholeGrainsWithAtMostOneRangeAThread() async {
+        await #expect(processExitsWith: .success) {
+            for threads in [1, 2, 3, 8] {
+                try ComputeEnvironment.configure(threads: threads)
+                for count in [0, 1, 2, 5, 16, 17, 100, 1000] {
+                    for grain in [1, 3, 16] {
+                        let ranges = Parallel.split(count, grain: grain), note = "\(count) by \(grain) on \(threads)"
+                        #expect(ranges.first?.lowerBound == 0 && ranges.last?.upperBound == count, "\(note)")
+                        #expect(
+                            zip(ranges, ranges.dropFirst()).allSatisfy { $0.upperBound == $1.lowerBound }, "\(note)")
+                        #expect(ranges.dropLast().allSatisfy { $0.count % grain == 0 }, "\(note)")
+                        #expect(ranges.count <= threads && (count == 0 || ranges.allSatisfy { !$0.isEmpty }), "\(note)")
+                        // No thread has more than one grain more than another.
+                        let grains = ranges.map { ($0.count + grain - 1) / grain }
+                        #expect(grains.max()! - grains.min()! <= 1, "\(note)")
+                    }
+                }
+            }
+        }
+    }
+
+    @Test(.timeLimit(.minutes(2))) func matrixProductsAreExactOnAnyNumberOfThreads() async {
+        await #expect(processExitsWith: .success) {
+            let products = BlasTests.sizes.map { ProductCase(m: $0.0, n: $0.1, k: $0.2) }
+            for threads in [1, 2, 3, 8] {
+                try ComputeEnvironment.configure(threads: threads)
+                for product in products { BlasTests.check(product, "on \(threads) threads") }
+            }
+        }
+    }
+
+    @Test func fewerThanOneThreadIsRefused() {
+        // Refused before anything is set: the process keeps its threads.
+        let threads = ComputeEnvironment.threads
+        for requested in [0, -1] {
+            #expect(throws: ComputeError.threads(requested: requested, source: "--threads")) {
+                try ComputeEnvironment.configure(threads: requested)
+            }
+        }
+        #expect(ComputeEnvironment.threads == threads)
+        #expect(
+            ComputeError.threads(requested: 0, source: "--threads").description
+                == "--threads: expected a number of threads of at least 1, found 0")
+    }
+}

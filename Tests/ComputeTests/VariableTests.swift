@@ -1,0 +1,116 @@
+import Compute
+import Testing
+
+/// The tape. Whole numbers, so that gradients are exact.
+struct VariableTests {
+    private func parameter(_ values: [Float]) -> Variable {
+        Variable(Tensor(values, shape: [values.count]), requiresGradient: true)
+    }
+
+    @Test func theGradientOfTwoUsesIsTheSumOfBoth() {
+        let x = parameter([2, -3, 5]), y = parameter([1, 4, -2])
+        // d/dx Σ (x ⊙ x + x ⊙ y − x) = 2 x + y − 1
+        sum(x * x + x * y - x).backward()
+        #expect(x.gradient?.floats == [4, -3, 7])
+        #expect(y.gradient?.floats == [2, -3, 5])
+    }
+
+    @Test func anOperandThatIsUsedEarlyAndLateIsPropagatedOnceAfterBothUses() {
+        let x = parameter([3]), early = x * x
+        var late = early
+        for _ in 0..<10 { late = affine(late, scale: 2) }
+        // d/dx (x² · 2¹⁰ · x²) = 4 x³ · 2¹⁰
+        (late * early).backward()
+        #expect(x.gradient?.floats == [4 * 27 * 1024])
+    }
+
+    @Test func sharedSubexpressionsAreVisitedOnceNotOncePerPath() {
+        let x = parameter([1])
+        var y = x
+        for _ in 0..<60 { y = y + y }  // 2^60 paths
+        y.backward()
+        #expect(x.gradient?.floats == [0x1p60])
+    }
+
+    @Test func gradientsAccumulateUntilTheyAreCleared() {
+        let x = parameter([2, 3])
+        #expect(x.gradient == nil)
+        sum(x * x).backward()
+        sum(affine(x, scale: 10)).backward()
+        #expect(x.gradient?.floats == [14, 16])
+        x.clearGradient()
+        #expect(x.gradient == nil)
+        sum(x * x).backward()
+        #expect(x.gradient?.floats == [4, 6], "what was cleared does not come back")
+        x.clearGradient()
+        #expect(x.gradientOrZeros.floats == [0, 0])
+        sum(x * x).backward()
+        #expect(x.gradient?.floats == [4, 6])
+    }
+
+    @Test func onlyWhatRequiresAGradientGetsOne() {
+        let x = parameter([2]), constant = Variable(Tensor([5], shape: [1]))
+        let product = x * constant
+        #expect(product.requiresGradient && !(constant * constant).requiresGradient)
+        (product + x.detached * x.detached).backward()
+        #expect(x.gradient?.floats == [5])
+        #expect(constant.gradient == nil && product.gradient == nil, "results in between keep none")
+        (constant * constant).backward()
+        #expect(constant.gradient == nil)
+    }
+
+    @Test func aParameterIsNotWrittenToThroughAGradientItShares() {
+        let x = parameter([1, 2]), y = parameter([3, 4]), seed = Tensor([1, 1], shape: [2])
+        (x + y).backward(seed: seed)
+        (x + x).backward(seed: seed)
+        #expect(x.gradient?.floats == [3, 3])
+        #expect(y.gradient?.floats == [1, 1])
+        #expect(seed.floats == [1, 1])
+    }
+
+    @Test func aSeedWeightsTheElements() {
+        let x = parameter([2, 3, 4])
+        (x * x).backward(seed: Tensor([1, 0, -10], shape: [3]))
+        #expect(x.gradient?.floats == [4, 0, -80])
+    }
+
+    @Test func backwardOfAVectorWithoutASeedIsAProgrammersError() async {
+        await #expect(processExitsWith: .failure) {
+            sum(Variable(Tensor(zeros: [2]), requiresGradient: true)).backward()
+            Variable(Tensor(zeros: [2]), requiresGradient: true).backward()
+        }
+    }
+
+    @Test func withoutGradientRecordsNothingAndEndsWithItsBody() throws {
+        struct Stop: Error {}
+        let x = parameter([2])
+        let silent = withoutGradient { withoutGradient { x * x } + x }
+        #expect(silent.value.floats == [6] && !silent.requiresGradient)
+        silent.backward()
+        #expect(x.gradient == nil)
+        #expect(throws: Stop.self) { try withoutGradient { throw Stop() } }
+        (x * x).backward()
+        #expect(x.gradient?.floats == [4])
+    }
+
+    /// Threads of the test runner have stacks of 512 KiB: 100,000 frames of 6 bytes.
+    @Test func aChainOfAHundredThousandOperationsIsDifferentiated() {
+        let x = parameter([1])
+        var y = x
+        for _ in 0..<100_000 { y = affine(y, offset: 1) }
+        #expect(y.value.floats == [100_001])
+        y.backward()
+        #expect(x.gradient?.floats == [1])
+    }
+
+    @Test func aChainOfAHundredThousandOperationsIsReleasedWithoutBackward() {
+        let x = parameter([1])
+        weak var last: Variable?
+        do {
+            var y = x
+            for _ in 0..<100_000 { y = y + x }
+            last = y
+        }
+        #expect(last == nil)
+    }
+}
