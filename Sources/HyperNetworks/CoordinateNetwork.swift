@@ -7,7 +7,9 @@
 /// | the 4-25-25-1 network | `coordinates.layer1`, `.layer2`, `.layer3` | [4, 25], [25, 25], [25, 1], with biases |
 /// | output layer | `output` | [256, 10], [10] |
 ///
-/// A pixel lies on its 28 × 28 grid, a hidden unit on a 16 × 16 grid.
+/// A pixel lies on its 28 × 28 grid, a hidden unit on a 16 × 16 grid:
+///
+///     W[p, u] = scale · net(x_p, y_p, x_u, y_u)          scale = 0.01
 public final class CoordinateNetwork: ImageClassifier {
     public struct Configuration: Sendable, Codable, Equatable {
         public var weights: KernelSource
@@ -31,6 +33,10 @@ public final class CoordinateNetwork: ImageClassifier {
     static let coordinateUnits = [4, 25, 25, 1]
     static let imageSide = 28
     static let hiddenSide = 16
+    /// Deviation `staticCoordinates`. The weights of neighbouring pixels are alike, so a hidden unit adds up the
+    /// brightness of a digit, about 100: with this factor small changes of the small network are small changes of that
+    /// sum. Without it the first steps of Adam drive all hidden units below zero for good.
+    static let scale: Float = 0.01
 
     /// 801.
     public static var coordinateParameterCount: Int {
@@ -50,28 +56,26 @@ public final class CoordinateNetwork: ImageClassifier {
 
     /// A network with initial values that are a function of `seed` alone (deviation `staticCoordinates`): He's normal
     /// weights, in the small network with standard normal biases on its hidden layers, and its last layer scaled and
-    /// shifted so that the matrix it makes starts with mean 0 and He's standard deviation, as an owned one does.
+    /// shifted so that its outputs start with mean 0 and standard deviation 1.
     public init(configuration: Configuration, seed: UInt64) {
         self.configuration = configuration
         var random = RandomStream(seed: seed, stream: 1)
         let pixels = Self.imageSide * Self.imageSide, units = Self.hiddenSide * Self.hiddenSide
-        let deviation = (2 / Float(pixels)).squareRoot()
         b = Initialiser.constant(0, [units])
         output = Linear(inputs: units, outputs: 10, random: &random)
         coordinates = Variable(Tensor(Self.coordinateTable, shape: [pixels * units, 4]))
         switch configuration.weights {
         case .owned:
+            let deviation = (2 / Float(pixels)).squareRoot()
             weights = .owned(Initialiser.normal(standardDeviation: deviation, [pixels, units], random: &random))
         case .generated:
             weights = .generated(
-                Self.startingLayers(coordinates, standardDeviation: deviation, random: &random))
+                Self.startingLayers(coordinates, random: &random))
         }
     }
 
-    /// The small network's layers, so that the matrix they make has mean 0 and the given standard deviation.
-    private static func startingLayers(
-        _ coordinates: Variable, standardDeviation: Float, random: inout RandomStream
-    ) -> [Linear] {
+    /// The small network's layers, so that what they make has mean 0 and standard deviation 1.
+    private static func startingLayers(_ coordinates: Variable, random: inout RandomStream) -> [Linear] {
         var layers: [Linear] = []
         for (inputs, outputs) in zip(coordinateUnits, coordinateUnits.dropFirst()) {
             let W = Initialiser.normal(
@@ -85,7 +89,7 @@ public final class CoordinateNetwork: ImageClassifier {
         let made = withoutGradient { generate(layers, coordinates) }.value.floats.map { Double($0) }
         let mean = made.reduce(0, +) / Double(made.count)
         let variance = made.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(made.count)
-        let scale = standardDeviation / Float(variance.squareRoot()), last = layers[layers.count - 1]
+        let scale = 1 / Float(variance.squareRoot()), last = layers[layers.count - 1]
         last.W.value.copy(from: last.W.value.floats.map { $0 * scale })
         last.b.value.copy(from: [-Float(mean) * scale])
         return layers
@@ -129,7 +133,7 @@ public final class CoordinateNetwork: ImageClassifier {
     public func matrix() -> Variable {
         switch weights {
         case .owned(let W): W
-        case .generated(let layers): reshape(Self.generate(layers, coordinates), [784, 256])
+        case .generated(let layers): reshape(affine(Self.generate(layers, coordinates), scale: Self.scale), [784, 256])
         }
     }
 

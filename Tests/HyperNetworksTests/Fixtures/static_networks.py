@@ -178,9 +178,9 @@ def coordinate_case(B=4):
     layers = []
     for index, (inputs, outputs) in enumerate(((4, 25), (25, 25), (25, 1))):
         prefix = f"param.coordinates.layer{index + 1}"
-        deviation = (2 / inputs) ** 0.5 * (0.05 if outputs == 1 else 1)
+        deviation = (2 / inputs) ** 0.5 * (0.5 if outputs == 1 else 1)
         layers.append((case.normal(f"{prefix}.W", inputs, outputs, deviation=deviation),
-                       case.normal(f"{prefix}.b", outputs, deviation=0.01 if outputs == 1 else 1)))
+                       case.normal(f"{prefix}.b", outputs, deviation=0.1 if outputs == 1 else 1)))
     b = case.normal("param.b", 256, deviation=0.1)
     W_output, b_output = case.normal("param.output.W", 256, 10, deviation=1 / 16), case.normal("param.output.b", 10)
 
@@ -193,7 +193,7 @@ def coordinate_case(B=4):
     pixels, units = grid(28), grid(16)
     table = torch.cat([pixels[:, None].expand(-1, 256, -1), units[None].expand(784, -1, -1)], 2)
     (W1, b1), (W2, b2), (W3, b3) = layers
-    matrix = (torch.relu(torch.relu(table @ W1 + b1) @ W2 + b2) @ W3 + b3)[:, :, 0]
+    matrix = 0.01 * (torch.relu(torch.relu(table @ W1 + b1) @ W2 + b2) @ W3 + b3)[:, :, 0]
     logits = torch.relu(images.flatten(1) @ matrix + b) @ W_output + b_output
     loss = cross_entropy(logits, targets)
     return case, case.finish({"logits": logits, "loss": loss}, objective=loss)
