@@ -7,6 +7,8 @@ SHELL := /bin/bash
 
 PROFILE ?= quick
 BIN := .build/release
+# One build serves the programs and the tests: `-enable-testing` lets tests see what a room keeps to itself.
+SWIFT_FLAGS := -c release -Xswiftc -enable-testing
 APT := libopenblas-dev zlib1g-dev pkg-config curl gnuplot-nox
 
 help: ## this list
@@ -41,14 +43,14 @@ deps: ## installs the C libraries and tools that are missing (Debian, Ubuntu; el
 	fi
 
 build: deps ## builds the programs, optimised
-	@swift build -c release
+	@swift build $(SWIFT_FLAGS)
 
 test: deps lint ## runs every test; the oracle tests once with each instruction set
-	@swift build -c release --build-tests
-	@swift test -c release --skip-build
+	@swift build $(SWIFT_FLAGS) --build-tests
+	@swift test $(SWIFT_FLAGS) --skip-build
 	@for simd in avx2 portable; do \
 	    echo "-- the cells and models again, with the $$simd kernels"; \
-	    HYPERNETWORKS_SIMD=$$simd swift test -c release --skip-build --filter 'HyperNetworksTests' >.build/$$simd.log 2>&1 \
+	    HYPERNETWORKS_SIMD=$$simd swift test $(SWIFT_FLAGS) --skip-build --filter 'HyperNetworksTests' >.build/$$simd.log 2>&1 \
 	        || { grep -q 'expected one of' .build/$$simd.log && echo "   this CPU has no $$simd" || { cat .build/$$simd.log; exit 1; }; }; \
 	    tail -n 1 .build/$$simd.log; \
 	done

@@ -356,7 +356,8 @@ public func layerNorm(_ x: Variable, gamma: Variable, beta: Variable, groups: In
     let y = Tensor(uninitialized: x.shape)
     for r in 0..<rows {
         for c in 0..<columns {
-            y.pointer[r * columns + c] = gamma.value.pointer[c] * normalised.pointer[r * columns + c]
+            y.pointer[r * columns + c] =
+                gamma.value.pointer[c] * normalised.pointer[r * columns + c]
                 + beta.value.pointer[c]
         }
     }
@@ -377,7 +378,8 @@ public func layerNorm(_ x: Variable, gamma: Variable, beta: Variable, groups: In
                 }
                 for j in 0..<n {
                     let inside = Double(gradient.pointer[base + j] * gamma.value.pointer[group * n + j])
-                    let centred = inside - first / Double(n)
+                    let centred =
+                        inside - first / Double(n)
                         - Double(normalised.pointer[base + j]) * second / Double(n)
                     dx.pointer[base + j] = Float(Double(reciprocals.pointer[r * groups + group]) * centred)
                 }

@@ -2,6 +2,13 @@ import CKernels
 
 /// Loops over the fixed thread pool.
 package enum Parallel {
+    /// Parts to split loops into, in place of one a thread. Results depend on the number of parts alone, not on the
+    /// threads that run them, so a test can vary it while others run.
+    @TaskLocal package static var partsOverride: Int?
+
+    /// Parts that a loop is split into if it is long enough.
+    package static var parts: Int { partsOverride ?? ComputeEnvironment.threads }
+
     /// Calls `body` for every index in `0 ..< count`, each once, in any order and on any thread; returns when all ran.
     package static func loop(_ count: Int, _ body: (Int) -> Void) {
         _ = ComputeEnvironment.threads  // sets up the pool: inside a loop that would wait for the loop
@@ -17,9 +24,9 @@ package enum Parallel {
         }
     }
 
-    /// Splits `0 ..< count` into at most one range a thread, of a multiple of `grain` elements but for the last, and
-    /// calls `body(range, chunk)` for each in parallel. The split depends on the thread count alone, so what a chunk
-    /// accumulates is the same from run to run.
+    /// Splits `0 ..< count` into at most `parts` ranges, of a multiple of `grain` elements but for the last, and
+    /// calls `body(range, chunk)` for each in parallel. The split depends on the number of parts alone, so what a
+    /// chunk accumulates is the same from run to run.
     package static func chunks(
         of count: Int, grain: Int = 1, _ body: (_ range: Range<Int>, _ chunk: Int) -> Void
     ) {
@@ -30,7 +37,7 @@ package enum Parallel {
     /// The ranges that `chunks` works on.
     package static func split(_ count: Int, grain: Int = 1) -> [Range<Int>] {
         let grains = (count + grain - 1) / grain
-        let parts = max(1, min(ComputeEnvironment.threads, grains))
+        let parts = max(1, min(parts, grains))
         return (0..<parts).map { part in
             min(count, grains * part / parts * grain)..<min(count, grains * (part + 1) / parts * grain)
         }

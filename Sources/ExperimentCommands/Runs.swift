@@ -31,6 +31,10 @@ public struct Runs<Work: ExperimentWork>: Sendable {
         let label = "\(folder.deletingLastPathComponent().lastPathComponent) seed \(folder.lastPathComponent)"
         let run = try Run(
             resuming: folder, data: data, progress: progress(label, unit: unit), interruption: interruption)
+        if run.record.status == .finished {
+            note("\(label): finished already, in \(folder.path)")
+            return run
+        }
         if let before = run.record.environments.last, before.threads != RunRecord.Environment.current.threads {
             note("note: another number of threads than before; the run goes on, but not bit by bit as it would have")
         }

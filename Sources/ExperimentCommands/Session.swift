@@ -108,10 +108,15 @@ public let interruption = Interruption()
 
 /// The first signal asks for a checkpoint and a stop, the second kills as usual.
 public func catchSignals() {
+    // Whoever started this process may have left them blocked, and a blocked signal is never heard.
+    var caughtSignals = sigset_t()
+    sigemptyset(&caughtSignals)
     for caught in [SIGINT, SIGTERM] {
+        sigaddset(&caughtSignals, caught)
         signal(caught) { number in
             interruption.request(signal: number)
             signal(number, SIG_DFL)
         }
     }
+    pthread_sigmask(SIG_UNBLOCK, &caughtSignals, nil)
 }

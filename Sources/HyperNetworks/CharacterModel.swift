@@ -128,7 +128,8 @@ public final class CharacterModel: Module {
                 hyper: mask(configuration.keepHyperRecurrent, symbols * configuration.hyperUnits)
             )
         }
-        return Masks(input: input, layers: layers, output: mask(configuration.keepOutput, symbols * configuration.units))
+        return Masks(
+            input: input, layers: layers, output: mask(configuration.keepOutput, symbols * configuration.units))
     }
 
     /// The logits of the next symbol at every step, [T·B, V]; parameters as of `loss`.

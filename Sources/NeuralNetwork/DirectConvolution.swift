@@ -157,8 +157,8 @@ package func directConv2D(
         return packed
     }
 
-    // With fewer images than threads an image is cut into bands of rows.
-    let bands = min(shape.outputHeight, (ComputeEnvironment.threads + shape.batch - 1) / shape.batch)
+    // With fewer images than parts to work on an image is cut into bands of rows.
+    let bands = min(shape.outputHeight, (Parallel.parts + shape.batch - 1) / shape.batch)
     let parts = shape.batch * bands
     func rows(_ part: Int) -> Range<Int> {
         let band = part % bands

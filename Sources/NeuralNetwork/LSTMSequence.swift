@@ -142,7 +142,8 @@ public func lstmSequence(
 
     let lastStates = LastStates()
     let output = Variable(
-        h, operands: [state.h, state.c, cell.W_x, cell.W_h, cell.b] + (x.variable.map { [$0] } ?? [])
+        h,
+        operands: [state.h, state.c, cell.W_x, cell.W_h, cell.b] + (x.variable.map { [$0] } ?? [])
             + (cell.update.layerNorm?.parameters.map(\.variable) ?? [])
     ) { dH in
         let chunks = Parallel.split(B).count
@@ -187,7 +188,8 @@ public func lstmSequence(
             for (n, parameter) in norm.parameters.enumerated() { sums.add(n + 1, to: parameter.variable) }
         }
         cell.W_h.addGradient { dW, accumulate in
-            weightGradient(dW.pointer, accumulate, columns: row4, T: T, B: B, H: H, h0: h0, h: h, dY: Y.pointer, ld: row4)
+            weightGradient(
+                dW.pointer, accumulate, columns: row4, T: T, B: B, H: H, h0: h0, h: h, dY: Y.pointer, ld: row4)
         }
         if projection.isGathered {
             sums.add(6, to: cell.W_x)
@@ -240,7 +242,8 @@ package func weightGradient(
     dY: FloatPointer, ld: Int
 ) {
     Blas.gemm(
-        transposeA: true, m: H, n: columns, k: B, a: h0.pointer, lda: H, b: dY, ldb: ld, beta: accumulate ? 1 : 0, c: dW,
+        transposeA: true, m: H, n: columns, k: B, a: h0.pointer, lda: H, b: dY, ldb: ld, beta: accumulate ? 1 : 0,
+        c: dW,
         ldc: columns)
     guard T > 1 else { return }
     Blas.gemm(

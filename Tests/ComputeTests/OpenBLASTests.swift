@@ -94,7 +94,8 @@ struct ProgramStartTests {
             "no program `benchmarks` above \(program.path)")
         let process = Process(), output = Pipe(), error = Pipe()
         process.executableURL = benchmarks
-        process.arguments = ["lstm", "--units", "16", "--batch", "2", "--sequence", "3", "--steps", "1"] + options
+        process.arguments =
+            ["step", "lstm", "--units", "16", "--batch", "2", "--sequence", "3", "--steps", "1"] + options
         let own = ["OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS", "HYPERNETWORKS_SIMD"]
         process.environment = ProcessInfo.processInfo.environment.filter { !own.contains($0.key) }
             .merging(variables) { $1 }

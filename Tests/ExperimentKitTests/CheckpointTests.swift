@@ -19,7 +19,7 @@ import Testing
             _ = try training.run()
         }
 
-        var folder: URL { run.folder }
+        var folder: URL { training.folder }
 
         func freshModel() throws -> CharacterModel {
             CharacterModel(
@@ -102,7 +102,7 @@ import Testing
 
     @Test func aWriteThatFailsAtItsLastStepLeavesTheEarlierCheckpoint() throws {
         let run = try FinishedRun()
-        let store = CheckpointStore(runFolder: run.folder)
+        let store = try CheckpointStore(runFolder: run.folder)
         let model = try #require(store.latest).url.appendingPathComponent(CheckpointFile.model)
         let before = try Data(contentsOf: model)
         // A folder that is not empty cannot be replaced by a file: naming the new checkpoint in the index fails.
@@ -118,12 +118,24 @@ import Testing
         #expect(try Data(contentsOf: model) == before)
     }
 
+    @Test func aDamagedIndexIsNotTakenForNone() throws {
+        let run = try FinishedRun()
+        let index = run.folder.appendingPathComponent("checkpoints/index.json")
+        try Data("{".utf8).write(to: index)
+        #expect {
+            try CheckpointStore(runFolder: run.folder)
+        } throws: { error in
+            guard case CheckpointError.file(index.path, _) = error else { return false }
+            return true
+        }
+    }
+
     @Test func leftoversOfAKilledProcessAreRemovedByTheNextCheckpoint() throws {
         let run = try TestRun()
         let interruption = Interruption()
         let training = try run.begin(progress: StopAtStep(3, interruption), interruption: interruption)
         _ = try training.run()
-        let store = CheckpointStore(runFolder: training.folder)
+        let store = try CheckpointStore(runFolder: training.folder)
         let leftover = store.url.appendingPathComponent("step-0000005.partial")
         try FileManager.default.createDirectory(at: leftover, withIntermediateDirectories: true)
         try Data("half".utf8).write(to: leftover.appendingPathComponent("model.safetensors"))

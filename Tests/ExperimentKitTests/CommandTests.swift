@@ -101,12 +101,12 @@ import Testing
         let second = try Self.run(resume(folder, run), before: "trap '' XFSZ; ulimit -f 8;")
         #expect(second.status != 0 && second.status < 128)
         #expect(second.errors.contains("the earlier checkpoints are untouched"), "\(second.errors)")
-        #expect(CheckpointStore(runFolder: folder).latest?.url.lastPathComponent == "step-0000010")
+        #expect(try CheckpointStore(runFolder: folder).latest?.url.lastPathComponent == "step-0000010")
         #expect(try lastingState(of: folder)[CheckpointFile.model] == before)
 
         let third = try Self.run(resume(folder, run))
         #expect(third.status == 0, "\(third.errors)")
-        #expect(CheckpointStore(runFolder: folder).latest?.url.lastPathComponent == "step-0000040")
+        #expect(try CheckpointStore(runFolder: folder).latest?.url.lastPathComponent == "step-0000040")
     }
 
     @Test func aRunCanBeEvaluatedAndSampledFromItsFolder() throws {

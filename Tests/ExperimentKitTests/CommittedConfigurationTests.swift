@@ -81,10 +81,9 @@ import Testing
 
     @Test func theThousandStepsDifferFromTable3OnlyInLengthAndReading() throws {
         for (file, decoded) in try all() where decoded.budget == "1000 steps" {
-            #expect(
-                Set(file.differences.map(\.key)) == [
-                    "budget", "training.steps", "evaluation.validateAt", "evaluation.reportedStreams",
-                ])
+            let changes = Set(file.differences.map(\.key))
+            #expect(changes.isSuperset(of: ["budget", "training.steps", "evaluation.validateAt"]), "\(file.name)")
+            #expect(changes.allSatisfy { $0.hasPrefix("evaluation.") || ["budget", "training.steps"].contains($0) })
             #expect(decoded.evaluation.validate == .at([100, 250, 500, 750, 1000]))
             #expect(decoded.evaluation.validationStreams == 256)
         }

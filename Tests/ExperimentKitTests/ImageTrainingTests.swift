@@ -43,7 +43,7 @@ import Testing
         let run = try ImageTestRun(overrides: ["training.steps=2", "evaluation.validateAt=2"])
         let training = try run.begin()
         _ = try training.run()
-        let latest = try #require(CheckpointStore(runFolder: training.folder).latest)
+        let latest = try #require(try CheckpointStore(runFolder: training.folder).latest)
         let names = Set(try latest.tensors(CheckpointFile.model).map(\.name))
         #expect(names.isSuperset(of: ["hyper.z", "hyper.W_out", "stem.norm.runningMean", "norm.runningVariance"]))
         let model = try ImageConfiguration(run.file.root).model.model(seed: 0)
@@ -54,7 +54,7 @@ import Testing
         let run = try ImageTestRun(overrides: ["training.steps=5"])
         let training = try run.begin()
         _ = try training.run()
-        let latest = try #require(CheckpointStore(runFolder: training.folder).latest)
+        let latest = try #require(try CheckpointStore(runFolder: training.folder).latest)
         // 100 images, batches of 40: two a epoch.
         let position = try latest.state(CheckpointState<ImageTask.Position>.self).position
         #expect(position == ImageTask.Position(epoch: 2, batch: 1, trainingImages: 100))

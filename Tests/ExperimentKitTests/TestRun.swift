@@ -134,7 +134,7 @@ final class StopAtStep: ProgressReporter {
 func lastingState<Position: Codable & Sendable & Equatable>(
     of run: URL, position: Position.Type = CharacterTask.Position.self
 ) throws -> [String: [UInt8]] {
-    let latest = try #require(CheckpointStore(runFolder: run).latest)
+    let latest = try #require(try CheckpointStore(runFolder: run).latest)
     var state: [String: [UInt8]] = [:]
     for name in [CheckpointFile.model, CheckpointFile.optimizer, CheckpointFile.carried] {
         state[name] = try [UInt8](Data(contentsOf: latest.url.appendingPathComponent(name)))

@@ -51,7 +51,7 @@ import Testing
         let run = try TestRun()
         let training = try run.begin()
         _ = try training.run()
-        let latest = try #require(CheckpointStore(runFolder: training.folder).latest)
+        let latest = try #require(try CheckpointStore(runFolder: training.folder).latest)
         let state = try latest.state(CheckpointState<CharacterTask.Position>.self)
         // 1,300 characters: L = 324, 33 sequences an epoch, so 40 steps end at the 8th sequence of the second.
         #expect(state.position.epoch == 1 && state.position.sequence == 7)
@@ -83,7 +83,7 @@ import Testing
         #expect(training.record.training.stepsDone == 40)
         let selected = try #require(training.record.training.selectionValidation)
         #expect(training.record.validation?.lossNats == selected.lossNats)
-        let store = CheckpointStore(runFolder: training.folder)
+        let store = try CheckpointStore(runFolder: training.folder)
         #expect(store.best?.url.lastPathComponent == "step-0000024")
         #expect(store.latest?.url.lastPathComponent == "step-0000040")
     }
@@ -161,13 +161,13 @@ private final class ScriptedTask: TrainingTask {
 }
 
 @Suite struct TrainingLoopTests {
-    private func loop(_ task: ScriptedTask, in folder: URL) -> TrainingLoop<ScriptedTask> {
+    private func loop(_ task: ScriptedTask, in folder: URL) throws -> TrainingLoop<ScriptedTask> {
         TrainingLoop(
             task: task, optimizer: Adam(parameters: task.parameters),
             settings: TrainingLoopSettings(
                 steps: 10, learningRate: .piecewiseConstant([.init(untilStep: 10, rate: 0.1)]), clipNorm: nil,
                 validate: .every(10), patience: nil, logEvery: 1, checkpointEvery: 2),
-            checkpoints: CheckpointStore(runFolder: folder),
+            checkpoints: try CheckpointStore(runFolder: folder),
             stepLog: StepLog(url: folder.appendingPathComponent("steps.jsonl")), progress: SilentProgress(),
             interruption: Interruption(), configurationYAML: "", modelMetadata: [:], onMilestone: { _ in })
     }
@@ -183,7 +183,7 @@ private final class ScriptedTask: TrainingTask {
             #expect(what == "loss" && step == 5)
             #expect(checkpoint?.hasSuffix("step-0000004") == true)
         }
-        let kept = try #require(CheckpointStore(runFolder: folder.url).latest).tensors(CheckpointFile.model)
+        let kept = try #require(try CheckpointStore(runFolder: folder.url).latest).tensors(CheckpointFile.model)
         #expect(kept[0].values == task.variable.value.floats && kept[0].values[0].isFinite)
     }
 

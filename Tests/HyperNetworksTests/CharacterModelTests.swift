@@ -107,7 +107,8 @@ struct CharacterModelTests {
 
     @Test(arguments: [
         CharacterModelConfiguration(cell: .lstm, layers: 2, units: 9, layerNorm: true),
-        CharacterModelConfiguration(cell: .hyperLSTM, layers: 2, units: 9, layerNorm: true, hyperUnits: 5, embeddingSize: 3),
+        CharacterModelConfiguration(
+            cell: .hyperLSTM, layers: 2, units: 9, layerNorm: true, hyperUnits: 5, embeddingSize: 3),
         CharacterModelConfiguration(cell: .hyperLSTM, units: 9, layerNorm: false, hyperUnits: 5, embeddingSize: 3),
         CharacterModelConfiguration(
             cell: .hyperLSTM, units: 9, layerNorm: false, hyperUnits: 5, embeddingSize: 3, hyperLayerNorm: .always),
@@ -141,7 +142,8 @@ struct CharacterModelTests {
             for gate in 0..<4 {
                 let block = Compute.columns(W, gate * columns..<(gate + 1) * columns)
                 // Rows are orthonormal where there are fewer rows than columns, else columns.
-                let product = rows <= columns
+                let product =
+                    rows <= columns
                     ? matmul(block, block, transposed: true)
                     : matmul(transpose(block), block)
                 let n = min(rows, columns)
@@ -187,7 +189,8 @@ struct CharacterModelTests {
 
     @Test func equation7_scalingARowOfWIsElementwiseScalingOfItsProduct() {
         var random = RandomStream(seed: 6, stream: 0)
-        let W = Variable(Tensor(random.normal(5 * 7), shape: [5, 7])), d = Variable(Tensor(random.normal(7), shape: [7]))
+        let W = Variable(Tensor(random.normal(5 * 7), shape: [5, 7])),
+            d = Variable(Tensor(random.normal(7), shape: [7]))
         let h = Variable(Tensor(random.normal(3 * 5), shape: [3, 5]))
         // The paper's rows of W are the columns here: matrices are applied from the right.
         let scaledMatrix = matmul(h, scaleColumns(W, by: d)), scaledProduct = scaleColumns(matmul(h, W), by: d)
@@ -295,8 +298,10 @@ struct CharacterModelTests {
                 output = unrolled(cell, x, main, steps: T, mask: mask.0).h
             case .hyperLSTM(let cell):
                 let hyper = LSTMState(h: states.removeFirst(), c: states.removeFirst())
-                output = unrolled(
-                    cell, x, HyperLSTMState(main: main, hyper: hyper), steps: T, mask: mask.0, hyperMask: mask.1).h
+                output =
+                    unrolled(
+                        cell, x, HyperLSTMState(main: main, hyper: hyper), steps: T, mask: mask.0, hyperMask: mask.1
+                    ).h
             }
             output = reshape(output, [T * B, H])
             x = .dense(output)

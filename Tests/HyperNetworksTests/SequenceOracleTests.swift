@@ -43,7 +43,8 @@ struct SequenceOracleTests {
         let test = try OracleCase(name), cell = try test.lstm()
         let (x, steps, _) = try test.input(vocabulary: cell.inputs), state = try test.state()
         let mask = try test.mask("in.dropout")
-        let result = way == .fused
+        let result =
+            way == .fused
             ? lstmSequence(cell, x, state, mask: mask) : unrolled(cell, x, state, steps: steps, mask: mask)
         try test.check(outputs: [
             ("out.h", result.h), ("out.hT", result.last.h), ("out.cT", result.last.c),
@@ -62,7 +63,8 @@ struct SequenceOracleTests {
         let (x, steps, _) = try test.input(vocabulary: cell.inputs)
         let state = HyperLSTMState(main: try test.state(), hyper: try test.state("in.hyper_"))
         let mask = try test.mask("in.dropout"), hyperMask = try test.mask("in.hyperDropout")
-        let result = way == .fused
+        let result =
+            way == .fused
             ? hyperLSTMSequence(cell, x, state, mask: mask, hyperMask: hyperMask)
             : unrolled(cell, x, state, steps: steps, mask: mask, hyperMask: hyperMask)
         try test.check(outputs: [
@@ -75,7 +77,8 @@ struct SequenceOracleTests {
     func hyperRNN_equations5To8(name: String) throws {
         let test = try OracleCase(name)
         let W_hz = try test.variable("param.W_hz"), W_xz = try test.variable("param.W_xz")
-        let weights: HyperRNNCell.Weights = name.hasSuffix("full")
+        let weights: HyperRNNCell.Weights =
+            name.hasSuffix("full")
             ? .full(W_hz: W_hz, W_xz: W_xz)
             : .scaled(
                 W_h: try test.variable("param.W_h"), W_x: try test.variable("param.W_x"), W_hz: W_hz, W_xz: W_xz)

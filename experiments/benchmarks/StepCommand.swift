@@ -49,7 +49,7 @@ struct StepCommand: ParsableCommand {
             median_s: (median * 1e4).rounded() / 1e4, min_s: (seconds[0] * 1e4).rounded() / 1e4,
             gflops: (flops / median * 1e-9).rounded(), peak_mib: usage.ru_maxrss / 1024,
             threads: ComputeEnvironment.threads, torch: nil,
-            blas: "OpenBLAS \(ComputeEnvironment.blasVersion) \(ComputeEnvironment.blasCoreName)",
+            blas: ComputeEnvironment.blasCoreName,
             simd: ComputeEnvironment.simdName)
         let encoder = JSONEncoder()
         encoder.outputFormatting = .sortedKeys

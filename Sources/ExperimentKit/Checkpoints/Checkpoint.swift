@@ -69,7 +69,7 @@ public struct Checkpoint: Sendable {
             self.init(url: url)
             return
         }
-        let store = CheckpointStore(runFolder: url)
+        let store = try CheckpointStore(runFolder: url)
         guard let checkpoint = store.best ?? store.latest else { throw CheckpointError.noCheckpoint(path: url.path) }
         self = checkpoint
     }

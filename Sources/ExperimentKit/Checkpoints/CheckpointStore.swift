@@ -17,10 +17,20 @@ public final class CheckpointStore {
 
     private var index: Index
 
-    public init(runFolder: URL) {
+    /// - Throws: `CheckpointError.file` for an index that is there and cannot be read: to take it for none would be to
+    ///   overwrite the checkpoints that it names.
+    public init(runFolder: URL) throws {
         url = runFolder.appendingPathComponent("checkpoints", isDirectory: true)
-        let bytes = (try? Data(contentsOf: url.appendingPathComponent("index.json"))).map { [UInt8]($0) }
-        index = bytes.flatMap { try? StableJSON.decode(Index.self, from: $0) } ?? Index()
+        let file = url.appendingPathComponent("index.json")
+        guard FileManager.default.fileExists(atPath: file.path) else {
+            index = Index()
+            return
+        }
+        do {
+            index = try StableJSON.decode(Index.self, from: [UInt8](Data(contentsOf: file)))
+        } catch {
+            throw CheckpointError.file(path: file.path, reason: "no readable index of checkpoints: \(error)")
+        }
     }
 
     public var latest: Checkpoint? { index.latest.map { Checkpoint(url: url.appendingPathComponent($0)) } }

@@ -175,15 +175,19 @@ public final class TrainingRun<Work: ExperimentWork> {
             configuration: configuration, data: data, seed: UInt64(record.seed), progress: progress,
             interruption: interruption)
         let settings = configuration.loop
-        let checkpoints = CheckpointStore(runFolder: folder)
+        let checkpoints = try CheckpointStore(runFolder: folder)
         let loop = TrainingLoop(
             task: work.task, optimizer: work.optimizer, settings: settings, checkpoints: checkpoints, stepLog: log,
             progress: progress, interruption: interruption, configurationYAML: resolvedYAML,
             modelMetadata: try work.modelMetadata(),
             onMilestone: { [self] state in try update(from: state) })
-        // A run killed before its first checkpoint starts over, which is the same as going on from step 0.
-        if isResumed, checkpoints.latest != nil {
-            try loop.restore()
+        if isResumed {
+            if checkpoints.latest != nil {
+                try loop.restore()
+            } else {
+                // Killed before its first checkpoint: starting over is the same as going on from step 0.
+                try log.truncate(toStep: 0, keepingItsValidation: false)
+            }
             progress.report(.note("resumed at step \(grouped(loop.state.step)) of \(grouped(settings.steps))"))
         }
         let environment = RunRecord.Environment.current
