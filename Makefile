@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help deps build test lint data reproduce-ptb results results-check bench clean
+.PHONY: help deps build test lint data reproduce-ptb reproduce-cifar reproduce-mnist results results-check bench clean
 
 PROFILE ?= quick
 BIN := .build/release
@@ -64,11 +64,19 @@ data: deps ## downloads the data sets, checks them and puts them into the data f
 reproduce-ptb: build ## §4.3: characters of Penn Treebank (without the data: an embedded sample)
 	@$(BIN)/char-hyperlstm reproduce --profile $(PROFILE)
 
+reproduce-cifar: build ## §4.2: CIFAR-10, Table 2 (without the data: embedded images)
+	@$(BIN)/static-hypernet reproduce --experiment cifar --profile $(PROFILE)
+
+reproduce-mnist: build ## §4.1 and A.1: MNIST, Table 7 (without the data: embedded images)
+	@$(BIN)/static-hypernet reproduce --experiment mnist --profile $(PROFILE)
+
 results: build ## writes RESULTS.md and its figures from the committed records
 	@$(BIN)/char-hyperlstm results
+	@$(BIN)/static-hypernet results
 
 results-check: build ## fails if RESULTS.md is not what the records give
 	@$(BIN)/char-hyperlstm results --check
+	@$(BIN)/static-hypernet results --check
 
 bench: build ## times training steps, beside PyTorch where Python has it
 	@$(BIN)/benchmarks compare --output experiments/benchmarks/RESULTS.md

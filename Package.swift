@@ -8,6 +8,7 @@ let package = Package(
     products: [
         .library(name: "HyperNetworks", targets: ["HyperNetworks"]),
         .executable(name: "char-hyperlstm", targets: ["char-hyperlstm"]),
+        .executable(name: "static-hypernet", targets: ["static-hypernet"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
@@ -29,13 +30,29 @@ let package = Package(
             name: "ExperimentKit",
             dependencies: ["HyperNetworks", "NeuralNetwork", "Compute", "Datasets", "Safetensors", "Yams"]),
 
+        .target(
+            name: "ExperimentCommands",
+            dependencies: [
+                "ExperimentKit", "Compute", "Datasets",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+
         // Experiments.
         .executableTarget(
             name: "char-hyperlstm",
             dependencies: [
-                "ExperimentKit", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "ExperimentKit", "ExperimentCommands",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "experiments/char-hyperlstm",
+            exclude: ["configs", "figures", "runs"]),
+        .executableTarget(
+            name: "static-hypernet",
+            dependencies: [
+                "ExperimentKit", "ExperimentCommands",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "experiments/static-hypernet",
             exclude: ["configs", "figures", "runs"]),
         .executableTarget(
             name: "benchmarks",
@@ -56,7 +73,7 @@ let package = Package(
             name: "NeuralNetworkTests", dependencies: ["NeuralNetwork", "TestSupport"], exclude: ["Fixtures"]),
         .testTarget(
             name: "HyperNetworksTests", dependencies: ["HyperNetworks", "TestSupport"], exclude: ["Fixtures"]),
-        .testTarget(name: "ExperimentKitTests", dependencies: ["ExperimentKit", "char-hyperlstm"]),
+        .testTarget(name: "ExperimentKitTests", dependencies: ["ExperimentKit", "char-hyperlstm", "static-hypernet"]),
         .testTarget(name: "TestSupportTests", dependencies: ["TestSupport", "Safetensors"]),
     ],
     swiftLanguageModes: [.v6],

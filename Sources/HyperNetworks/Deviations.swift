@@ -17,6 +17,14 @@ public enum HyperLayerNorm: String, Sendable, Codable, CaseIterable {
     case always
 }
 
+/// How the generator and the embeddings of a static hypernetwork start (deviation 2).
+public enum GeneratorInitialValues: String, Sendable, Codable, CaseIterable {
+    /// Generated kernels start with the standard deviation of He et al. for their layer's fan-in, exactly.
+    case he
+    /// W, W_out and z normal with standard deviation 0.01: kernels that start near zero.
+    case smallNormal = "small-normal"
+}
+
 /// A decision that the paper leaves open.
 public struct Deviation: Sendable, Equatable {
     /// Stable, for reference from configurations, tests and results.
@@ -80,5 +88,51 @@ public struct Deviation: Sendable, Equatable {
             choice: "input dropout on the one-hot input, output dropout on the last layer, recurrent dropout in each; "
                 + "nothing more between layers",
             reason: "the paper names input, output and recurrent only"),
+    ]
+
+    /// Those that concern the static hypernetworks.
+    public static let staticNetworks: [Deviation] = [
+        Deviation(
+            "staticSliceByInput", "Eq. 2", paper: "can be read as slicing a kernel by input or by output channel",
+            choice: "by input channel: one W_i and B_i for each, one W_out for all",
+            reason: "Eq. 2, and the count of parameters that the paper gives"),
+        Deviation(
+            "staticInitialValues", "§4.2", paper: "does not say how the generator and the embeddings start",
+            choice: "generated kernels start with the standard deviation of He et al. for their layer's fan-in: W_i "
+                + "orthogonal, W_out with orthogonal rows, each z of the length that its layer needs; biases 0",
+            reason: "one generator serves fan-ins from 144 to 1,152; only the embeddings differ between layers",
+            key: "deviations.generatorInitialValues"),
+        Deviation(
+            "staticL2", "A.3.2", paper: "L2 regularisation of «0.0005%»",
+            choice: "0.0005 as the coefficient of ½‖K‖² over all convolution kernels, owned and generated",
+            reason: "5e-6 cannot give the paper's baseline, which matches that of the WRN paper, at 5e-4",
+            key: "training.l2"),
+        Deviation(
+            "staticInputNormalisation", "§4.1, 4.2", paper: "does not say how images are normalised",
+            choice: "CIFAR-10: mean 0 and standard deviation 1 for each channel, by the statistics of the training "
+                + "split; MNIST: grey values from 0 to 1",
+            reason: "the usual practice"),
+        Deviation(
+            "staticTestedCheckpoint", "§4", paper: "does not say which checkpoint is tested",
+            choice: "the least error on the validation split; the test split is read once, after that",
+            reason: "any other choice would use the test split to select"),
+        Deviation(
+            "staticShortcut", "§4.2", paper: "does not say what a shortcut does where the extents change",
+            choice: "every second pixel, new channels of zeros; no parameters",
+            reason: "learned 1×1 shortcuts cannot give the paper's counts for both widths"),
+        Deviation(
+            "staticMNISTLength", "A.3.1",
+            paper: "gives neither the number of epochs nor the patience of early stopping",
+            choice: "at most 100 epochs, ended after 20 without a better validation",
+            reason: "stated in each configuration", key: "training.steps, training.patience"),
+        Deviation(
+            "staticCoordinates", "A.1",
+            paper: "gives neither optimiser, batch, hidden activation, initial values nor scale of the coordinates",
+            choice:
+                "Adam 0.001, batches of 1,000, ReLU; coordinates from −1 to 1; the small network's outputs start with "
+                + "mean 0 and standard deviation 1 and are multiplied by 0.01",
+            reason:
+                "the settings of the other MNIST networks of the paper; neighbouring weights are alike, and without "
+                + "the factor the first steps switch every hidden unit off"),
     ]
 }

@@ -3,42 +3,16 @@ import Testing
 
 @testable import ExperimentKit
 
-/// The built program, as a user meets it.
+/// The built `char-hyperlstm`, as a user meets it.
 @Suite(.serialized) struct CommandTests {
-    struct Output {
-        let status: Int32
-        let text: String
-        let errors: String
-    }
+    private static let program = BuiltProgram(name: "char-hyperlstm")
 
-    /// The program beside the one that runs the tests.
-    private static let program = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-        .deletingLastPathComponent().appendingPathComponent("char-hyperlstm")
-
-    /// A process of the program, in a shell so that limits can be set before it starts.
     private static func start(_ arguments: [String], before: String = "") throws -> (Process, Pipe, Pipe) {
-        try #require(FileManager.default.isExecutableFile(atPath: program.path), "\(program.path) is not built")
-        let process = Process()
-        let (output, errors) = (Pipe(), Pipe())
-        process.executableURL = URL(fileURLWithPath: "/bin/bash")
-        process.arguments = ["-c", before + " exec \"$0\" \"$@\"", program.path] + arguments
-        process.standardOutput = output
-        process.standardError = errors
-        process.currentDirectoryURL = checkout.url
-        try process.run()
-        return (process, output, errors)
+        try program.start(arguments, before: before)
     }
 
-    private static func run(_ arguments: [String], before: String = "") throws -> Output {
-        let (process, output, errors) = try start(arguments, before: before)
-        let text = output.fileHandleForReading.readDataToEndOfFile()
-        let errorText = errors.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        let status =
-            process.terminationReason == .uncaughtSignal ? 128 + process.terminationStatus : process.terminationStatus
-        return Output(
-            status: status, text: String(decoding: text, as: UTF8.self),
-            errors: String(decoding: errorText, as: UTF8.self))
+    private static func run(_ arguments: [String], before: String = "") throws -> BuiltProgram.Output {
+        try program.run(arguments, before: before)
     }
 
     /// The arguments that train the tiny configuration of a test.

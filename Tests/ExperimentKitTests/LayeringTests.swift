@@ -13,6 +13,7 @@ import Testing
         "NeuralNetwork": ["Compute"],
         "HyperNetworks": ["NeuralNetwork", "Compute"],
         "ExperimentKit": ["HyperNetworks", "NeuralNetwork", "Compute", "Datasets", "Safetensors", "Yams"],
+        "ExperimentCommands": ["ExperimentKit", "Compute", "Datasets", "ArgumentParser"],
     ]
     /// What every target may import.
     private static let system: Set<String> = ["Foundation", "Synchronization", "Glibc"]

@@ -81,7 +81,8 @@ import Testing
             let file = try ConfigurationFile(
                 contentsOf: folder.url.appendingPathComponent("configs/\(name).yaml"), overrides: overrides)
             var record = RunRecord(
-                configuration: file, decoded: try CharacterConfiguration(file.root), seed: seed,
+                experiment: "char-hyperlstm", configuration: file, decoded: try CharacterConfiguration(file.root),
+                seed: seed,
                 code: .init(commit: "0123456789abcdef", treeDirty: false),
                 data: .init(
                     corpus: .ptb, name: "ptb", displayName: official ? "Penn Treebank" : "another treebank",

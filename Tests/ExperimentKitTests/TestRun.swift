@@ -12,7 +12,7 @@ let checkout = ProjectFolder(
 let committedConfigurations = checkout.experiment("char-hyperlstm").appendingPathComponent("configs")
 
 /// A folder of this test alone, removed when its last user lets go of it.
-final class TemporaryFolder {
+final class TemporaryFolder: Sendable {
     let url: URL
 
     init() throws {
@@ -105,12 +105,12 @@ struct TestRun {
         interruption: Interruption = Interruption()
     ) throws -> CharacterRun {
         try CharacterRun(
-            beginning: file, seed: 3, corpus: corpus, out: folder.url.appendingPathComponent(out),
+            beginning: file, seed: 3, data: corpus, out: folder.url.appendingPathComponent(out),
             code: RunRecord.Code(commit: "test", treeDirty: nil), progress: progress, interruption: interruption)
     }
 
     func resume(_ url: URL, progress: any ProgressReporter = SilentProgress()) throws -> CharacterRun {
-        try CharacterRun(resuming: url, corpus: corpus, progress: progress, interruption: Interruption())
+        try CharacterRun(resuming: url, data: corpus, progress: progress, interruption: Interruption())
     }
 }
 
@@ -131,13 +131,15 @@ final class StopAtStep: ProgressReporter {
 
 /// All bytes of a run that must not depend on whether it was interrupted: every checkpoint file but the seconds in the
 /// state, and every logged number but the seconds.
-func lastingState(of run: URL) throws -> [String: [UInt8]] {
+func lastingState<Position: Codable & Sendable & Equatable>(
+    of run: URL, position: Position.Type = CharacterTask.Position.self
+) throws -> [String: [UInt8]] {
     let latest = try #require(try CheckpointStore(runFolder: run).latest)
     var state: [String: [UInt8]] = [:]
     for name in [CheckpointFile.model, CheckpointFile.optimizer, CheckpointFile.carried] {
         state[name] = try [UInt8](Data(contentsOf: latest.url.appendingPathComponent(name)))
     }
-    let checkpoint = try latest.state(CheckpointState<CharacterTask.Position>.self)
+    let checkpoint = try latest.state(CheckpointState<Position>.self)
     state["position"] = try StableJSON.encode(checkpoint.position)
     state["optimizer steps"] = [UInt8](String(checkpoint.optimizerStepCount).utf8)
     state["best"] = [UInt8]("\(checkpoint.training.best.map { "\($0.step) \($0.validation.lossNats)" } ?? "-")".utf8)

@@ -102,7 +102,9 @@ import Testing
         let run = try TestRun(overrides: ["training.steps=2"])
         let first = try run.begin()
         _ = try first.run()
-        #expect(throws: RecordError.runExists(path: first.folder.path, step: 2)) { try run.begin() }
+        #expect(throws: RecordError.runExists(path: first.folder.path, step: 2, experiment: "char-hyperlstm")) {
+            try run.begin()
+        }
     }
 
     @Test func resumingWithOtherDataIsRefused() throws {
@@ -114,7 +116,7 @@ import Testing
             .sample, dataFolder: .init(path: other.folder.url.appendingPathComponent("data").path, origin: .option))
         #expect(throws: CheckpointError.self) {
             try CharacterRun(
-                resuming: training.folder, corpus: corpus, progress: SilentProgress(), interruption: Interruption())
+                resuming: training.folder, data: corpus, progress: SilentProgress(), interruption: Interruption())
         }
     }
 

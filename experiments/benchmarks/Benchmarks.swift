@@ -1,4 +1,5 @@
 import ArgumentParser
+import HyperNetworks
 
 @main
 struct Benchmarks: ParsableCommand {
@@ -14,6 +15,21 @@ enum StepKind: String, ExpressibleByArgument, CaseIterable {
     case lnLSTM = "ln-lstm"
     case hyperLSTM = "hyperlstm"
     case lnHyperLSTM = "ln-hyperlstm"
+    case wideResNet1 = "wrn-40-1"
+    case hyperWideResNet1 = "hyper-wrn-40-1"
+    case wideResNet2 = "wrn-40-2"
+    case hyperWideResNet2 = "hyper-wrn-40-2"
+
+    /// k and where the kernels come from, of a Wide ResNet; nil for the others.
+    var wideResNet: WideResNetConfiguration? {
+        switch self {
+        case .wideResNet1: WideResNetConfiguration(kernels: .owned, widening: 1)
+        case .hyperWideResNet1: WideResNetConfiguration(kernels: .generated, widening: 1)
+        case .wideResNet2: WideResNetConfiguration(kernels: .owned, widening: 2)
+        case .hyperWideResNet2: WideResNetConfiguration(kernels: .generated, widening: 2)
+        default: nil
+        }
+    }
 
     /// The PyTorch programs that do the same, as arguments: program, subject, mode.
     var peers: [[String]] {
@@ -21,6 +37,9 @@ enum StepKind: String, ExpressibleByArgument, CaseIterable {
         case .lstm: [["char.py", rawValue, "eager"]]
         case .lnLSTM, .lnHyperLSTM: [["char.py", rawValue, "eager"], ["char.py", rawValue, "compile"]]
         case .hyperLSTM: []
+        // There is no hypernetwork in PyTorch to time; the plain network stands beside both of ours.
+        case .wideResNet1, .hyperWideResNet1: ["eager-cl", "eager", "compile-cl"].map { ["wrn.py", "1", $0] }
+        case .wideResNet2, .hyperWideResNet2: ["eager-cl", "eager", "compile-cl"].map { ["wrn.py", "2", $0] }
         }
     }
 }

@@ -10,7 +10,8 @@ struct CompareCommand: ParsableCommand {
         discussion: "Ours and each of PyTorch's modes run one after the other, several rounds, so that a machine whose "
             + "speed drifts slows all of them. A ratio is the median of ours over the best median of PyTorch's modes.")
 
-    @Argument(help: "Which models; without any: lstm, ln-lstm, ln-hyperlstm.") var kinds: [StepKind] = []
+    @Argument(help: "Which models; without any: lstm, ln-lstm, ln-hyperlstm and the Wide ResNets.") var kinds:
+        [StepKind] = []
     @Option(help: "Rounds of all programs.") var rounds = 3
     @Option(help: "Steps that each program times in a round.") var steps = 3
     @Option(help: "Threads of all programs; without it the physical cores.") var threads: Int?
@@ -29,7 +30,7 @@ struct CompareCommand: ParsableCommand {
         if !hasPeers { note("python3 has no torch here: ours only (pip install torch==2.13.0+cpu brings it)") }
         let ceiling = ComputeEnvironment.measureGEMM(size: 2048)
         var rows: [String] = [], torch: String?
-        for kind in kinds.isEmpty ? [.lstm, .lnLSTM, .lnHyperLSTM] : kinds {
+        for kind in kinds.isEmpty ? StepKind.allCases.filter { $0 != .hyperLSTM } : kinds {
             var commands = [
                 [CommandLine.arguments[0], "step", kind.rawValue, "--threads", "\(threads)", "--steps", "\(steps)"]
             ]

@@ -6,10 +6,11 @@ import HyperNetworks
 struct StepCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "step",
-        abstract: "Times one training step of a character model: forward, backward, clipping, Adam.",
-        discussion:
-            "1000 units, 50 symbols, batch 128 x 100 unless told otherwise, on random symbols. Prints a line of "
-            + "JSON: median and minimum seconds per step, GFLOP/s, peak resident MiB.")
+        abstract: "Times one training step: forward, backward, clipping, update.",
+        discussion: "A character model: 1000 units, 50 symbols, batch 128 x 100 unless told otherwise, Adam, on random "
+            + "symbols. A Wide ResNet: batch 128, L2 on the kernels, Nesterov momentum, or Adam where the kernels are "
+            + "generated, on random images. Prints a line of JSON: median and minimum seconds per step, GFLOP/s, peak "
+            + "resident MiB.")
 
     @Argument(help: "Which model: \(StepKind.allCases.map(\.rawValue).joined(separator: ", ")).") var kind: StepKind
     @Option(help: "Threads; without it the physical cores.") var threads: Int?
@@ -32,6 +33,59 @@ struct StepCommand: ParsableCommand {
         for warning in ComputeEnvironment.warnings {
             FileHandle.standardError.write(Data("warning: \(warning)\n".utf8))
         }
+        let (model, flops, step) = kind.wideResNet.map(imageStep) ?? characterStep()
+        var seconds: [Double] = []
+        for index in 0..<steps + 2 {
+            let start = DispatchTime.now().uptimeNanoseconds
+            step()
+            if index > 1 { seconds.append(Double(DispatchTime.now().uptimeNanoseconds - start) * 1e-9) }
+        }
+        seconds.sort()
+        let median = seconds[seconds.count / 2]
+        var usage = rusage()
+        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+        let measurement = StepMeasurement(
+            step: kind.rawValue, mode: "swift", parameters: model.parameterCount,
+            median_s: (median * 1e4).rounded() / 1e4, min_s: (seconds[0] * 1e4).rounded() / 1e4,
+            gflops: (flops / median * 1e-9).rounded(), peak_mib: usage.ru_maxrss / 1024,
+            threads: ComputeEnvironment.threads, torch: nil,
+            blas: ComputeEnvironment.blasCoreName,
+            simd: ComputeEnvironment.simdName)
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        FileHandle.standardOutput.write(try encoder.encode(measurement) + Data("\n".utf8))
+    }
+
+    /// A model, the floating-point operations of a step's products, and the step.
+    private typealias Subject = (model: any Module, flops: Double, step: () -> Void)
+
+    private func imageStep(_ configuration: WideResNetConfiguration) -> Subject {
+        let model = WideResNet(configuration: configuration, seed: 0), parameters = model.parameters
+        var data = RandomStream(seed: 1, stream: 1)
+        let images = Variable(Tensor(data.normal(batch * 32 * 32 * 3), shape: [batch, 32, 32, 3]))
+        let targets = (0..<batch).map { _ in Int32(data.integer(below: 10)) }
+        let adam = Adam(parameters: parameters), nesterov = NesterovSGD(parameters: parameters)
+        let isHyper = configuration.kernels == .generated
+        // A kernel meets every pixel of its result once forward and twice backward, a multiplication and an addition.
+        let stem = KernelShape(size: 3, inputs: 3, outputs: configuration.baseWidth).count * 32 * 32
+        let multiplications = configuration.blockKernels.enumerated().reduce(stem) { total, kernel in
+            // Each group halves the image.
+            let side = 32 >> (kernel.offset / (2 * configuration.blocks))
+            return total + kernel.element.count * side * side
+        }
+        let flops = 6 * Double(multiplications) * Double(batch)
+        return (
+            model, flops,
+            {
+                model.clearGradients()
+                let result = model.forward(images, mode: .training)
+                (crossEntropy(result.logits, targets) + l2Penalty(result.kernels, coefficient: 5e-4)).backward()
+                if isHyper { adam.step(learningRate: 1e-3) } else { nesterov.step(learningRate: 0.1) }
+            }
+        )
+    }
+
+    private func characterStep() -> Subject {
         let vocabulary = 50, hyper = kind == .hyperLSTM || kind == .lnHyperLSTM
         let configuration = CharacterModelConfiguration(
             cell: hyper ? .hyperLSTM : .lstm, units: units, layerNorm: kind == .lnLSTM || kind == .lnHyperLSTM,
@@ -42,29 +96,15 @@ struct StepCommand: ParsableCommand {
         let symbols = (0..<(sequence + 1) * batch).map { _ in Int32(data.integer(below: vocabulary)) }
         let inputs = Array(symbols.dropLast(batch)), targets = Array(symbols.dropFirst(batch))
         var state = model.zeroState(batch: batch), random: RandomStream? = RandomStream(seed: 2, stream: 2)
-        var seconds: [Double] = []
-        for step in 0..<steps + 2 {
-            let start = DispatchTime.now().uptimeNanoseconds
-            model.clearGradients()
-            model.loss(inputs: inputs, targets: targets, batch: batch, state: &state, dropout: &random).backward()
-            clipGlobalNorm(parameters, maximum: 1)
-            optimizer.step(learningRate: 1e-3)
-            if step > 1 { seconds.append(Double(DispatchTime.now().uptimeNanoseconds - start) * 1e-9) }
-        }
-        seconds.sort()
-        let median = seconds[seconds.count / 2]
-        var usage = rusage()
-        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-        let measurement = StepMeasurement(
-            step: kind.rawValue, mode: "swift", parameters: model.parameterCount,
-            median_s: (median * 1e4).rounded() / 1e4, min_s: (seconds[0] * 1e4).rounded() / 1e4,
-            gflops: (flops(configuration, vocabulary: vocabulary) / median * 1e-9).rounded(),
-            peak_mib: usage.ru_maxrss / 1024, threads: ComputeEnvironment.threads, torch: nil,
-            blas: ComputeEnvironment.blasCoreName,
-            simd: ComputeEnvironment.simdName)
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = .sortedKeys
-        FileHandle.standardOutput.write(try encoder.encode(measurement) + Data("\n".utf8))
+        return (
+            model, flops(configuration, vocabulary: vocabulary),
+            {
+                model.clearGradients()
+                model.loss(inputs: inputs, targets: targets, batch: batch, state: &state, dropout: &random).backward()
+                clipGlobalNorm(parameters, maximum: 1)
+                optimizer.step(learningRate: 1e-3)
+            }
+        )
     }
 
     /// Floating-point operations of the matrix products of a step: every weight takes part in one multiplication and

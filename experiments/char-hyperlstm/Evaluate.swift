@@ -1,5 +1,6 @@
 import ArgumentParser
 import Datasets
+import ExperimentCommands
 import ExperimentKit
 import Foundation
 
@@ -37,7 +38,7 @@ struct Evaluate: ParsableCommand {
         }
         let evaluator = CharacterEvaluator(
             sequenceLength: configuration.training.sequenceLength, interruption: interruption,
-            progress: progress("evaluate"))
+            progress: progress("evaluate", unit: .characters))
         do {
             let result = try evaluator.evaluate(
                 trained.model, symbols: corpus[split], streams: streams, name: split.rawValue)

@@ -1,4 +1,5 @@
 import ArgumentParser
+import ExperimentCommands
 import ExperimentKit
 import Foundation
 
@@ -7,7 +8,8 @@ struct List: ParsableCommand {
         abstract: "Every committed configuration: the paper's row, the expected number, the cost.")
 
     func run() throws {
-        let configs = ConfigurationFile.all(in: try experimentFolder().appendingPathComponent("configs"))
+        let configs = ConfigurationFile.all(
+            in: try experimentFolder(CharacterWork.experiment).appendingPathComponent("configs"))
         let entries = try configs.map { url -> (file: ConfigurationFile, decoded: CharacterConfiguration) in
             let file = try ConfigurationFile(contentsOf: url)
             return (file, try CharacterConfiguration(file.root))

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Datasets
+import ExperimentCommands
 import ExperimentKit
 import Foundation
 

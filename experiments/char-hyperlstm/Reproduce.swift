@@ -1,6 +1,7 @@
 import ArgumentParser
 import Compute
 import Datasets
+import ExperimentCommands
 import ExperimentKit
 import Foundation
 
@@ -30,7 +31,8 @@ struct Reproduce: ParsableCommand {
 
     func run() throws {
         let (opened, budget) = try openOrFallBack()
-        let configs = ConfigurationFile.all(in: try experimentFolder().appendingPathComponent("configs"))
+        let configs = ConfigurationFile.all(
+            in: try experimentFolder(CharacterWork.experiment).appendingPathComponent("configs"))
         let files = try configs.map { try ConfigurationFile(contentsOf: $0) }.map {
             (file: $0, decoded: try CharacterConfiguration($0.root))
         }
@@ -45,25 +47,12 @@ struct Reproduce: ParsableCommand {
         var runs: [CharacterRun] = []
         for (file, decoded) in files {
             for seed in decoded.training.seeds {
-                runs.append(try runOrResume(file, seed: seed, corpus: opened.corpus))
+                runs.append(
+                    try characterRuns.trainOrResume(file, seed: seed, data: opened.corpus, out: out.url))
             }
         }
         print(RunTable(runs).text)
         if opened.name == .sample { print(Self.sampleWarning) }
-    }
-
-    private func runOrResume(_ file: ConfigurationFile, seed: Int, corpus: CharacterCorpus) throws -> CharacterRun {
-        let folder = CharacterRun.folder(in: out.url, configuration: file.name, seed: seed)
-        guard FileManager.default.fileExists(atPath: folder.appendingPathComponent("record.json").path) else {
-            return try trainToEnd(file, seed: seed, corpus: corpus, out: out.url)
-        }
-        // A run of an older version of the file is another run; it must not pass for this one.
-        let kept = try ConfigurationFile(contentsOf: folder.appendingPathComponent("config.yaml"))
-        guard kept.root == file.root else {
-            throw UserError(
-                description: "\(folder.path) holds a run of another version of \(file.name): remove it, or give --out")
-        }
-        return try resumeToEnd(folder, corpus: corpus)
     }
 
     private func openOrFallBack() throws -> (opened: (name: CorpusName, corpus: CharacterCorpus), budget: String) {

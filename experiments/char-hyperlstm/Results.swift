@@ -1,6 +1,6 @@
 import ArgumentParser
+import ExperimentCommands
 import ExperimentKit
-import Foundation
 
 struct Results: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -15,18 +15,7 @@ struct Results: ParsableCommand {
     var check = false
 
     func run() throws {
-        guard let project = ProjectFolder.locate() else { _ = try experimentFolder(); return }
-        let results = try CharacterResults(experiment: try experimentFolder())
-        if check {
-            let stale = try results.staleFiles(project: project)
-            guard stale.isEmpty else {
-                throw UserError(
-                    description: "not in step with the records: \(stale.joined(separator: ", ")); run"
-                        + " `char-hyperlstm results`")
-            }
-            note("RESULTS.md and the figures are in step with the records")
-        } else {
-            for path in try results.write(project: project) { note("wrote \(path)") }
-        }
+        try writeResults(
+            try CharacterResults(experiment: try experimentFolder(CharacterWork.experiment)), check: check)
     }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import ExperimentCommands
 import ExperimentKit
 import Foundation
 

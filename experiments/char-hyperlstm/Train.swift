@@ -1,5 +1,6 @@
 import ArgumentParser
 import Datasets
+import ExperimentCommands
 import ExperimentKit
 import Foundation
 
@@ -30,32 +31,17 @@ struct Train: ParsableCommand {
     }
 
     func run() throws {
-        let file = try configurationFile(config, overrides: overrides)
+        let file = try configurationFile(config, experiment: CharacterWork.experiment, overrides: overrides)
         let decoded = try CharacterConfiguration(file.root)
         let corpus = try data.corpus(decoded.corpus)
         try threads.configure()
         catchSignals()
         var runs: [CharacterRun] = []
         for seed in seed.map({ [$0] }) ?? decoded.training.seeds {
-            runs.append(try trainToEnd(file, seed: seed, corpus: corpus, out: out.url))
+            runs.append(try characterRuns.train(file, seed: seed, data: corpus, out: out.url))
         }
         print(RunTable(runs).text)
     }
-}
-
-/// Begins a run and brings it to its end.
-func trainToEnd(_ file: ConfigurationFile, seed: Int, corpus: CharacterCorpus, out: URL) throws -> CharacterRun {
-    let run = try CharacterRun(
-        beginning: file, seed: seed, corpus: corpus, out: out, code: .current(in: ProjectFolder.locate()?.url),
-        progress: progress("\(file.name) seed \(seed)"), interruption: interruption)
-    note("\(file.name), seed \(seed): \(grouped(run.record.parameterCount)) parameters, \(corpus.displayName)")
-    for line in corpus.source.notes { note("note: \(line)") }
-    for difference in run.record.differences {
-        note("  differs from its base: \(difference.key) \(difference.base) → \(difference.value)")
-    }
-    note("  in \(run.folder.path)")
-    try finish(run)
-    return run
 }
 
 struct Resume: ParsableCommand {
@@ -73,25 +59,7 @@ struct Resume: ParsableCommand {
         let corpus = try data.corpus(configuration.corpus)
         try threads.configure()
         catchSignals()
-        let resumed = try resumeToEnd(folder, corpus: corpus)
+        let resumed = try characterRuns.resume(folder, data: corpus)
         print(RunTable([resumed]).text)
     }
-}
-
-/// Brings a run in a folder to its end.
-func resumeToEnd(_ folder: URL, corpus: CharacterCorpus) throws -> CharacterRun {
-    let label = "\(folder.deletingLastPathComponent().lastPathComponent) seed \(folder.lastPathComponent)"
-    let run = try CharacterRun(
-        resuming: folder, corpus: corpus, progress: progress(label), interruption: interruption)
-    if run.record.status == .finished {
-        note("\(label): finished already, in \(folder.path)")
-        return run
-    }
-    if run.record.environments.last?.threads != nil,
-        run.record.environments.last?.threads != RunRecord.Environment.current.threads
-    {
-        note("note: another number of threads than before; the run goes on, but not bit by bit as it would have")
-    }
-    try finish(run)
-    return run
 }

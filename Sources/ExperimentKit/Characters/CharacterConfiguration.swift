@@ -27,23 +27,8 @@ public struct ReproducedRow: Codable, Equatable, Sendable {
     public let tolerance: Double
 }
 
-/// When the validation split is read during training.
-public enum EvaluationSchedule: Equatable, Sendable {
-    case every(Int)
-    case at([Int])
-
-    /// Whether validation follows training step `step` (counted from 1) of `total`. The last step always has one.
-    public func contains(step: Int, of total: Int) -> Bool {
-        if step == total { return true }
-        switch self {
-        case .every(let interval): return step % interval == 0
-        case .at(let steps): return steps.contains(step)
-        }
-    }
-}
-
 /// One configuration file of `char-hyperlstm`, decoded.
-public struct CharacterConfiguration: Equatable, Sendable {
+public struct CharacterConfiguration: RunConfiguration {
     public struct Training: Equatable, Sendable {
         /// Parallel streams B that the corpus is cut into.
         public let batch: Int
@@ -82,6 +67,17 @@ public struct CharacterConfiguration: Equatable, Sendable {
     public let model: CharacterModelConfiguration
     public let training: Training
     public let evaluation: Evaluation
+
+    public var seeds: [Int] { training.seeds }
+    public var tableRow: Int? { reproduces?.row }
+    public var charactersPerStep: Int? { training.batch * training.sequenceLength }
+
+    public var loop: TrainingLoopSettings {
+        TrainingLoopSettings(
+            steps: training.steps, learningRate: training.learningRate, clipNorm: training.clipNorm,
+            validate: evaluation.validate, patience: training.patience, logEvery: training.logEvery,
+            checkpointEvery: training.checkpointEvery)
+    }
 
     /// - Throws: `ConfigurationError` naming file, key path, what was expected and what was found.
     public init(_ root: ConfigurationNode) throws(ConfigurationError) {
@@ -192,14 +188,8 @@ public struct CharacterConfiguration: Equatable, Sendable {
     private static func evaluation(_ root: ConfigurationReader) throws(ConfigurationError) -> Evaluation {
         let reader = try root.section(
             "evaluation", keys: ["validateAt", "validationStreams", "validationCharacters", "reportedStreams"])
-        let schedule: EvaluationSchedule
-        if case .sequence = try reader.value("validateAt").content {
-            schedule = .at(try reader.integers("validateAt", atLeast: 1))
-        } else {
-            schedule = .every(try reader.integer("validateAt", atLeast: 1))
-        }
         let evaluation = Evaluation(
-            validate: schedule,
+            validate: try reader.evaluationSchedule("validateAt"),
             validationStreams: try reader.integer("validationStreams", atLeast: 1),
             validationCharacters: try reader.optionalInteger("validationCharacters", atLeast: 2),
             reportedStreams: try reader.integer("reportedStreams", atLeast: 1))

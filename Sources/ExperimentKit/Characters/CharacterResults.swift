@@ -2,19 +2,14 @@ import Foundation
 import HyperNetworks
 
 /// The section of RESULTS.md about characters, made from the committed configurations and records.
-public struct CharacterResults {
-    /// A record with where it lies and what it was to reproduce.
-    struct Run {
-        let record: RunRecord
-        /// Relative to the checkout.
-        let path: String
-        let configuration: CharacterConfiguration
-        let log: [StepRecord]
-    }
+public struct CharacterResults: ResultsSection {
+    typealias Run = CommittedRun<CharacterWork>
+    typealias Group = RunGroup<CharacterWork>
 
     private let configurations: [(file: ConfigurationFile, decoded: CharacterConfiguration)]
     private let runs: [Run]
-    private static let id = "char-hyperlstm"
+    public let experiment = CharacterWork.experiment
+    private static var id: String { CharacterWork.experiment }
 
     /// Reads `configs/*.yaml` and `runs/*/*/` of an experiment's folder.
     ///
@@ -24,79 +19,12 @@ public struct CharacterResults {
             let file = try ConfigurationFile(contentsOf: $0)
             return (file, try CharacterConfiguration(file.root))
         }
-        var runs: [Run] = []
-        let folder = experiment.appendingPathComponent("runs")
-        for configuration in Self.folders(in: folder) {
-            for seed in Self.folders(in: configuration) {
-                let record = seed.appendingPathComponent("record.json")
-                guard FileManager.default.fileExists(atPath: record.path) else { continue }
-                runs.append(
-                    Run(
-                        record: try RunRecord(contentsOf: record),
-                        path:
-                            "experiments/\(Self.id)/runs/\(configuration.lastPathComponent)/\(seed.lastPathComponent)",
-                        configuration: try CharacterRun.configuration(of: seed),
-                        log: try StepLog.read(seed.appendingPathComponent("steps.jsonl"))))
-            }
-        }
-        self.runs = runs
-    }
-
-    private static func folders(in url: URL) -> [URL] {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: url.path)) ?? []
-        return names.filter { !$0.hasPrefix(".") }
-            .sorted { $0.compare($1, options: .numeric) == .orderedAscending }
-            .map { url.appendingPathComponent($0, isDirectory: true) }
-            .filter { (try? $0.resourceValues(forKeys: [.isDirectoryKey]).isDirectory) == true }
-    }
-
-    // MARK: - Files
-
-    /// The files that the records give, by path relative to the checkout.
-    func files(existingDocument: String) -> [(path: String, text: String)] {
-        var document = ResultsDocument(existingDocument)
-        document.replace(id: Self.id, body: section)
-        return [("RESULTS.md", document.text)] + figures.map { ($0.scriptPath, $0.script) }
-    }
-
-    /// Files that are not what the records give.
-    public func staleFiles(project: ProjectFolder) throws -> [String] {
-        let existing = (try? String(contentsOf: project.results, encoding: .utf8)) ?? ""
-        var stale = files(existingDocument: existing).filter { file in
-            (try? String(contentsOf: project.url.appendingPathComponent(file.path), encoding: .utf8)) != file.text
-        }.map(\.path)
-        // A drawing depends on gnuplot's version, its script on the records alone: the script is compared.
-        stale += figures.map(\.imagePath).filter {
-            !FileManager.default.fileExists(atPath: project.url.appendingPathComponent($0).path)
-        }
-        return stale
-    }
-
-    /// Writes RESULTS.md and the figures.
-    ///
-    /// - Returns: the paths written, relative to the checkout.
-    /// - Throws: `RecordError.unwritable`; `FigureError` if gnuplot is there and fails.
-    public func write(project: ProjectFolder) throws -> [String] {
-        let existing = (try? String(contentsOf: project.results, encoding: .utf8)) ?? ""
-        var written: [String] = []
-        for file in files(existingDocument: existing) {
-            let url = project.url.appendingPathComponent(file.path)
-            do {
-                try FileManager.default.createDirectory(
-                    at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
-                try Data(file.text.utf8).write(to: url, options: .atomic)
-            } catch {
-                throw RecordError.unwritable(path: url.path, reason: "\(error)")
-            }
-            written.append(file.path)
-        }
-        for figure in figures where try figure.draw(in: project.url) { written.append(figure.imagePath) }
-        return written
+        runs = try Run.all(in: experiment)
     }
 
     // MARK: - The section
 
-    var section: String {
+    public var section: String {
         var parts = [
             """
             ## Characters: LSTM and HyperLSTM (sections 4.3 and 4.4)
@@ -158,16 +86,7 @@ public struct CharacterResults {
     }
 
     static func status(_ runs: [Run], _ row: ReproducedRow) -> ReproductionStatus {
-        guard !runs.isEmpty else { return .notRun }
-        if let open = runs.first(where: { $0.record.status != .finished }) {
-            return .incomplete(step: open.record.training.stepsDone, steps: open.record.training.stepsPlanned)
-        }
-        if let other = runs.first(where: { !$0.record.data.official }) {
-            return .otherData(name: other.record.data.displayName)
-        }
-        guard let paper = row.test else { return .noPaperNumber }
-        guard let test = SeedStatistics(runs.compactMap { $0.record.test?.bits }) else { return .notRun }
-        return ReproductionStatus(mean: test.mean, paper: paper, tolerance: row.tolerance)
+        ReproductionStatus(of: runs.map(\.record), paper: row.test, tolerance: row.tolerance) { $0.bits }
     }
 
     private static func statistics(_ runs: [Run], _ figure: KeyPath<RunRecord, SplitEvaluation?>) -> String {
@@ -176,29 +95,7 @@ public struct CharacterResults {
 
     // MARK: - Reduced budgets
 
-    /// One group of runs of one configuration on one corpus.
-    private struct Group {
-        let runs: [Run]
-        var first: Run { runs[0] }
-        var record: RunRecord { runs[0].record }
-    }
-
-    private func groups(where isWanted: (Run) -> Bool) -> [Group] {
-        var order: [String] = []
-        var members: [String: [Run]] = [:]
-        for run in runs where isWanted(run) {
-            // Runs of one name with other overrides are other experiments.
-            let overrides = run.record.differences.map { "\($0.key)=\($0.value)" }.joined(separator: " ")
-            let key = "\(run.record.configuration) \(run.record.data.name) \(overrides)"
-            if members[key] == nil { order.append(key) }
-            members[key, default: []].append(run)
-        }
-        return order.compactMap { members[$0] }.map { Group(runs: $0) }
-            .sorted {
-                ($0.first.configuration.reproduces?.row ?? 0, $0.record.configuration)
-                    < ($1.first.configuration.reproduces?.row ?? 0, $1.record.configuration)
-            }
-    }
+    private func groups(where isWanted: (Run) -> Bool) -> [Group] { Group.groups(of: runs.filter(isWanted)) }
 
     private func reducedBudgets(_ table: CharacterTable) -> [String] {
         let groups = groups { $0.configuration.reproduces?.table == table && !$0.record.differences.isEmpty }
@@ -331,29 +228,12 @@ public struct CharacterResults {
                 })
     }
 
-    /// Where the records come from: commit, machine, libraries.
-    private var provenance: String {
-        guard !runs.isEmpty else { return "" }
-        let rows = runs.map { run -> [String] in
-            let record = run.record
-            let dirty = record.code.treeDirty == true ? ", with uncommitted changes" : ""
-            let machine = record.environments.last
-            return [
-                "[`\(record.configuration)`, seed \(record.seed)](\(run.path)/record.json)",
-                "`\(record.code.commit.prefix(10))`\(dirty)", machine.map { "\($0.cpu), \($0.threads) threads" } ?? "-",
-                machine.map { "\($0.blas); \($0.simd); \($0.swift)" } ?? "-",
-                record.data.official || record.data.corpus == .sample
-                    ? record.data.displayName : "\(record.data.displayName) (not the official file)",
-            ]
-        }
-        return "### Where each record was made\n\n"
-            + markdownTable(["run", "commit", "machine", "libraries", "data"], rows)
-    }
+    private var provenance: String { provenanceTable(runs.map { ($0.record, $0.path) }) }
 
     // MARK: - Figures
 
     /// One chart for each budget that has runs on Penn Treebank beside the paper's curve.
-    var figures: [CurveFigure] {
+    public var figures: [CurveFigure] {
         let groups = groups {
             $0.configuration.reproduces?.table == .table3 && Self.followsPaperSettings($0.record)
         }

@@ -7,8 +7,8 @@ import Safetensors
 ///
 /// | file | holds |
 /// |---|---|
-/// | `model.safetensors` | the parameters by their names in the model; metadata: configuration, vocabulary, step |
-/// | `optimizer.safetensors` | Adam's moments: `<parameter>.m` and `<parameter>.v`, each of the parameter's shape |
+/// | `model.safetensors` | parameters and running statistics by their names in the model; metadata: configuration, step |
+/// | `optimizer.safetensors` | Adam's moments, `<parameter>.m` and `<parameter>.v`, or Nesterov's velocities |
 /// | `carried.safetensors` | tensors carried between steps: the recurrent state, [B, units] each |
 /// | `state.json` | step, best so far, data position, random numbers' position, seconds |
 /// | `config.yaml` | the resolved configuration of the run |
@@ -24,7 +24,7 @@ public enum CheckpointFile {
 
 /// Everything that goes into one checkpoint.
 struct CheckpointContent {
-    let parameters: [(name: String, tensor: Tensor)]
+    let model: [(name: String, tensor: Tensor)]
     let optimizer: [(name: String, tensor: Tensor)]
     let carried: [(name: String, tensor: Tensor)]
     let metadata: [String: String]
@@ -33,7 +33,7 @@ struct CheckpointContent {
 
     /// Writes the files into a folder that nobody reads yet.
     func write(to folder: URL) throws {
-        try Self.tensorFile(parameters, metadata: metadata).write(
+        try Self.tensorFile(model, metadata: metadata).write(
             to: folder.appendingPathComponent(CheckpointFile.model).path)
         try Self.tensorFile(optimizer).write(to: folder.appendingPathComponent(CheckpointFile.optimizer).path)
         try Self.tensorFile(carried).write(to: folder.appendingPathComponent(CheckpointFile.carried).path)
@@ -116,7 +116,14 @@ public struct Checkpoint: Sendable {
     ///
     /// - Throws: `CheckpointError` naming the first tensor that does not fit; the model is untouched then.
     public func restoreParameters(_ parameters: [NamedParameter]) throws {
-        try restore(parameters.map { ($0.name, $0.variable.value) }, from: CheckpointFile.model)
+        try restoreModel(parameters.map { ($0.name, $0.variable.value) })
+    }
+
+    /// The same for a model that has more than parameters.
+    ///
+    /// - Parameter tensors: everything that the model consists of.
+    public func restoreModel(_ tensors: [(name: String, tensor: Tensor)]) throws {
+        try restore(tensors, from: CheckpointFile.model)
     }
 
     /// Writes the tensors of a file into those of the same names; all of them or none.

@@ -39,18 +39,57 @@ public struct RunRecord: Codable, Equatable, Sendable {
 
     /// The data.
     public struct Data: Codable, Equatable, Sendable {
-        public let corpus: CorpusName
+        /// A data set of images: what there is of it, and how it was divided.
+        public struct Images: Codable, Equatable, Sendable {
+            public let dataset: ImageDatasetName
+            public let training: Int
+            public let validation: Int
+            public let test: Int
+            /// The seed that drew the validation images.
+            public let splitSeed: Int
+            /// Brightness of the training split by channel, 0 … 255.
+            public let channelMeans: [Double]
+            public let channelDeviations: [Double]
+        }
+
+        /// The corpus, where characters are predicted.
+        public let corpus: CorpusName?
         public let name: String
         public let displayName: String
         public let official: Bool
         public let files: [DataSource.File]
         public let notes: [String]
-        public let trainingCharacters: Int
-        public let validationCharacters: Int
-        public let testCharacters: Int
-        public let vocabularySize: Int
+        public let trainingCharacters: Int?
+        public let validationCharacters: Int?
+        public let testCharacters: Int?
+        public let vocabularySize: Int?
         /// The corpus's own entropy rate in bits per character, where it is known.
         public let entropyRateBits: Double?
+        /// The images, where classes are predicted.
+        public let images: Images?
+
+        public init(
+            corpus: CorpusName? = nil, name: String, displayName: String, official: Bool, files: [DataSource.File],
+            notes: [String], trainingCharacters: Int? = nil, validationCharacters: Int? = nil,
+            testCharacters: Int? = nil, vocabularySize: Int? = nil, entropyRateBits: Double? = nil,
+            images: Images? = nil
+        ) {
+            self.corpus = corpus
+            self.name = name
+            self.displayName = displayName
+            self.official = official
+            self.files = files
+            self.notes = notes
+            self.trainingCharacters = trainingCharacters
+            self.validationCharacters = validationCharacters
+            self.testCharacters = testCharacters
+            self.vocabularySize = vocabularySize
+            self.entropyRateBits = entropyRateBits
+            self.images = images
+        }
+
+        /// Whether these are the generated samples of the repository.
+        public var isSample: Bool { corpus == .sample || images?.dataset.isSample == true }
     }
 
     public struct Training: Codable, Equatable, Sendable {
@@ -62,7 +101,9 @@ public struct RunRecord: Codable, Equatable, Sendable {
         public var selectedStep: Int?
         /// The validation that selected it, read as the configuration says.
         public var selectionValidation: SplitEvaluation?
-        public let charactersPerStep: Int
+        /// What a step trains on: one of the two.
+        public let charactersPerStep: Int?
+        public let imagesPerStep: Int?
         /// Seconds of training steps alone, and per step.
         public var trainingSeconds: Double
         public var secondsPerStep: Double?
@@ -111,11 +152,11 @@ public struct RunRecord: Codable, Equatable, Sendable {
 
 extension RunRecord {
     init(
-        configuration: ConfigurationFile, decoded: CharacterConfiguration, seed: Int, code: Code, data: Data,
-        parameterCount: Int
+        experiment: String, configuration: ConfigurationFile, decoded: some RunConfiguration, seed: Int, code: Code,
+        data: Data, parameterCount: Int
     ) {
         formatVersion = 1
-        experiment = "char-hyperlstm"
+        self.experiment = experiment
         self.configuration = configuration.name
         budget = decoded.budget
         differences = configuration.differences.filter { !Self.isLabel($0.key) }
@@ -126,24 +167,14 @@ extension RunRecord {
         self.data = data
         self.parameterCount = parameterCount
         training = Training(
-            stepsPlanned: decoded.training.steps, stepsDone: 0, stoppedEarly: false,
-            charactersPerStep: decoded.training.batch * decoded.training.sequenceLength, trainingSeconds: 0,
+            stepsPlanned: decoded.loop.steps, stepsDone: 0, stoppedEarly: false,
+            charactersPerStep: decoded.charactersPerStep, imagesPerStep: decoded.imagesPerStep, trainingSeconds: 0,
             wallSeconds: 0)
     }
 
     /// Keys that change neither the model nor its training nor how the figures are read.
     static func isLabel(_ key: String) -> Bool {
         ["budget", "training.seeds", "training.logEvery", "training.checkpointEvery"].contains(key)
-    }
-}
-
-extension RunRecord.Data {
-    init(_ corpus: CharacterCorpus, name: CorpusName) {
-        self.init(
-            corpus: name, name: corpus.name, displayName: corpus.displayName, official: corpus.source.isOfficial,
-            files: corpus.source.files, notes: corpus.source.notes, trainingCharacters: corpus.train.count,
-            validationCharacters: corpus.validation.count, testCharacters: corpus.test.count,
-            vocabularySize: corpus.vocabulary.count, entropyRateBits: corpus.entropyRateBits)
     }
 }
 

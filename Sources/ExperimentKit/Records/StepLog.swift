@@ -86,7 +86,7 @@ public enum RecordError: Error, Equatable, CustomStringConvertible {
     case unreadable(path: String, reason: String)
     case unwritable(path: String, reason: String)
     /// `train` into a folder that already holds a run.
-    case runExists(path: String, step: Int)
+    case runExists(path: String, step: Int, experiment: String)
     /// `resume` of a folder that holds none.
     case noRun(path: String)
 
@@ -94,8 +94,8 @@ public enum RecordError: Error, Equatable, CustomStringConvertible {
         switch self {
         case .unreadable(let path, let reason): return "\(path): cannot be read: \(reason)"
         case .unwritable(let path, let reason): return "\(path): cannot be written: \(reason)"
-        case .runExists(let path, let step):
-            return "\(path) already holds a run, at step \(step): go on with `char-hyperlstm resume \(path)`,"
+        case .runExists(let path, let step, let experiment):
+            return "\(path) already holds a run, at step \(step): go on with `\(experiment) resume \(path)`,"
                 + " choose another --out, or remove the folder"
         case .noRun(let path):
             return "\(path) holds no run: there is no record.json in it"

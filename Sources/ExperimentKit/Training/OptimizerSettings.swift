@@ -14,6 +14,10 @@ public struct AdamSettings: Equatable, Sendable {
         epsilon = try reader.number("epsilon", in: 1e-12...1)
         reader.finish()
     }
+
+    func optimizer(_ parameters: [NamedParameter]) -> Adam {
+        Adam(parameters: parameters, beta1: Float(beta1), beta2: Float(beta2), epsilon: Float(epsilon))
+    }
 }
 
 extension ConfigurationReader {

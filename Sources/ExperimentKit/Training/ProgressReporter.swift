@@ -28,9 +28,35 @@ public protocol ProgressReporter: AnyObject {
     func report(_ event: ProgressEvent)
 }
 
+/// What a run counts and reports.
+public enum ProgressUnit: Sendable {
+    /// Losses in bits per character.
+    case characters
+    /// Losses in nats, splits as errors in percent.
+    case images
+
+    var name: String { self == .characters ? "characters" : "images" }
+
+    func loss(_ nats: Double) -> String {
+        self == .characters ? "\(fixed(nats / log(2), 3)) bpc" : "loss \(fixed(nats, 3))"
+    }
+
+    func figure(_ result: SplitEvaluation) -> String {
+        guard let error = result.errorPercent else { return "\(fixed(result.bits, 4)) bpc" }
+        return "error \(fixed(error, 2)) %, loss \(fixed(result.lossNats, 4)) nats"
+    }
+
+    func reading(_ result: SplitEvaluation) -> String {
+        guard self == .characters else { return "\(grouped(result.predictions)) images" }
+        return "\(grouped(result.predictions)) characters as "
+            + (result.streams == 1 ? "one sequence" : "\(result.streams) streams")
+    }
+}
+
 /// Progress as text: one line redrawn on a terminal, a plain line every few seconds elsewhere.
 public final class TextProgress: ProgressReporter {
     private let label: String
+    private let unit: ProgressUnit
     private let isTerminal: Bool
     private let secondsBetweenLines: Double
     private let now: () -> Double
@@ -40,15 +66,17 @@ public final class TextProgress: ProgressReporter {
 
     /// - Parameters:
     ///   - label: what each line starts with: the configuration and the seed.
+    ///   - unit: what the run counts.
     ///   - isTerminal: whether a line can be redrawn.
     ///   - secondsBetweenLines: at most one plain line in this time; on a terminal ten times as often.
     ///   - now: a clock in seconds.
     ///   - write: takes the text, line ends included.
     public init(
-        label: String, isTerminal: Bool, secondsBetweenLines: Double = 10,
+        label: String, unit: ProgressUnit = .characters, isTerminal: Bool, secondsBetweenLines: Double = 10,
         now: @escaping () -> Double = { ProcessInfo.processInfo.systemUptime }, write: @escaping (String) -> Void
     ) {
         self.label = label
+        self.unit = unit
         self.isTerminal = isTerminal
         self.secondsBetweenLines = secondsBetweenLines
         self.now = now
@@ -63,19 +91,18 @@ public final class TextProgress: ProgressReporter {
             let isLast = progress.step == progress.steps
             passing(
                 "\(label)  step \(grouped(progress.step))/\(grouped(progress.steps))"
-                    + "  \(fixed(progress.lossNats / log(2), 3)) bpc"
-                    + "  \(grouped(Int(progress.unitsPerSecond.rounded()))) characters/s"
+                    + "  \(unit.loss(progress.lossNats))"
+                    + "  \(grouped(Int(progress.unitsPerSecond.rounded()))) \(unit.name)/s"
                     + "  \(durationText(seconds: progress.secondsLeft)) left", always: isLast)
         case .evaluating(let split, let done, let total, let secondsLeft):
             passing(
-                "\(label)  reading the \(split) split: \(grouped(done)) of \(grouped(total)) characters"
+                "\(label)  reading the \(split) split: \(grouped(done)) of \(grouped(total)) \(unit.name)"
                     + "  \(durationText(seconds: secondsLeft)) left", always: false)
         case .evaluated(let split, let step, let result, let isBest):
-            let streams = result.streams == 1 ? "one sequence" : "\(result.streams) streams"
             standing(
-                "\(label)  step \(grouped(step)): \(split) \(fixed(result.bits, 4)) bpc"
-                    + " (\(grouped(result.predictions)) characters as \(streams),"
-                    + " \(durationText(seconds: result.seconds)))\(isBest ? ", the best so far" : "")")
+                "\(label)  step \(grouped(step)): \(split) \(unit.figure(result))"
+                    + " (\(unit.reading(result)), \(durationText(seconds: result.seconds)))\(isBest ? ", the best so far" : "")"
+            )
         }
     }
 

@@ -201,9 +201,7 @@ public final class TrainingLoop<Task: TrainingTask> {
 
     private func validate(_ updateWallSeconds: () -> Void) throws {
         let validation = try task.validate()
-        // A model whose validation is NaN is never the best one.
-        let isBest =
-            validation.lossNats.isFinite && validation.lossNats < (state.best?.validation.lossNats ?? .infinity)
+        let isBest = validation.isBetter(than: state.best?.validation)
         if isBest {
             state.best = TrainingState.Best(step: state.step, validation: validation)
             state.evaluationsSinceBest = 0
@@ -227,7 +225,7 @@ public final class TrainingLoop<Task: TrainingTask> {
         metadata["step"] = String(state.step)
         try checkpoints.write(
             CheckpointContent(
-                parameters: task.parameters.map { ($0.name, $0.variable.value) }, optimizer: optimizer.state,
+                model: task.modelTensors, optimizer: optimizer.state,
                 carried: task.carriedTensors, metadata: metadata, state: try StableJSON.encode(stateFile),
                 configurationYAML: configurationYAML),
             step: state.step, isBest: isBest)
@@ -239,7 +237,7 @@ public final class TrainingLoop<Task: TrainingTask> {
     public func restore() throws {
         guard let latest = checkpoints.latest else { throw CheckpointError.noCheckpoint(path: checkpoints.url.path) }
         let stateFile = try latest.state(CheckpointState<Task.Position>.self)
-        try latest.restoreParameters(task.parameters)
+        try latest.restoreModel(task.modelTensors)
         try latest.restore(optimizer.state, from: CheckpointFile.optimizer)
         optimizer.stepCount = stateFile.optimizerStepCount
         try task.restore(position: stateFile.position, carried: try latest.tensors(CheckpointFile.carried))

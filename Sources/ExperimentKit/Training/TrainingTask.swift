@@ -7,6 +7,8 @@ public protocol TrainingTask: AnyObject {
     associatedtype Position: Codable & Sendable
 
     var parameters: [NamedParameter] { get }
+    /// What belongs to the model without being learned, such as running statistics.
+    var buffers: [(name: String, tensor: Tensor)] { get }
     /// Characters or images in one step, for the speed shown.
     var unitsPerStep: Int { get }
     var position: Position { get }
@@ -25,6 +27,15 @@ public protocol TrainingTask: AnyObject {
     ///
     /// - Throws: `CheckpointError` if the checkpoint belongs to other data.
     func restore(position: Position, carried: [NamedTensor]) throws
+}
+
+extension TrainingTask {
+    public var buffers: [(name: String, tensor: Tensor)] { [] }
+
+    /// Everything that a model consists of: what its weights' file holds.
+    var modelTensors: [(name: String, tensor: Tensor)] {
+        parameters.map { (name: $0.name, tensor: $0.variable.value) } + buffers
+    }
 }
 
 /// An optimiser that a checkpoint can hold.

@@ -1,4 +1,5 @@
-"""Makes the fixtures of HyperNetworksTests: the paper's recurrent cells over a whole sequence, in PyTorch float64.
+"""Makes the fixtures of HyperNetworksTests, in PyTorch float64: here the paper's recurrent cells over a whole sequence; the
+static hypernetworks and the image classifiers are in static_networks.py beside this.
 
 To make them again:   python3 Tests/HyperNetworksTests/Fixtures/generate.py            (needs torch, numpy, safetensors)
 To compare only:      python3 Tests/HyperNetworksTests/Fixtures/generate.py --check
@@ -22,7 +23,8 @@ import pathlib
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[1] / "TestSupport"))
+sys.path[:0] = [str(HERE), str(HERE.parents[1] / "TestSupport")]
+import static_networks
 import torch
 from oracle import Case, cross_entropy, layer_norm, main
 
@@ -308,6 +310,8 @@ def cases():
     yield model_case("hyperlstm", layers=1, hyper=True, norm=False)
     yield model_case("ln_hyperlstm", layers=1, hyper=True, norm=True)
     yield model_case("2_layer_ln_hyperlstm", layers=2, hyper=True, norm=True)
+
+    yield from static_networks.cases()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,89 @@
+import Foundation
+
+/// A committed run of an experiment: what was run, its record and its log.
+struct CommittedRun<Work: ExperimentWork> {
+    let record: RunRecord
+    /// Relative to the checkout.
+    let path: String
+    let configuration: Work.Configuration
+    let log: [StepRecord]
+
+    /// `runs/<configuration>/<seed>` of the experiment's folder, in the order of the names.
+    ///
+    /// - Throws: `RecordError`, `ConfigurationError`.
+    static func all(in experiment: URL) throws -> [CommittedRun] {
+        var found: [CommittedRun] = []
+        for configuration in folders(in: experiment.appendingPathComponent("runs")) {
+            for seed in folders(in: configuration) {
+                let record = seed.appendingPathComponent("record.json")
+                guard FileManager.default.fileExists(atPath: record.path) else { continue }
+                let (name, number) = (configuration.lastPathComponent, seed.lastPathComponent)
+                found.append(
+                    CommittedRun(
+                        record: try RunRecord(contentsOf: record),
+                        path: "experiments/\(Work.experiment)/runs/\(name)/\(number)",
+                        configuration: try TrainingRun<Work>.configuration(of: seed),
+                        log: try StepLog.read(seed.appendingPathComponent("steps.jsonl"))))
+            }
+        }
+        return found
+    }
+
+    private static func folders(in url: URL) -> [URL] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: url.path)) ?? []
+        return names.filter { !$0.hasPrefix(".") }
+            .sorted { $0.compare($1, options: .numeric) == .orderedAscending }
+            .map { url.appendingPathComponent($0, isDirectory: true) }
+            .filter { (try? $0.resourceValues(forKeys: [.isDirectoryKey]).isDirectory) == true }
+    }
+
+    /// A link to the record, for a table.
+    var link: String { "[seed \(record.seed)](\(path)/record.json)" }
+}
+
+/// The runs of one configuration on the same data, one a seed.
+struct RunGroup<Work: ExperimentWork> {
+    let runs: [CommittedRun<Work>]
+    var first: CommittedRun<Work> { runs[0] }
+    var record: RunRecord { runs[0].record }
+
+    /// In the order of the paper's rows, then of the names.
+    static func groups(of runs: [CommittedRun<Work>]) -> [RunGroup] {
+        var order: [String] = []
+        var members: [String: [CommittedRun<Work>]] = [:]
+        for run in runs {
+            // Runs of one name with other overrides are other experiments.
+            let overrides = run.record.differences.map { "\($0.key)=\($0.value)" }.joined(separator: " ")
+            let key = "\(run.record.configuration) \(run.record.data.name) \(overrides)"
+            if members[key] == nil { order.append(key) }
+            members[key, default: []].append(run)
+        }
+        return order.compactMap { members[$0] }.map { RunGroup(runs: $0) }
+            .sorted {
+                ($0.first.configuration.tableRow ?? 0, $0.record.configuration)
+                    < ($1.first.configuration.tableRow ?? 0, $1.record.configuration)
+            }
+    }
+}
+
+extension ReproductionStatus {
+    /// Holds the finished runs of a row to the paper's figure.
+    ///
+    /// - Parameters:
+    ///   - paper: the paper's figure; nil where it has none.
+    ///   - figure: the figure of a split that is compared.
+    init(of records: [RunRecord], paper: Double?, tolerance: Double, figure: (SplitEvaluation) -> Double?) {
+        if records.isEmpty {
+            self = .notRun
+        } else if let open = records.first(where: { $0.status != .finished }) {
+            self = .incomplete(step: open.training.stepsDone, steps: open.training.stepsPlanned)
+        } else if let other = records.first(where: { !$0.data.official }) {
+            self = .otherData(name: other.data.displayName)
+        } else if let paper {
+            let test = SeedStatistics(records.compactMap { $0.test.flatMap(figure) })
+            self = test.map { ReproductionStatus(mean: $0.mean, paper: paper, tolerance: tolerance) } ?? .notRun
+        } else {
+            self = .noPaperNumber
+        }
+    }
+}

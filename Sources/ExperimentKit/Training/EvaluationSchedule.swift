@@ -1,0 +1,24 @@
+/// When the validation split is read during training.
+public enum EvaluationSchedule: Equatable, Sendable {
+    case every(Int)
+    case at([Int])
+
+    /// Whether validation follows training step `step` (counted from 1) of `total`. The last step always has one.
+    public func contains(step: Int, of total: Int) -> Bool {
+        if step == total { return true }
+        switch self {
+        case .every(let interval): return step % interval == 0
+        case .at(let steps): return steps.contains(step)
+        }
+    }
+}
+
+extension ConfigurationReader {
+    /// `validateAt: 392`, every so many steps, or `validateAt: [100, 250]`, after those.
+    ///
+    /// - Throws: `ConfigurationError`.
+    func evaluationSchedule(_ key: String) throws(ConfigurationError) -> EvaluationSchedule {
+        if case .sequence = try value(key).content { return .at(try integers(key, atLeast: 1)) }
+        return .every(try integer(key, atLeast: 1))
+    }
+}

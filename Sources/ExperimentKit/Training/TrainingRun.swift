@@ -1,0 +1,250 @@
+import Compute
+import Foundation
+import NeuralNetwork
+import Safetensors
+
+/// How a call of `TrainingRun.run()` ended.
+public enum TrainingRunEnd: Equatable, Sendable {
+    case finished
+    case interrupted(signal: Int32)
+}
+
+/// What the runs of every experiment need to know of a decoded configuration.
+public protocol RunConfiguration: Equatable, Sendable {
+    /// - Throws: `ConfigurationError` naming file, key path, what was expected and what was found.
+    init(_ root: ConfigurationNode) throws(ConfigurationError)
+
+    /// `paper` for a row's own settings; otherwise the name of the smaller budget.
+    var budget: String { get }
+    var seeds: [Int] { get }
+    /// The row of the paper's table that it claims; nil for none.
+    var tableRow: Int? { get }
+    var loop: TrainingLoopSettings { get }
+    /// What a step trains on: one of the two.
+    var charactersPerStep: Int? { get }
+    var imagesPerStep: Int? { get }
+}
+
+extension RunConfiguration {
+    public var charactersPerStep: Int? { nil }
+    public var imagesPerStep: Int? { nil }
+}
+
+/// What runs of one experiment do: a model, its data, its optimiser, and how its splits are read.
+public protocol ExperimentWork: AnyObject {
+    associatedtype Configuration: RunConfiguration
+    associatedtype Data
+    associatedtype Task: TrainingTask
+
+    /// The experiment's program and folder, such as `char-hyperlstm`.
+    static var experiment: String { get }
+
+    /// What a record says of the data.
+    static func describe(_ data: Data, _ configuration: Configuration) -> RunRecord.Data
+
+    /// Numbers to learn.
+    static func parameterCount(_ configuration: Configuration, _ data: Data) -> Int
+
+    /// A model with its initial values, at the start of its data.
+    init(
+        configuration: Configuration, data: Data, seed: UInt64, progress: any ProgressReporter,
+        interruption: Interruption) throws
+
+    var task: Task { get }
+    var optimizer: any CheckpointedOptimizer { get }
+
+    /// What the weights' file says of itself, so that it can be used without its run.
+    func modelMetadata() throws -> [String: String]
+
+    /// Reads a split as the reported figures are.
+    ///
+    /// - Throws: `Interrupted` when a stop was asked for meanwhile.
+    func report(_ split: ReportedSplit) throws -> SplitEvaluation
+}
+
+/// A split that is read at the end of a run.
+public enum ReportedSplit: String, Sendable {
+    case validation, test
+}
+
+/// One run of one configuration with one seed: training, selection by validation, the reported figures, the record.
+///
+/// Its folder `<out>/<configuration>/<seed>` holds
+///
+///     config.yaml     the resolved configuration        record.json     what was run, where, and what came out
+///     steps.jsonl     a line for each logged step       checkpoints/    the latest and the best (not for git)
+public final class TrainingRun<Work: ExperimentWork> {
+    /// How a call of `run()` ended.
+    public typealias End = TrainingRunEnd
+
+    public let folder: URL
+    public let configuration: Work.Configuration
+    public private(set) var record: RunRecord
+    private let data: Work.Data
+    private let resolvedYAML: String
+    private let progress: any ProgressReporter
+    private let interruption: Interruption
+    private let isResumed: Bool
+
+    private var recordURL: URL { folder.appendingPathComponent("record.json") }
+    private var log: StepLog { StepLog(url: folder.appendingPathComponent("steps.jsonl")) }
+
+    /// The folder of a run.
+    public static func folder(in out: URL, configuration: String, seed: Int) -> URL {
+        out.appendingPathComponent(configuration, isDirectory: true).appendingPathComponent(
+            "\(seed)", isDirectory: true)
+    }
+
+    // MARK: - Beginning and resuming
+
+    /// Begins a run: makes its folder, with the resolved configuration and a first record.
+    ///
+    /// - Throws: `RecordError.runExists` if the folder already holds one; `RecordError.unwritable`;
+    ///   `ConfigurationError` if the configuration does not decode.
+    public init(
+        beginning file: ConfigurationFile, seed: Int, data: Work.Data, out: URL, code: RunRecord.Code,
+        progress: any ProgressReporter, interruption: Interruption
+    ) throws {
+        configuration = try Work.Configuration(file.root)
+        folder = Self.folder(in: out, configuration: file.name, seed: seed)
+        self.data = data
+        self.progress = progress
+        self.interruption = interruption
+        isResumed = false
+        resolvedYAML = file.root.yaml
+        record = RunRecord(
+            experiment: Work.experiment, configuration: file, decoded: configuration, seed: seed, code: code,
+            data: Work.describe(data, configuration),
+            parameterCount: Work.parameterCount(configuration, data))
+        if let existing = try? RunRecord(contentsOf: recordURL) {
+            throw RecordError.runExists(
+                path: folder.path, step: existing.training.stepsDone, experiment: Work.experiment)
+        }
+        do {
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            try writeFileAtomically(
+                path: folder.appendingPathComponent("config.yaml").path, bytes: [UInt8](resolvedYAML.utf8))
+        } catch {
+            throw RecordError.unwritable(path: folder.path, reason: "\(error)")
+        }
+        try record.write(to: recordURL)
+    }
+
+    /// The configuration of a run in a folder, so that its data can be opened.
+    ///
+    /// - Throws: `RecordError.noRun`, `ConfigurationError`.
+    public static func configuration(of folder: URL) throws -> Work.Configuration {
+        let url = folder.appendingPathComponent("config.yaml")
+        guard FileManager.default.fileExists(atPath: url.path),
+            FileManager.default.fileExists(atPath: folder.appendingPathComponent("record.json").path)
+        else { throw RecordError.noRun(path: folder.path) }
+        return try Work.Configuration(try ConfigurationFile(contentsOf: url).root)
+    }
+
+    /// Goes on with the run in a folder from its latest checkpoint; the folder's own `config.yaml` says how.
+    ///
+    /// - Throws: `RecordError.noRun`; `CheckpointError.otherData` if the data are not those it was begun with.
+    public init(
+        resuming folder: URL, data: Work.Data, progress: any ProgressReporter, interruption: Interruption
+    ) throws {
+        configuration = try Self.configuration(of: folder)
+        self.folder = folder
+        self.data = data
+        self.progress = progress
+        self.interruption = interruption
+        isResumed = true
+        resolvedYAML = try String(contentsOf: folder.appendingPathComponent("config.yaml"), encoding: .utf8)
+        record = try RunRecord(contentsOf: folder.appendingPathComponent("record.json"))
+        let found = Work.describe(data, configuration)
+        guard found.files == record.data.files else {
+            throw CheckpointError.otherData(
+                what: "the checksums of \(record.data.displayName)",
+                expected: record.data.files.map { $0.sha256.prefix(12) }.joined(separator: " "),
+                found: found.files.map { $0.sha256.prefix(12) }.joined(separator: " "))
+        }
+    }
+
+    // MARK: - Running
+
+    /// Trains to the end, chooses the checkpoint by validation, reads the reported splits, completes the record.
+    ///
+    /// - Throws: `TrainingError.notFinite` (the record says so); `CheckpointError`, `RecordError`.
+    public func run() throws -> End {
+        if record.status == .finished { return .finished }
+        let work = try Work(
+            configuration: configuration, data: data, seed: UInt64(record.seed), progress: progress,
+            interruption: interruption)
+        let settings = configuration.loop
+        let checkpoints = try CheckpointStore(runFolder: folder)
+        let loop = TrainingLoop(
+            task: work.task, optimizer: work.optimizer, settings: settings, checkpoints: checkpoints, stepLog: log,
+            progress: progress, interruption: interruption, configurationYAML: resolvedYAML,
+            modelMetadata: try work.modelMetadata(),
+            onMilestone: { [self] state in try update(from: state) })
+        if isResumed {
+            if checkpoints.latest != nil {
+                try loop.restore()
+            } else {
+                // Killed before its first checkpoint: starting over is the same as going on from step 0.
+                try log.truncate(toStep: 0, keepingItsValidation: false)
+            }
+            progress.report(.note("resumed at step \(grouped(loop.state.step)) of \(grouped(settings.steps))"))
+        }
+        let environment = RunRecord.Environment.current
+        if record.environments.last != environment { record.environments.append(environment) }
+        record.status = .running
+        record.stopReason = nil
+        try update(from: loop.state)
+
+        let end: TrainingEnd
+        do {
+            end = try loop.run()
+        } catch let error as TrainingError {
+            record.status = .notFinite
+            record.stopReason = "\(error)"
+            try record.write(to: recordURL)
+            throw error
+        }
+        if case .interrupted(let signal) = end { return try stop(signal: signal) }
+        record.training.stoppedEarly = end == .stoppedEarly
+        do {
+            try report(work, checkpoints: checkpoints)
+        } catch let interrupted as Interrupted {
+            return try stop(signal: interrupted.signal)
+        }
+        return .finished
+    }
+
+    /// Reads the reported figures with the best checkpoint: validation, then the test split, once.
+    private func report(_ work: Work, checkpoints: CheckpointStore) throws {
+        guard let best = checkpoints.best else { throw CheckpointError.noCheckpoint(path: folder.path) }
+        try best.restoreModel(work.task.modelTensors)
+        let step = record.training.selectedStep ?? record.training.stepsDone
+        let validation = try work.report(.validation)
+        progress.report(.evaluated(split: "validation", step: step, result: validation, isBest: false))
+        let test = try work.report(.test)
+        progress.report(.evaluated(split: "test", step: step, result: test, isBest: false))
+        record.validation = validation
+        record.test = test
+        record.training.wallSeconds += validation.seconds + test.seconds
+        record.status = .finished
+        try record.write(to: recordURL)
+    }
+
+    private func stop(signal: Int32) throws -> End {
+        record.status = .interrupted
+        record.stopReason = "signal \(signal)"
+        try record.write(to: recordURL)
+        return .interrupted(signal: signal)
+    }
+
+    private func update(from state: TrainingState) throws {
+        record.training.stepsDone = state.step
+        record.training.selectedStep = state.best?.step
+        record.training.selectionValidation = state.best?.validation
+        record.training.trainingSeconds = state.trainingSeconds
+        record.training.secondsPerStep = state.step > 0 ? state.trainingSeconds / Double(state.step) : nil
+        record.training.wallSeconds = state.wallSeconds
+        try record.write(to: recordURL)
+    }
+}

@@ -1,0 +1,58 @@
+/// Where a network's kernels (or weight matrix) come from.
+public enum KernelSource: String, Sendable, Codable, CaseIterable {
+    /// Parameters of the network: the ordinary network.
+    case owned
+    /// Made by a hypernetwork at every step.
+    case generated
+}
+
+/// A classifier of images whose weights may come from a hypernetwork.
+public protocol ImageClassifier: Module {
+    /// Height, width and channels of an image.
+    var imageShape: [Int] { get }
+
+    /// Running statistics and the like: part of the model, moved by training, without gradients.
+    var buffers: [(name: String, tensor: Tensor)] { get }
+
+    /// Class scores of a batch.
+    ///
+    /// - Parameters:
+    ///   - images: [B, height, width, channels].
+    ///   - mode: Whether normalisation uses (and moves) the batch's statistics or the running ones.
+    func forward(_ images: Variable, mode: NormalisationMode) -> Classification
+
+    /// The ordinary network with the kernels that the hypernetwork makes now: the same logits, no hypernetwork. A
+    /// network that owns its kernels gives a copy of itself.
+    func baked() -> Self
+}
+
+/// What a forward pass gives.
+public struct Classification {
+    /// [B, classes].
+    public let logits: Variable
+    /// The kernels it was computed with, owned and generated: what an L2 penalty is on.
+    public let kernels: [Variable]
+
+    public init(logits: Variable, kernels: [Variable]) {
+        self.logits = logits
+        self.kernels = kernels
+    }
+}
+
+extension ImageClassifier {
+    /// Takes over the values of parameters and buffers of the same names.
+    ///
+    /// - Precondition: The other network has everything that this one has, in the same shapes.
+    func copyValues(from other: some ImageClassifier, except excluded: Set<String> = []) {
+        let parameters = Dictionary(uniqueKeysWithValues: other.parameters.map { ($0.name, $0.variable.value) })
+        let buffers = Dictionary(uniqueKeysWithValues: other.buffers.map { ($0.name, $0.tensor) })
+        for parameter in self.parameters where !excluded.contains(parameter.name) {
+            guard let source = parameters[parameter.name] else { preconditionFailure("no parameter \(parameter.name)") }
+            parameter.variable.value.copy(from: source)
+        }
+        for buffer in self.buffers {
+            guard let source = buffers[buffer.name] else { preconditionFailure("no buffer \(buffer.name)") }
+            buffer.tensor.copy(from: source)
+        }
+    }
+}

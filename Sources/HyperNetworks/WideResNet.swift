@@ -1,0 +1,230 @@
+/// The extents of a Wide ResNet 40-k and where its kernels come from (§4.2, A.3.2).
+public struct WideResNetConfiguration: Sendable, Codable, Equatable {
+    public var kernels: KernelSource
+    /// N, blocks in each of the three groups; 6 makes 40 layers.
+    public var blocks: Int
+    /// k, the factor on the groups' channels.
+    public var widening: Int
+    /// Channels of the stem, and of the first group at k = 1.
+    public var baseWidth: Int
+    public var classes: Int
+    /// N_z = d of the hypernetwork.
+    public var embeddingSize: Int
+    /// N_in = N_out of the basic kernel.
+    public var basicChannels: Int
+    /// Deviation `staticInitialValues`.
+    public var initialValues: GeneratorInitialValues
+
+    public init(
+        kernels: KernelSource, blocks: Int = 6, widening: Int, baseWidth: Int = 16, classes: Int = 10,
+        embeddingSize: Int = 64, basicChannels: Int = 16, initialValues: GeneratorInitialValues = .he
+    ) {
+        self.kernels = kernels
+        self.blocks = blocks
+        self.widening = widening
+        self.baseWidth = baseWidth
+        self.classes = classes
+        self.embeddingSize = embeddingSize
+        self.basicChannels = basicChannels
+        self.initialValues = initialValues
+    }
+
+    /// One residual block: input and output channels, stride.
+    struct Block: Equatable {
+        let inputs: Int
+        let outputs: Int
+        let stride: Int
+    }
+
+    /// All blocks in order: groups of baseWidth · k · {1, 2, 4} channels; the second and third halve the image.
+    var blockPlan: [Block] {
+        var plan: [Block] = [], inputs = baseWidth
+        for group in 0..<3 {
+            let outputs = baseWidth * widening << group
+            for block in 0..<blocks {
+                plan.append(Block(inputs: inputs, outputs: outputs, stride: group > 0 && block == 0 ? 2 : 1))
+                inputs = outputs
+            }
+        }
+        return plan
+    }
+
+    /// The kernels of all blocks in order, two a block: those that the hypernetwork makes.
+    public var blockKernels: [KernelShape] {
+        blockPlan.flatMap { block in
+            [
+                KernelShape(size: 3, inputs: block.inputs, outputs: block.outputs),
+                KernelShape(size: 3, inputs: block.outputs, outputs: block.outputs),
+            ]
+        }
+    }
+
+    /// The kernel that one embedding makes.
+    public var basicKernel: KernelShape { KernelShape(size: 3, inputs: basicChannels, outputs: basicChannels) }
+
+    /// z of all layers; 0 for the ordinary network.
+    public var embeddingCount: Int {
+        guard kernels == .generated else { return 0 }
+        return blockKernels.reduce(0) { $0 + StaticHypernetwork.embeddingCount(of: $1, basic: basicKernel) }
+    }
+
+    /// Numbers to learn in the generator, without the embeddings: N_z = d, N_in, N_out and f in the formula of §2.1.
+    public var generatorParameterCount: Int {
+        guard kernels == .generated else { return 0 }
+        let d = embeddingSize, basic = basicKernel
+        return d * (d + 1) * basic.inputs + basic.size * basic.outputs * basic.size * (d + 1)
+    }
+
+    /// Numbers to learn: Table 2's column, exactly.
+    public var parameterCount: Int {
+        let plan = blockPlan, last = plan.last?.outputs ?? baseWidth
+        let stem = KernelShape(size: 3, inputs: 3, outputs: baseWidth).count + 2 * baseWidth
+        // Two normalisations with γ and β and two convolutions with a bias a block.
+        let norms = plan.reduce(0) { $0 + 2 * ($1.inputs + $1.outputs) },
+            biases = plan.reduce(0) { $0 + 2 * $1.outputs }
+        let head = 2 * last + last * classes + classes
+        let kernels =
+            self.kernels == .owned
+            ? blockKernels.reduce(0) { $0 + $1.count } : generatorParameterCount + embeddingCount * embeddingSize
+        return stem + norms + biases + head + kernels
+    }
+}
+
+/// A Wide Residual Network with pre-activation blocks (§4.2; Zagoruyko, Komodakis 2016), whose block kernels are its
+/// own or a hypernetwork's.
+///
+/// | part | computes | parameters |
+/// |---|---|---|
+/// | stem | BN(conv(image)) | `stem.kernel` [3, 3, 3, 16], `stem.norm` |
+/// | block | x′ + conv2(ReLU(BN2(conv1(ReLU(BN1(x)))))) | `blockI.norm1`, `.bias1`, `.norm2`, `.bias2` |
+/// | kernels | two a block, [3, 3, C_in, C_out] | `blockI.kernel1`, `.kernel2`, or `hyper` |
+/// | head | linear(mean over the image of ReLU(BN(x))) | `norm`, `output` |
+///
+/// x′ is x, or where the block halves the image every second pixel of it, with channels of zeros behind: a shortcut
+/// without parameters (deviation `staticShortcut`).
+public final class WideResNet: ImageClassifier {
+    /// The parameters of one block besides its kernels.
+    public struct Block {
+        public let norm1: BatchNorm2D
+        public let bias1: Variable
+        public let norm2: BatchNorm2D
+        public let bias2: Variable
+        let stride: Int
+        let outputs: Int
+    }
+
+    /// The block kernels: two a block, in order.
+    public enum Kernels {
+        case owned([Variable])
+        case generated(StaticHypernetwork)
+    }
+
+    public let configuration: WideResNetConfiguration
+    public let stem: Variable
+    public let stemNorm: BatchNorm2D
+    public let blocks: [Block]
+    public let kernels: Kernels
+    public let norm: BatchNorm2D
+    public let output: Linear
+
+    public let imageShape = [32, 32, 3]
+
+    /// The stream of random numbers that initial values come from.
+    private static let initialValues: UInt64 = 1
+
+    /// A network with initial values that are a function of `seed` alone: kernels with the standard deviation of He et
+    /// al. (deviation `staticInitialValues` where a hypernetwork makes them), γ = 1, every bias 0.
+    public init(configuration: WideResNetConfiguration, seed: UInt64) {
+        self.configuration = configuration
+        var random = RandomStream(seed: seed, stream: Self.initialValues)
+        stem = Self.heKernel(KernelShape(size: 3, inputs: 3, outputs: configuration.baseWidth), random: &random)
+        stemNorm = BatchNorm2D(channels: configuration.baseWidth)
+        blocks = configuration.blockPlan.map { block in
+            Block(
+                norm1: BatchNorm2D(channels: block.inputs), bias1: Initialiser.constant(0, [block.outputs]),
+                norm2: BatchNorm2D(channels: block.outputs), bias2: Initialiser.constant(0, [block.outputs]),
+                stride: block.stride, outputs: block.outputs)
+        }
+        let last = configuration.blockPlan.last?.outputs ?? configuration.baseWidth
+        norm = BatchNorm2D(channels: last)
+        output = Linear(inputs: last, outputs: configuration.classes, random: &random)
+        switch configuration.kernels {
+        case .owned:
+            var own: [Variable] = []
+            for shape in configuration.blockKernels { own.append(Self.heKernel(shape, random: &random)) }
+            kernels = .owned(own)
+        case .generated:
+            kernels = .generated(
+                StaticHypernetwork(
+                    basic: configuration.basicKernel, embeddingSize: configuration.embeddingSize,
+                    layers: configuration.blockKernels, initialValues: configuration.initialValues, random: &random))
+        }
+    }
+
+    static func heKernel(_ shape: KernelShape, random: inout RandomStream) -> Variable {
+        Initialiser.normal(standardDeviation: shape.heStandardDeviation, shape.extents, random: &random)
+    }
+
+    public var parameters: [NamedParameter] {
+        var all = [NamedParameter("stem.kernel", stem)] + stemNorm.parameters(under: "stem.norm")
+        for (index, block) in blocks.enumerated() {
+            all += block.norm1.parameters(under: "block\(index).norm1")
+            all.append(NamedParameter("block\(index).bias1", block.bias1))
+            all += block.norm2.parameters(under: "block\(index).norm2")
+            all.append(NamedParameter("block\(index).bias2", block.bias2))
+        }
+        switch kernels {
+        case .owned(let own):
+            all += own.enumerated().map { NamedParameter("block\($0 / 2).kernel\($0 % 2 + 1)", $1) }
+        case .generated(let hypernetwork):
+            all += hypernetwork.parameters(under: "hyper")
+        }
+        return all + norm.parameters(under: "norm") + output.parameters(under: "output")
+    }
+
+    public var buffers: [(name: String, tensor: Tensor)] {
+        let norms =
+            [("stem.norm", stemNorm)]
+            + blocks.enumerated().flatMap { [("block\($0).norm1", $1.norm1), ("block\($0).norm2", $1.norm2)] }
+            + [("norm", norm)]
+        return norms.flatMap { prefix, norm in norm.buffers.map { ("\(prefix).\($0.name)", $0.tensor) } }
+    }
+
+    /// The kernels of all blocks as they are now, [3, 3, C_in, C_out] each: Eq. 1–3 where they are generated.
+    public func blockKernels() -> [Variable] {
+        switch kernels {
+        case .owned(let own): own
+        case .generated(let hypernetwork): hypernetwork.kernels()
+        }
+    }
+
+    public func forward(_ images: Variable, mode: NormalisationMode) -> Classification {
+        let kernels = blockKernels()
+        var x = stemNorm(conv2D(images, stem, padding: 1), mode: mode)
+        for (index, block) in blocks.enumerated() {
+            // x′: pixels skipped by the stride, channels padded with zeros.
+            let shortcut =
+                block.stride == 1 && x.shape[3] == block.outputs
+                ? x : subsampleAndPadChannels(x, stride: block.stride, channels: block.outputs)
+            let y = normReLUConv2D(
+                x, norm: block.norm1, kernel: kernels[2 * index], bias: block.bias1, stride: block.stride, mode: mode)
+            x = normReLUConv2D(
+                y, norm: block.norm2, kernel: kernels[2 * index + 1], bias: block.bias2, stride: 1, mode: mode,
+                residual: shortcut)
+        }
+        let features = globalAveragePool(norm(x, mode: mode, relu: true))
+        return Classification(logits: output(features), kernels: [stem] + kernels)
+    }
+
+    public func baked() -> WideResNet {
+        var configuration = self.configuration
+        configuration.kernels = .owned
+        let plain = WideResNet(configuration: configuration, seed: 0)
+        let made = withoutGradient { blockKernels() }
+        guard case .owned(let own) = plain.kernels else { preconditionFailure("a plain network owns its kernels") }
+        for (kernel, value) in zip(own, made) { kernel.value.copy(from: value.value) }
+        let kernelNames = own.indices.map { "block\($0 / 2).kernel\($0 % 2 + 1)" }
+        plain.copyValues(from: self, except: Set(kernelNames))
+        return plain
+    }
+}

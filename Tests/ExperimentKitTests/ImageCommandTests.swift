@@ -1,0 +1,81 @@
+import Foundation
+import Testing
+
+@testable import ExperimentKit
+
+/// The built `static-hypernet`, as a user meets it.
+@Suite(.serialized) struct ImageCommandTests {
+    private static let program = BuiltProgram(name: "static-hypernet")
+
+    @Test func aRunIsTrainedEvaluatedBakedAndEvaluatedAgain() throws {
+        let run = try ImageTestRun()
+        let data = try ImageTestRun.dataFolder().path, out = run.folder.url.appendingPathComponent("runs").path
+        let config = run.folder.url.appendingPathComponent("tiny.yaml").path
+        let trained = try Self.program.run(["train", config, "--data", data, "--out", out, "--threads", "2"])
+        #expect(trained.status == 0, "\(trained.errors)")
+        #expect(trained.text.contains("generated sample"))
+        let folder = "\(out)/tiny/3"
+        let record = try RunRecord(
+            contentsOf: URL(fileURLWithPath: folder).appendingPathComponent("record.json"))
+        #expect(record.status == .finished)
+
+        let error = "test: error \(fixed(try #require(record.test?.errorPercent), 2)) %"
+        let evaluated = try Self.program.run(["evaluate", folder, "--data", data, "--threads", "2"])
+        #expect(evaluated.status == 0 && evaluated.text.contains(error), "\(evaluated.text)\(evaluated.errors)")
+        let plain = run.folder.url.appendingPathComponent("plain.safetensors").path
+        let baked = try Self.program.run(["bake", folder, "--output", plain])
+        #expect(baked.status == 0, "\(baked.errors)")
+        #expect(baked.text.contains("\(grouped(record.parameterCount)) parameters with the hypernetwork"))
+        let again = try Self.program.run(
+            ["evaluate", plain, "--config", config, "--data", data, "--threads", "2"])
+        #expect(again.status == 0 && again.text.contains(error), "\(again.text)\(again.errors)")
+        #expect(again.text.contains("kernels owned"))
+        let twice = try Self.program.run(["bake", plain])
+        #expect(twice.status != 0 && twice.errors.contains("nothing to bake"))
+    }
+
+    @Test func aSignalWritesACheckpointAndResumeGoesOn() throws {
+        let run = try ImageTestRun()
+        let data = try ImageTestRun.dataFolder().path, out = run.folder.url.appendingPathComponent("runs").path
+        let (process, _, errors) = try Self.program.start([
+            "train", run.folder.url.appendingPathComponent("tiny.yaml").path, "--data", data, "--out", out, "--threads",
+            "2", "--set", "training.steps=2000", "--set", "training.learningRate=0.001",
+        ])
+        let index = URL(fileURLWithPath: "\(out)/tiny/3/checkpoints/index.json")
+        while process.isRunning, !FileManager.default.fileExists(atPath: index.path) { usleep(1000) }
+        kill(process.processIdentifier, SIGTERM)
+        let text = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 143 && process.terminationReason == .exit)
+        #expect(text.contains("static-hypernet resume \(out)/tiny/3"), "\(text)")
+    }
+
+    @Test func badArgumentsAreAnsweredInWordsAndWithAStatus() throws {
+        let cases: [(arguments: [String], words: [String])] = [
+            (
+                ["train", "table2-wide-resnet-40"],
+                ["no configuration 'table2-wide-resnet-40'", "table2-wide-resnet-40-"]
+            ),
+            (["train", "table7-convnet", "--threads", "0"], ["--threads", "at least 1"]),
+            (["train", "table7-convnet", "--set", "training.stpes=3"], ["unknown key 'training.stpes'", "'steps'"]),
+            (["train", "table7-convnet", "--data", "/nonexistent"], ["MNIST", "/nonexistent"]),
+            (["resume", "/nonexistent"], ["/nonexistent", "no run"]),
+            (["bake", "/nonexistent"], ["/nonexistent", "no checkpoint"]),
+            (["evaluate", "/nonexistent.safetensors"], ["--config"]),
+            (["reproduce", "--experiment", "ptb"], ["cifar", "mnist"]),
+        ]
+        for (arguments, words) in cases {
+            let output = try Self.program.run(arguments)
+            #expect(output.status != 0 && output.text.isEmpty, "\(arguments)")
+            for word in words { #expect(output.errors.contains(word), "\(arguments): \(output.errors)") }
+        }
+    }
+
+    @Test func theListShowsEveryConfiguration() throws {
+        let output = try Self.program.run(["list"])
+        for url in ConfigurationFile.all(in: committedImageConfigurations) {
+            let name = url.deletingPathExtension().lastPathComponent
+            #expect(output.text.contains("\n\(name) "), "\(name)")
+        }
+    }
+}

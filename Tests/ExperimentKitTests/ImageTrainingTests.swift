@@ -1,0 +1,166 @@
+import Compute
+import Datasets
+import Foundation
+import HyperNetworks
+import NeuralNetwork
+import Testing
+
+@testable import ExperimentKit
+
+@Suite(.serialized) struct ImageTrainingTests {
+    /// Stops within an epoch, at its end (2, 4), at a validation (5), at a checkpoint (6) and at the last step.
+    @Test(arguments: [1, 4, 5, 9])
+    func aStoppedAndResumedRunIsTheUnbrokenRunBitByBit(step: Int) throws {
+        try expectTheSame(try ImageTestRun(), stoppingAt: step)
+    }
+
+    @Test func aStoppedAndResumedRunWithNesterovMomentumIsTheUnbrokenRunBitByBit() throws {
+        try expectTheSame(try ImageTestRun(overrides: ImageTestRun.ordinary), stoppingAt: 5)
+    }
+
+    @Test func aStoppedAndResumedRunOnGreyImagesIsTheUnbrokenRunBitByBit() throws {
+        try expectTheSame(try ImageTestRun(overrides: ImageTestRun.mnist), stoppingAt: 3)
+    }
+
+    private func expectTheSame(_ run: ImageTestRun, stoppingAt step: Int) throws {
+        let unbroken = try run.begin(out: "unbroken")
+        #expect(try unbroken.run() == .finished)
+        let interruption = Interruption()
+        let broken = try run.begin(out: "broken", progress: StopAtStep(step, interruption), interruption: interruption)
+        #expect(try broken.run() == .interrupted(signal: 15))
+        #expect(broken.record.status == .interrupted && broken.record.training.stepsDone == step)
+        let resumed = try run.resume(broken.folder)
+        #expect(try resumed.run() == .finished)
+        #expect(
+            try lastingState(of: unbroken.folder, position: ImageTask.Position.self)
+                == lastingState(of: resumed.folder, position: ImageTask.Position.self))
+        #expect(unbroken.record.test?.lossNats == resumed.record.test?.lossNats)
+        #expect(unbroken.record.test?.wrong == resumed.record.test?.wrong)
+        #expect(unbroken.record.training.selectedStep == resumed.record.training.selectedStep)
+    }
+
+    @Test func checkpointsHoldRunningStatisticsBesideTheParameters() throws {
+        let run = try ImageTestRun(overrides: ["training.steps=2", "evaluation.validateAt=2"])
+        let training = try run.begin()
+        _ = try training.run()
+        let latest = try #require(try CheckpointStore(runFolder: training.folder).latest)
+        let names = Set(try latest.tensors(CheckpointFile.model).map(\.name))
+        #expect(names.isSuperset(of: ["hyper.z", "hyper.W_out", "stem.norm.runningMean", "norm.runningVariance"]))
+        let model = try ImageConfiguration(run.file.root).model.model(seed: 0)
+        #expect(names == Set(model.parameters.map(\.name) + model.buffers.map(\.name)))
+    }
+
+    @Test func epochsVisitEveryImageOnceInAnotherOrder() throws {
+        let run = try ImageTestRun(overrides: ["training.steps=5"])
+        let training = try run.begin()
+        _ = try training.run()
+        let latest = try #require(try CheckpointStore(runFolder: training.folder).latest)
+        // 100 images, batches of 40: two a epoch.
+        let position = try latest.state(CheckpointState<ImageTask.Position>.self).position
+        #expect(position == ImageTask.Position(epoch: 2, batch: 1, trainingImages: 100))
+    }
+
+    @Test func theLossHasTheL2PenaltyOnGeneratedKernels() throws {
+        func firstLoss(_ l2: String) throws -> Double {
+            let run = try ImageTestRun(overrides: ["training.l2=\(l2)"])
+            let work = try ImageWork(
+                configuration: try ImageConfiguration(run.file.root), data: run.dataset, seed: 3,
+                progress: SilentProgress(), interruption: Interruption())
+            return Double(try work.task.nextLoss().value.floats[0])
+        }
+        let network = WideResNet(
+            configuration: WideResNetConfiguration(kernels: .generated, blocks: 1, widening: 1, embeddingSize: 4),
+            seed: 3)
+        let squares = ([network.stem] + network.blockKernels()).reduce(0.0) { total, kernel in
+            kernel.value.floats.reduce(total) { $0 + Double($1) * Double($1) }
+        }
+        let difference = try firstLoss("0.01") - firstLoss("0")
+        #expect(
+            abs(difference - 0.005 * squares) < 1e-3 * 0.005 * squares, "\(difference), expected \(0.005 * squares)")
+    }
+
+    @Test func theRecordStatesErrorsAndTheDivisionOfTheImages() throws {
+        let run = try ImageTestRun(overrides: ["training.steps=2", "evaluation.validateAt=2"])
+        let training = try run.begin()
+        _ = try training.run()
+        let record = try RunRecord(contentsOf: training.folder.appendingPathComponent("record.json"))
+        #expect(record == training.record && record.experiment == "static-hypernet")
+        #expect(record.data.images?.training == 100 && record.data.images?.validation == 2300)
+        #expect(record.data.images?.splitSeed == 1 && record.data.corpus == nil && record.data.isSample)
+        #expect(record.training.imagesPerStep == 40 && record.training.charactersPerStep == nil)
+        let test = try #require(record.test), wrong = try #require(test.wrong)
+        #expect(test.predictions == 500 && (0...500).contains(wrong))
+        #expect(test.errorPercent == Double(wrong) / 5)
+        let model = try ImageConfiguration(run.file.root).model
+        #expect(
+            record.parameterCount == model.parameterCount && model.model(seed: 0).parameterCount == model.parameterCount
+        )
+    }
+
+    @Test func resumingWithAnotherDivisionOfTheImagesIsRefused() throws {
+        let run = try ImageTestRun(overrides: ["training.steps=2", "evaluation.validateAt=2"])
+        let interruption = Interruption()
+        let training = try run.begin(progress: StopAtStep(1, interruption), interruption: interruption)
+        _ = try training.run()
+        let other = try ImageTestRun(overrides: ["data.validationImages=2200"])
+        #expect(throws: CheckpointError.self) {
+            _ = try ImageRun(
+                resuming: training.folder, data: other.dataset, progress: SilentProgress(), interruption: Interruption()
+            ).run()
+        }
+    }
+
+    // MARK: - Baking
+
+    @Test func aBakedNetworkNeedsNoHypernetworkAndMakesTheSamePredictions() throws {
+        let run = try ImageTestRun()
+        let training = try run.begin()
+        _ = try training.run()
+        let hyper = try TrainedImageModel(at: training.folder)
+        let file = run.folder.url.appendingPathComponent("plain.safetensors")
+        let configuration = try hyper.writeBaked(to: file)
+        let plain = try TrainedImageModel(at: file)
+        #expect(configuration.kernels == .owned && plain.configuration == configuration)
+        #expect(!plain.model.parameters.contains { $0.name.hasPrefix("hyper.") })
+        #expect(plain.normalisation == hyper.normalisation && plain.normalisation == run.dataset.normalisation)
+
+        let set = run.dataset.test, images = Tensor(zeros: [50, 32, 32, 3])
+        images.withUnsafeMutableBufferPointer {
+            set.write(0..<50, normalisation: plain.normalisation, to: $0.baseAddress!)
+        }
+        let logits = [hyper, plain].map { trained in
+            withoutGradient { trained.model.forward(Variable(images), mode: .evaluation) }.logits.value.floats
+        }
+        let differences = zip(logits[0], logits[1]).map { abs($0 - $1) }
+        #expect(try #require(differences.max()) <= 1e-5 * (logits[0].map(abs).max() ?? 1))
+
+        let evaluator = ImageEvaluator(interruption: Interruption(), progress: SilentProgress())
+        let result = try evaluator.evaluate(
+            plain.model, set, normalisation: plain.normalisation, batch: 500, name: "test")
+        #expect(result.wrong == training.record.test?.wrong)
+    }
+
+    @Test func aDamagedFileOfWeightsIsAnErrorThatNamesIt() throws {
+        let folder = try TemporaryFolder()
+        let file = try folder.write("nothing", to: "weights.safetensors")
+        #expect { try TrainedImageModel(at: file) } throws: { "\($0)".contains("weights.safetensors") }
+        #expect(throws: CheckpointError.self) { try TrainedImageModel(at: folder.url) }
+    }
+
+    // MARK: - Reading splits
+
+    @Test func theFirstOfEqualScoresIsTheClassAndNaNIsNone() {
+        let logits = Tensor([1, 3, 3, 0, .nan, 2, -1, -2, -3], shape: [3, 3])
+        #expect(ImageEvaluator.likeliest(logits) == [1, -1, 0])
+    }
+
+    @Test func fewerErrorsAreBetterAndAmongEqualOnesTheSmallerLoss() {
+        func split(_ wrong: Int?, _ loss: Double) -> SplitEvaluation {
+            SplitEvaluation(lossNats: loss, predictions: 100, wrong: wrong, streams: 1, seconds: 0)
+        }
+        #expect(split(3, 2).isBetter(than: split(4, 1)) && !split(4, 1).isBetter(than: split(3, 2)))
+        #expect(split(3, 1).isBetter(than: split(3, 2)) && !split(3, 2).isBetter(than: split(3, 2)))
+        #expect(split(nil, 1).isBetter(than: split(nil, 2)) && split(nil, 1).isBetter(than: nil))
+        #expect(!split(0, .nan).isBetter(than: nil))
+    }
+}

@@ -1,0 +1,37 @@
+import ArgumentParser
+import ExperimentCommands
+import ExperimentKit
+import Foundation
+
+struct Bake: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Generate the kernels of a trained hypernetwork once and write the plain network.",
+        discussion: """
+            MODEL is a run's folder (its best checkpoint is taken) or a folder checkpoints/step-…. The file holds an
+            ordinary network with the same logits, running statistics and the statistics of its images; it needs no
+            hypernetwork, no data and no configuration.
+
+              static-hypernet bake runs/table2-hyper-wide-resnet-40-1/0 --output plain.safetensors
+              static-hypernet evaluate plain.safetensors --config table2-hyper-wide-resnet-40-1
+            """)
+
+    @Argument(help: "A run's folder or a checkpoint's.")
+    var model: String
+    @Option(help: "The file to write. Default: baked.safetensors in the folder of the model.")
+    var output: String?
+    @OptionGroup var threads: ThreadOptions
+
+    func run() throws {
+        let url = URL(fileURLWithPath: model)
+        try threads.configure()
+        let trained = try TrainedImageModel(at: url)
+        guard trained.configuration.kernels == .generated else {
+            throw UserError(description: "\(url.path): a plain network already, there is nothing to bake")
+        }
+        let file = output.map { URL(fileURLWithPath: $0) } ?? url.appendingPathComponent("baked.safetensors")
+        let plain = try trained.writeBaked(to: file)
+        print(
+            "\(file.path): \(grouped(trained.model.parameterCount)) parameters with the hypernetwork,"
+                + " \(grouped(plain.parameterCount)) without")
+    }
+}

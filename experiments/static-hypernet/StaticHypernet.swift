@@ -1,0 +1,28 @@
+import ArgumentParser
+import ExperimentKit
+
+/// The experiments with images of *HyperNetworks* (Ha, Dai, Le 2016): sections 4.1 and 4.2, appendix A.1.
+@main
+struct StaticHypernet: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "static-hypernet",
+        abstract: "Image classifiers with owned and generated kernels: Tables 2 and 7 and A.1 of \"HyperNetworks\".",
+        discussion: """
+            Begin with one of these:
+
+              static-hypernet list                             every configuration: paper row, expected number, cost
+              static-hypernet reproduce --experiment mnist     train a few, print a table beside the paper's numbers
+              static-hypernet train table2-wide-resnet-40-1    one row of the paper, with the paper's own settings
+              static-hypernet train cifar-10-epochs-hyper-wide-resnet-40-1
+              static-hypernet bake OUT/CONFIG/SEED             the plain network, its kernels generated once
+
+            A run writes the folder OUT/CONFIG/SEED: config.yaml, record.json, steps.jsonl, checkpoints/.
+            Ctrl-C stops it with a checkpoint; `static-hypernet resume OUT/CONFIG/SEED` goes on, bit by bit as if it had
+            never stopped (at the same --threads).
+
+            Data is looked for in --data DIR, else in $HYPERNETWORKS_DATA, else in data/.
+            """,
+        subcommands: [
+            Train.self, Resume.self, Reproduce.self, Evaluate.self, Bake.self, List.self, Results.self,
+        ])
+}

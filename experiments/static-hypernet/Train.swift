@@ -1,0 +1,63 @@
+import ArgumentParser
+import Datasets
+import ExperimentCommands
+import ExperimentKit
+import Foundation
+
+struct Train: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Train one configuration and report its validation and test errors.",
+        discussion: """
+            CONFIG is a path or a name from `static-hypernet list`. Any key can be set anew:
+
+              static-hypernet train table2-wide-resnet-40-1 --set training.steps=1000 --set model.blocks=2
+
+            The record then lists what differs from the paper's settings, and RESULTS.md gives such a run no verdict
+            against the paper's number.
+            """)
+
+    @Argument(help: "A configuration: a YAML file, or a name from `list`.")
+    var config: String
+    @OptionGroup var data: DataOptions
+    @Option(name: .customLong("set"), help: "key.path=value, may be repeated.")
+    var overrides: [String] = []
+    @Option(help: "Train this seed only. Default: every seed of the configuration.")
+    var seed: Int?
+    @OptionGroup var threads: ThreadOptions
+    @OptionGroup var out: OutOptions
+
+    func validate() throws {
+        if let seed, seed < 0 { throw ValidationError("--seed expects a whole number of at least 0, found \(seed)") }
+    }
+
+    func run() throws {
+        let file = try configurationFile(config, experiment: ImageWork.experiment, overrides: overrides)
+        let decoded = try ImageConfiguration(file.root)
+        let images = try data.images(decoded.data)
+        try threads.configure()
+        catchSignals()
+        var runs: [ImageRun] = []
+        for seed in seed.map({ [$0] }) ?? decoded.seeds {
+            runs.append(try imageRuns.train(file, seed: seed, data: images, out: out.url))
+        }
+        print(ImageRunTable(runs).text)
+    }
+}
+
+struct Resume: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Go on with a run that was stopped or killed, from its latest checkpoint.")
+
+    @Argument(help: ArgumentHelp("The run's folder, OUT/CONFIG/SEED.", valueName: "run"))
+    var runFolder: String
+    @OptionGroup var data: DataOptions
+    @OptionGroup var threads: ThreadOptions
+
+    func run() throws {
+        let folder = URL(fileURLWithPath: runFolder, isDirectory: true)
+        let images = try data.images(try ImageRun.configuration(of: folder).data)
+        try threads.configure()
+        catchSignals()
+        print(ImageRunTable([try imageRuns.resume(folder, data: images)]).text)
+    }
+}
