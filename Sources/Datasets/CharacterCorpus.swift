@@ -27,7 +27,7 @@ public enum CorpusSplit: String, CaseIterable, Codable, Sendable {
     case train, validation, test
 }
 
-/// Where a corpus was read from, for the record of a run.
+/// Where a corpus or a set of images was read from, for the record of a run.
 public struct DataSource: Equatable, Codable, Sendable {
     /// One file.
     public struct File: Equatable, Codable, Sendable {
@@ -37,11 +37,12 @@ public struct DataSource: Equatable, Codable, Sendable {
         public let sha256: String
         /// Length of its content, uncompressed, in bytes.
         public let contentBytes: Int
-        /// Whether the MD5 of its uncompressed content is the published one.
+        /// Whether its MD5 is the published one: that of the uncompressed content, or of the file itself where only
+        /// that is published (CIFAR-10's archive).
         public let isOfficial: Bool
     }
 
-    /// In the order train, validation, test where there is one for each.
+    /// In the order train, validation, test where there is one for each; images before their labels.
     public let files: [File]
     /// What a reader of a result must know: that a file is not the official one, and in what.
     public let notes: [String]

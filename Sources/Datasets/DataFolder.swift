@@ -59,10 +59,20 @@ public struct DataFolder: Equatable, Sendable {
 
     /// What to do when `corpus` is not there.
     func remedy(for corpus: CorpusName) -> String {
-        if corpus == .sample { return "The sample is part of the repository, in data/sample/." }
+        remedy(download: corpus == .sample ? nil : corpus.rawValue)
+    }
+
+    /// What to do when `images` are not there.
+    func remedy(for images: ImageDatasetName) -> String {
+        remedy(download: images.isSample ? nil : images.rawValue)
+    }
+
+    /// - Parameter download: what `data/download.sh` calls the data set; nil for a sample.
+    private func remedy(download: String?) -> String {
+        guard let download else { return "The sample is part of the repository, in data/sample/." }
         switch origin {
         case .standard: return "`make data` downloads it."
-        case .option, .environment: return "`data/download.sh --data '\(path)' \(corpus.rawValue)` downloads it there."
+        case .option, .environment: return "`data/download.sh --data '\(path)' \(download)` downloads it there."
         }
     }
 }

@@ -2,10 +2,13 @@ import Foundation
 
 /// What can be wrong with a data file, each case with the path, what was expected and what was found.
 ///
-/// Offsets are bytes from the start of the file that `path` names (of the compressed file, not of its content).
+/// `offset` counts bytes from the start of the file that `path` names (of the compressed file, not of its content);
+/// `contentOffset` counts bytes of its uncompressed content.
 public enum DatasetError: Error, Equatable, Sendable {
     /// A corpus is in none of the places where it may be. `pathsTried` are the exact paths, in the order tried.
     case missing(corpus: CorpusName, folder: DataFolder, pathsTried: [String])
+    /// The files of an image data set, likewise.
+    case missingImages(images: ImageDatasetName, folder: DataFolder, pathsTried: [String])
     /// Several files could be meant and nothing says which.
     case ambiguous(corpus: CorpusName, candidates: [String])
     /// The system refused to open or read a file; `reason` is its own message.
@@ -39,6 +42,18 @@ public enum DatasetError: Error, Equatable, Sendable {
     /// A symbol that the training split does not have. `symbol` is escaped and printable, `position` counts bytes
     /// from 0, `place` names the split or the prompt, `vocabulary` lists the known symbols.
     case unknownSymbol(symbol: String, position: Int, place: String, vocabulary: String)
+    /// The content of a file is not what its format says. `contentOffset` counts bytes of the uncompressed content:
+    /// `gzip -dc FILE | xxd -s OFFSET` shows the place.
+    case malformedContent(path: String, contentOffset: Int, expected: String, found: String)
+    /// The content of a file is complete as gzip sees it, but ends too early for its own format.
+    case truncatedContent(path: String, contentOffset: Int, expected: String)
+    /// An archive does not have a file that it must have.
+    case missingEntry(path: String, entry: String)
+    /// A file holds another number of images or labels than its data set. `what` says which; `contentOffset` is where
+    /// the images, or the statement of their number, start.
+    case imageCount(path: String, contentOffset: Int, what: String, expected: Int, found: Int)
+    /// A label that is no class. `image` counts from 0 in its file.
+    case labelOutOfRange(path: String, contentOffset: Int, image: Int, label: Int, classes: Int)
 }
 
 extension DatasetError: CustomStringConvertible, LocalizedError {
@@ -48,6 +63,10 @@ extension DatasetError: CustomStringConvertible, LocalizedError {
             let tried = pathsTried.map { "\n  \($0)" }.joined()
             return "\(corpus.title) is not in the data folder \(folder.path) (\(folder.origin.explanation)). "
                 + "Tried:\(tried)\n\(folder.remedy(for: corpus))"
+        case .missingImages(let images, let folder, let pathsTried):
+            let tried = pathsTried.map { "\n  \($0)" }.joined()
+            return "\(images.title) is not in the data folder \(folder.path) (\(folder.origin.explanation)). "
+                + "Tried:\(tried)\n\(folder.remedy(for: images))"
         case .ambiguous(let corpus, let candidates):
             return "several files could be \(corpus.title); keep one of them:"
                 + candidates.map { "\n  \($0)" }.joined()
@@ -76,6 +95,17 @@ extension DatasetError: CustomStringConvertible, LocalizedError {
         case .unknownSymbol(let symbol, let position, let place, let vocabulary):
             return "\(place): position \(position): \(symbol) does not occur in the training split; "
                 + "its symbols are \(vocabulary)"
+        case .malformedContent(let path, let contentOffset, let expected, let found):
+            return "\(path): byte \(contentOffset) of the uncompressed content: expected \(expected), found \(found)"
+        case .truncatedContent(let path, let contentOffset, let expected):
+            return "\(path): the uncompressed content ends at byte \(contentOffset), where \(expected) was expected"
+        case .missingEntry(let path, let entry): return "\(path): the archive has no file \(entry)"
+        case .imageCount(let path, let contentOffset, let what, let expected, let found):
+            return "\(path): byte \(contentOffset) of the uncompressed content: expected \(expected) \(what), "
+                + "found \(found)"
+        case .labelOutOfRange(let path, let contentOffset, let image, let label, let classes):
+            return "\(path): byte \(contentOffset) of the uncompressed content: the label of image \(image) is "
+                + "\(label), expected 0 to \(classes - 1)"
         }
     }
 

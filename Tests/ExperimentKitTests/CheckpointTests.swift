@@ -111,7 +111,7 @@ import Testing
         try FileManager.default.createDirectory(at: index, withIntermediateDirectories: true)
         try Data().write(to: index.appendingPathComponent("occupied"))
         let content = CheckpointContent(
-            parameters: [], optimizer: [], carried: [], metadata: [:], state: [], configurationYAML: "")
+            model: [], optimizer: [], carried: [], metadata: [:], state: [], configurationYAML: "")
         #expect(throws: CheckpointError.self) { try store.write(content, step: 11, isBest: true) }
         #expect(store.latest?.url.lastPathComponent == "step-0000010")
         #expect(store.best?.url.lastPathComponent == "step-0000010")

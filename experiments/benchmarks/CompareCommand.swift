@@ -30,7 +30,7 @@ struct CompareCommand: ParsableCommand {
         if !hasPeers { note("python3 has no torch here: ours only (pip install torch==2.13.0+cpu brings it)") }
         let ceiling = ComputeEnvironment.measureGEMM(size: 2048)
         var rows: [String] = [], torch: String?
-        for kind in kinds.isEmpty ? StepKind.allCases.filter { $0 != .hyperLSTM } : kinds {
+        for kind in kinds.isEmpty ? StepKind.allCases.filter({ $0 != .hyperLSTM }) : kinds {
             var commands = [
                 [CommandLine.arguments[0], "step", kind.rawValue, "--threads", "\(threads)", "--steps", "\(steps)"]
             ]
