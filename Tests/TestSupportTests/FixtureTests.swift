@@ -86,6 +86,8 @@ struct FixtureContentTests {
     @Test func everyFloatInputAndParameterHasAGradientOfItsShapeThatIsNotZero() throws {
         for fixture in try allFixtures() where !fixture.keys("grad.").isEmpty {
             for key in fixture.keys("in.") + fixture.keys("param.") {
+                // Images and the running statistics that a normalisation starts from are constants.
+                if key == "in.images" || key.hasSuffix("runningMean") || key.hasSuffix("runningVariance") { continue }
                 guard try fixture.file.entry(key).dtype == .float64 else { continue }
                 #expect(try fixture.shape("grad.\(key)") == fixture.shape(key), "\(fixture.name): \(key)")
                 #expect(try fixture.doubles("grad.\(key)").contains { $0 != 0 }, "\(fixture.name): \(key)")
