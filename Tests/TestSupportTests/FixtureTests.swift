@@ -84,7 +84,9 @@ struct FixtureContentTests {
     }
 
     @Test func everyFloatInputAndParameterHasAGradientOfItsShapeThatIsNotZero() throws {
-        for fixture in try allFixtures() where !fixture.keys("grad.").isEmpty {
+        // A case on images without their gradient holds those of its subject alone.
+        for fixture in try allFixtures()
+        where !fixture.keys("grad.").isEmpty && (!fixture.has("in.images") || fixture.has("grad.in.images")) {
             for key in fixture.keys("in.") + fixture.keys("param.") {
                 // Images and the running statistics that a normalisation starts from are constants.
                 if key == "in.images" || key.hasSuffix("runningMean") || key.hasSuffix("runningVariance") { continue }
