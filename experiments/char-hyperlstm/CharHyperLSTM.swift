@@ -13,7 +13,7 @@ struct CharHyperLSTM: ParsableCommand {
               char-hyperlstm list                        every configuration: paper row, expected number, cost
               char-hyperlstm reproduce --profile quick   train a few, print a table beside the paper's numbers
               char-hyperlstm train table3-lstm           one row of the paper, with the paper's own settings
-              char-hyperlstm train table3-lstm --set training.steps=100 --out /tmp/runs
+              char-hyperlstm train table3-lstm --set training.steps=100 --out my-runs
 
             A run writes the folder OUT/CONFIG/SEED: config.yaml, record.json, steps.jsonl, checkpoints/.
             Ctrl-C stops it with a checkpoint; `char-hyperlstm resume OUT/CONFIG/SEED` goes on, bit by bit as if it had
