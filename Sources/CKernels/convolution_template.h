@@ -137,6 +137,8 @@ static void convolve_weights(const ck_convolution *g, int64_t images, const floa
     }
 }
 
+#include "winograd_template.h"
+
 // ---- Batch normalisation -------------------------------------------------------------------------------------------
 
 // All go over the channels in vectors, and for each over the pixels, four at a time: sums in one register would wait for

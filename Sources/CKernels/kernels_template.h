@@ -565,6 +565,8 @@ const ck_kernels CK_NAME = {
     .scatter_add_rows = scatter_add_rows, .lstm_forward = lstm_forward, .lstm_backward = lstm_backward,
     .scaling_forward = scaling_forward, .scaling_backward = scaling_backward, .cross_entropy = cross_entropy,
     .adam = adam, .conv_pack = conv_pack, .convolve = convolve, .convolve_weights = convolve_weights,
+    .winograd_scratch = winograd_scratch, .winograd_pack = winograd_pack, .winograd = winograd,
+    .winograd_weights = winograd_weights, .winograd_kernel_gradient = winograd_kernel_gradient,
     .pad_rows = pad_rows, .channel_sums = channel_sums, .channel_moments = channel_moments, .normalise = normalise,
     .norm_backward_sums = norm_backward_sums, .norm_backward = norm_backward,
 };

@@ -29,6 +29,8 @@ package typealias RowGather = ck_rows
 package typealias ScalingKernel = ck_scaling
 /// The extents of a direct convolution, as the kernels take them.
 package typealias ConvolutionKernel = ck_convolution
+/// The extents of a convolution in tiles, as the kernels take them.
+package typealias WinogradKernel = ck_winograd
 /// A batch normalisation with known statistics, as the kernels take it.
 package typealias NormKernel = ck_norm
 /// Floats a row of LSTM statistics has.

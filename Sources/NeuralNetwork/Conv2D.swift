@@ -64,16 +64,17 @@ public func conv2D(
     _ x: Variable, _ kernel: Variable, bias: Variable? = nil, stride: Int = 1, padding: Int
 ) -> Variable {
     let shape = ConvolutionShape(x.shape, kernel: kernel.shape, stride: stride, padding: padding)
-    return DirectConvolution.fits(shape, inputGradient: x.requiresGradient)
-        ? directConv2D(x, kernel, bias: bias, stride: stride, padding: padding)
-        : matrixConv2D(x, kernel, bias: bias, stride: stride, padding: padding)
+    guard let method = ConvolutionMethod.fastest(shape, inputGradient: x.requiresGradient) else {
+        return matrixConv2D(x, kernel, bias: bias, stride: stride, padding: padding)
+    }
+    return fusedConv2D(x, kernel, bias: bias, stride: stride, padding: padding, method: method)
 }
 
 /// Batch normalisation, ReLU and convolution, the unit that a pre-activation block is made of:
 ///
 ///     y = conv2D(max(norm(x), 0), kernel) + bias + residual
 ///
-/// as one operation where the direct kernels apply. It keeps x alone: the normalised image is made when the convolution
+/// as one operation where the channels are multiples of 16. It keeps x alone: the normalised image is made when the convolution
 /// reads it, image by image in the cache, and once more for the gradients.
 ///
 /// - Parameters:
@@ -93,16 +94,17 @@ public func normReLUConv2D(
     precondition(
         residual == nil || residual!.shape == shape.output,
         "a residual for \(shape.output), found \(residual!.shape)")
-    if DirectConvolution.fits(shape, inputGradient: true) {
-        return directConv2D(
-            x, norm: norm, kernel, bias: bias, stride: stride, padding: padding, mode: mode, residual: residual)
+    if let method = ConvolutionMethod.fastest(shape, inputGradient: true) {
+        return fusedConv2D(
+            x, norm: norm, kernel, bias: bias, stride: stride, padding: padding, method: method, mode: mode,
+            residual: residual)
     }
     let y = matrixConv2D(norm(x, mode: mode, relu: true), kernel, bias: bias, stride: stride, padding: padding)
     return residual.map { y + $0 } ?? y
 }
 
 /// `conv2D` for any kernel: the patches under the kernel as the rows of a matrix, multiplied by the kernel read as
-/// [f · f · in, out]. The reference of the direct kernels.
+/// [f · f · in, out]. The reference of the other algorithms.
 package func matrixConv2D(
     _ x: Variable, _ kernel: Variable, bias: Variable? = nil, stride: Int = 1, padding: Int
 ) -> Variable {

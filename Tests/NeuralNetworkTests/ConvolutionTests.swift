@@ -1,4 +1,4 @@
-import NeuralNetwork
+@testable import NeuralNetwork
 import TestSupport
 import Testing
 
@@ -120,7 +120,7 @@ struct ConvolutionTests {
     ]
 
     @Test(arguments: shapes, Kernels.available)
-    func directKernelsEqualTheMatrixProduct(shape: [Int], simd: String) throws {
+    func algorithmsEqualTheMatrixProduct(shape: [Int], simd: String) throws {
         let kernels = try #require(Kernels.named(simd)), (f, inputs, outputs) = (shape[5], shape[3], shape[4])
         func run(_ convolve: (Variable, Variable, Variable) -> Variable) -> [Tensor] {
             let x = randomVariable([shape[0], shape[1], shape[2], inputs], seed: 1)
@@ -132,12 +132,19 @@ struct ConvolutionTests {
             return [y.value, x.gradient!, kernel.gradient!, bias.gradient!]
         }
         let expected = run { matrixConv2D($0, $1, bias: $2, stride: shape[6], padding: shape[7]) }
-        let actual = run {
-            directConv2D($0, $1, bias: $2, stride: shape[6], padding: shape[7], kernels: kernels)
-        }
-        for (what, (a, e)) in zip(["y", "dx", "dK", "dbias"], zip(actual, expected)) {
-            expectClose(
-                a.floats, e.floats.map(Double.init), shape: e.shape, relative: 2e-5, absolute: 2e-4, what: what)
+        let extents = ConvolutionShape(
+            [shape[0], shape[1], shape[2], inputs], kernel: [f, f, inputs, outputs], stride: shape[6],
+            padding: shape[7])
+        for method in ConvolutionMethod.allCases where method.fits(extents, inputGradient: true) {
+            let actual = run {
+                fusedConv2D(
+                    $0, $1, bias: $2, stride: shape[6], padding: shape[7], method: method, kernels: kernels)
+            }
+            for (what, (a, e)) in zip(["y", "dx", "dK", "dbias"], zip(actual, expected)) {
+                expectClose(
+                    a.floats, e.floats.map(Double.init), shape: e.shape, relative: 2e-5, absolute: 2e-4,
+                    what: "\(method): \(what)")
+            }
         }
     }
 
@@ -145,7 +152,7 @@ struct ConvolutionTests {
     func theNumberOfPartsAndBandsChangesNothingButRounding(batch: Int) throws {
         func run(parts: Int) throws -> [Tensor] {
             try Parallel.$partsOverride.withValue(parts) {
-                let x = randomVariable([batch, 5, 6, 16], seed: 1), norm = BatchNorm2D(channels: 16)
+                let x = randomVariable([batch, 6, 6, 16], seed: 1), norm = BatchNorm2D(channels: 16)
                 let kernel = randomVariable([3, 3, 16, 16], scale: 0.2, seed: 2)
                 let y = normReLUConv2D(x, norm: norm, kernel: kernel, bias: nil, stride: 1, mode: .training)
                 let moments = try #require(y.channelMoments)
@@ -204,6 +211,10 @@ struct ConvolutionUnitTests {
     @Test(arguments: Kernels.available, [NormalisationMode.training, .evaluation])
     func blocksEqualTheirTwins(simd: String, mode: NormalisationMode) throws {
         let kernels = try #require(Kernels.named(simd))
+        for method in ConvolutionMethod.allCases { blocksEqualTheirTwins(kernels, method: method, mode: mode) }
+    }
+
+    private func blocksEqualTheirTwins(_ kernels: VectorKernels, method: ConvolutionMethod, mode: NormalisationMode) {
         func run(fused: Bool) -> [Tensor] {
             let widths = [(16, 16), (16, 16), (16, 32), (32, 32)]
             let norms = widths.map { BatchNorm2D(channels: $0.0) }
@@ -217,12 +228,12 @@ struct ConvolutionUnitTests {
                 randomVariable([3, 3, $1.0, $1.1], scale: 0.1, seed: UInt64($0))
             }
             let biases = widths.enumerated().map { randomVariable([$1.1], seed: UInt64(10 + $0)) }
-            let x = randomVariable([3, 7, 6, 16], seed: 40)
+            let x = randomVariable([3, 12, 8, 16], seed: 40)
             func unit(_ n: Int, _ x: Variable, stride: Int, residual: Variable? = nil) -> Variable {
                 if fused {
-                    return directConv2D(
-                        x, norm: norms[n], weights[n], bias: biases[n], stride: stride, padding: 1, mode: mode,
-                        residual: residual, kernels: kernels)
+                    return fusedConv2D(
+                        x, norm: norms[n], weights[n], bias: biases[n], stride: stride, padding: 1,
+                        method: stride == 1 ? method : .direct, mode: mode, residual: residual, kernels: kernels)
                 }
                 let y = matrixConv2D(
                     norms[n](x, mode: mode, relu: true), weights[n], bias: biases[n], stride: stride,
