@@ -18,6 +18,8 @@ struct DirectConvolution: ConvolutionAlgorithm {
     let gradientBorder: Int
     let rowGrain = 1
     let scratchCount = 0
+    /// A tile of the kernel's gradient sees a few hundred pixels between being read and being written.
+    var group: Int { max(1, min(4, 256 / shape.pixels)) }
     var kernelGradientCount: Int { shape.patch * shape.outputs }
     private let forward: Taps
     private let phases: [Phase]

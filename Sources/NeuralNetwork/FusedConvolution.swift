@@ -9,6 +9,8 @@
 /// Images in memory: with their border `paddedCount` floats, their outputs `shape.outputCount`; one after the other.
 protocol ConvolutionAlgorithm {
     var shape: ConvolutionShape { get }
+    /// Images to work on together.
+    var group: Int { get }
     /// A band of output rows begins at a multiple of this.
     var rowGrain: Int { get }
     /// Rows and columns of zeros that the gradient of the output needs around it.
@@ -51,7 +53,8 @@ extension ConvolutionAlgorithm {
 package enum ConvolutionMethod: CaseIterable, Sendable {
     case winograd, direct
 
-    /// Whether the method computes this shape: 16 channels at a time, Winograd's 3 × 3 kernels with stride 1 alone.
+    /// Whether the method computes this shape: 16 channels at a time, Winograd's 3 × 3 kernels with stride 1
+    /// and images of whole tiles.
     func fits(_ shape: ConvolutionShape, inputGradient: Bool) -> Bool {
         switch self {
         case .winograd: WinogradConvolution.fits(shape)
@@ -100,8 +103,7 @@ package func fusedConv2D(
         if let normalisation { normalisation.withKernel(relu: true) { write($0) } } else { write(nil) }
     }
 
-    // Small images together, so that a few hundred pixels are worked on between reading the kernel and reading it again.
-    let group = max(1, min(4, 256 / shape.pixels))
+    let group = max(1, min(algorithm.group, shape.batch / Parallel.parts))
     let parts = ConvolutionPart.split(shape, group: group, grain: algorithm.rowGrain)
     let y = Tensor(uninitialized: shape.output), packed = algorithm.pack(kernel.value, transposed: false)
     // Statistics cost little here, and a pass over memory later.

@@ -60,7 +60,7 @@ typedef struct {
     const int64_t *_Nonnull row;
 } ck_convolution;
 
-/// The extents of a convolution 3 × 3 with stride 1 in tiles of 2 × 2 outputs; inputs and outputs are multiples of 16.
+/// The extents of a convolution 3 × 3 with stride 1 in tiles of 4 × 4 outputs; inputs and outputs are multiples of 16.
 typedef struct {
     int64_t rows, columns;        // tiles of an image
     int64_t inputs, outputs;      // channels
@@ -161,8 +161,8 @@ typedef struct {
     // dK[row[t] + c, o] += Σ x dy over the pixels of `images` images that lie imageX and imageY apart.
     void (*_Nonnull convolve_weights)(const ck_convolution *_Nonnull g, int64_t images, const float *_Nonnull x,
                                       int64_t imageX, const float *_Nonnull dy, int64_t imageY, float *_Nonnull dw);
-    // The same for kernels 3 × 3 with stride 1 by Winograd's F(2 × 2, 3 × 3). Floats of scratch that the two below need;
-    // the transformed kernel, 16 · inputs · outputs floats, of `convolve`'s or with `transposed` of the data gradient.
+    // The same for kernels 3 × 3 with stride 1 by Winograd's F(4 × 4, 3 × 3). Floats of scratch that the two below need;
+    // the transformed kernel, 36 · inputs · outputs floats, of `convolve`'s or with `transposed` of the data gradient.
     int64_t (*_Nonnull winograd_scratch)(const ck_winograd *_Nonnull g);
     void (*_Nonnull winograd_pack)(int64_t inputs, int64_t outputs, const float *_Nonnull kernel, int transposed,
                                    float *_Nonnull packed);
@@ -171,7 +171,7 @@ typedef struct {
                               const float *_Nonnull packed, const float *_Nullable bias,
                               const float *_Nullable initial, float *_Nonnull y, int64_t imageY,
                               float *_Nonnull scratch);
-    // du [16, inputs, outputs] += the gradient of the transformed kernel; and dk [9, count] += that of the kernel from
+    // du [36, inputs, outputs] += the gradient of the transformed kernel; and dk [9, count] += that of the kernel from
     // it, count = inputs · outputs.
     void (*_Nonnull winograd_weights)(const ck_winograd *_Nonnull g, int64_t images, const float *_Nonnull x,
                                       int64_t imageX, const float *_Nonnull dy, int64_t imageY, float *_Nonnull du,
