@@ -257,3 +257,33 @@ static void norm_backward(const ck_norm *norm, int64_t rows, const float *slope,
         }
     }
 }
+
+// ---- Pooling -------------------------------------------------------------------------------------------------------
+
+/// The larger of two, NaN if one is.
+INLINE vf larger(vf x, vf y) { return ((x > y) | (x != x)) ? x : y; }
+
+static void max_pool(int64_t columns, int64_t n, const float *x, int64_t row, float *y) {
+    for (int64_t j = 0; j < columns; j++, x += 2 * n, y += n)
+        for (int64_t c = 0; c < n; c += L) {
+            int64_t left = n - c;
+            vf above = larger(load(x + c, left), load(x + n + c, left));
+            store(y + c, left, larger(above, larger(load(x + row + c, left), load(x + row + n + c, left))));
+        }
+}
+
+static void max_pool_backward(int64_t columns, int64_t n, const float *x, int64_t row, const float *y, const float *dy,
+                              int accumulate, float *dx) {
+    for (int64_t j = 0; j < columns; j++, x += 2 * n, dx += 2 * n, y += n, dy += n)
+        for (int64_t c = 0; c < n; c += L) {
+            int64_t left = n - c, at[4] = {c, n + c, row + c, row + n + c};
+            vf largest = load(y + c, left), gradient = load(dy + c, left);
+            UNROLL for (int k = 0; k < 4; k++) {
+                // The first of equal values takes it all; what none is equal to, NaN, goes to the last.
+                vi takes = k < 3 ? load(x + at[k], left) == largest : (vi)(int32_t)-1;
+                vf share = takes ? gradient : splat(0);
+                gradient = takes ? splat(0) : gradient;
+                store(dx + at[k], left, accumulate ? load(dx + at[k], left) + share : share);
+            }
+        }
+}

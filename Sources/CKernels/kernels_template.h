@@ -569,4 +569,5 @@ const ck_kernels CK_NAME = {
     .winograd_weights = winograd_weights, .winograd_kernel_gradient = winograd_kernel_gradient,
     .pad_rows = pad_rows, .channel_sums = channel_sums, .channel_moments = channel_moments, .normalise = normalise,
     .norm_backward_sums = norm_backward_sums, .norm_backward = norm_backward,
+    .max_pool = max_pool, .max_pool_backward = max_pool_backward,
 };

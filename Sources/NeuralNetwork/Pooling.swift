@@ -1,8 +1,5 @@
 // What shrinks images: pooling, and the shortcut of a residual block that changes their size.
 
-/// The larger of two, NaN if one is.
-@inline(__always) private func larger(_ x: Float, _ y: Float) -> Float { x > y || x.isNaN ? x : y }
-
 /// The largest value of each 2 × 2 square of pixels; an odd last row or column is left out.
 ///
 ///     y[b, i, j, c] = max over u, v in {0, 1} of x[b, 2 i + u, 2 j + v, c]
@@ -11,56 +8,36 @@
 ///
 /// - Parameter x: [B, H, W, C].
 /// - Returns: [B, H / 2, W / 2, C].
-public func maxPool2x2(_ x: Variable) -> Variable {
+public func maxPool2x2(_ x: Variable) -> Variable { maxPool2x2(x, kernels: Kernels.current) }
+
+/// The same with a chosen instruction set, for tests of all of them.
+package func maxPool2x2(_ x: Variable, kernels: VectorKernels) -> Variable {
     precondition(x.shape.count == 4, "pooling takes [B, H, W, C], found \(x.shape)")
     let (batch, height, width, channels) = (x.shape[0], x.shape[1], x.shape[2], x.shape[3])
-    let shape = [batch, height / 2, width / 2, channels]
-    let outputCount = shape[1] * shape[2] * channels, inputCount = height * width * channels
+    let shape = [batch, height / 2, width / 2, channels], row = width * channels
     let y = Tensor(uninitialized: shape)
 
-    /// Calls `body` with the offsets of an output pixel and of the four pixels above it, for all pixels of an image.
-    @inline(__always) func forEachPixel(_ image: Int, _ body: (_ output: Int, _ inputs: (Int, Int, Int, Int)) -> Void) {
-        for i in 0..<shape[1] {
-            for j in 0..<shape[2] {
-                let first = image * inputCount + (2 * i * width + 2 * j) * channels
-                body(
-                    image * outputCount + (i * shape[2] + j) * channels,
-                    (first, first + channels, first + width * channels, first + (width + 1) * channels))
+    /// Calls `body` with the offsets of every row of the result and of the two rows that it comes from.
+    func forEachRow(_ body: (_ output: Int, _ input: Int) -> Void) {
+        Parallel.chunks(of: batch * shape[1]) { rows, _ in
+            for index in rows {
+                let (image, i) = (index / shape[1], index % shape[1])
+                body(index * shape[2] * channels, (image * height + 2 * i) * row)
             }
         }
     }
 
-    Parallel.chunks(of: batch) { images, _ in
-        let input = x.value.pointer, result = y.pointer
-        for image in images {
-            forEachPixel(image) { output, inputs in
-                for c in 0..<channels {
-                    result[output + c] = larger(
-                        larger(input[inputs.0 + c], input[inputs.1 + c]),
-                        larger(input[inputs.2 + c], input[inputs.3 + c]))
-                }
-            }
-        }
+    forEachRow { output, input in
+        kernels.max_pool(Int64(shape[2]), Int64(channels), x.value.pointer + input, Int64(row), y.pointer + output)
     }
     return Variable(y, operands: [x]) { dY in
         x.addGradient { dX, accumulate in
-            Parallel.chunks(of: batch) { images, _ in
-                let input = x.value.pointer
-                for image in images {
-                    if !accumulate { (dX.pointer + image * inputCount).update(repeating: 0, count: inputCount) }
-                    forEachPixel(image) { output, inputs in
-                        for c in 0..<channels {
-                            let value = y.pointer[output + c]
-                            let at =
-                                input[inputs.0 + c] == value
-                                ? inputs.0
-                                : input[inputs.1 + c] == value
-                                    ? inputs.1
-                                    : input[inputs.2 + c] == value ? inputs.2 : inputs.3
-                            dX.pointer[at + c] += dY.pointer[output + c]
-                        }
-                    }
-                }
+            // What an odd last row or column gave to no output.
+            if !accumulate && (height % 2 == 1 || width % 2 == 1) { dX.fill(0) }
+            forEachRow { output, input in
+                kernels.max_pool_backward(
+                    Int64(shape[2]), Int64(channels), x.value.pointer + input, Int64(row), y.pointer + output,
+                    dY.pointer + output, accumulate ? 1 : 0, dX.pointer + input)
             }
         }
     }

@@ -4,22 +4,23 @@ import Testing
 
 @Suite("Pooling and shortcuts")
 struct ImagePoolingTests {
-    @Test(arguments: ["pooling", "pooling_odd"])
-    func poolingAgreesWithPyTorch(name: String) throws {
-        let test = try ImageCase(name), x = test["in.x"]
-        try test.check([("out.max", maxPool2x2(x)), ("out.average", globalAveragePool(x))])
+    @Test(arguments: ["pooling", "pooling_odd"], Kernels.available)
+    func poolingAgreesWithPyTorch(name: String, simd: String) throws {
+        let test = try ImageCase(name), x = test["in.x"], kernels = try #require(Kernels.named(simd))
+        try test.check([("out.max", maxPool2x2(x, kernels: kernels)), ("out.average", globalAveragePool(x))])
     }
 
-    @Test func theGradientOfEqualValuesGoesToTheFirst() throws {
-        let test = try ImageCase("maxPool_ties")
-        try test.check([("out.max", maxPool2x2(test["in.x"]))])
+    @Test(arguments: Kernels.available) func theGradientOfEqualValuesGoesToTheFirst(simd: String) throws {
+        let test = try ImageCase("maxPool_ties"), kernels = try #require(Kernels.named(simd))
+        try test.check([("out.max", maxPool2x2(test["in.x"], kernels: kernels))])
     }
 
-    @Test func poolingKeepsNaN() {
+    @Test(arguments: Kernels.available) func poolingKeepsNaN(simd: String) throws {
+        let kernels = try #require(Kernels.named(simd))
         for place in 0..<4 {
             var values: [Float] = [1, 2, 3, 4]
             values[place] = .nan
-            let y = maxPool2x2(Variable(Tensor(values, shape: [1, 2, 2, 1])))
+            let y = maxPool2x2(Variable(Tensor(values, shape: [1, 2, 2, 1])), kernels: kernels)
             #expect(y.value.floats[0].isNaN, "at \(place)")
         }
     }

@@ -199,6 +199,13 @@ typedef struct {
     void (*_Nonnull norm_backward)(const ck_norm *_Nonnull norm, int64_t rows, const float *_Nonnull slope,
                                    const float *_Nonnull offset, const float *_Nonnull x, const float *_Nonnull dz,
                                    int accumulate, float *_Nonnull dx);
+
+    // A row of the largest values of 2 × 2 pixels [columns, n], from x's two rows that lie `row` floats apart; and dx
+    // (+)= its gradient, which goes to the first of equal values.
+    void (*_Nonnull max_pool)(int64_t columns, int64_t n, const float *_Nonnull x, int64_t row, float *_Nonnull y);
+    void (*_Nonnull max_pool_backward)(int64_t columns, int64_t n, const float *_Nonnull x, int64_t row,
+                                       const float *_Nonnull y, const float *_Nonnull dy, int accumulate,
+                                       float *_Nonnull dx);
 } ck_kernels;
 
 /// The kernels of one instruction set, or NULL where this CPU (or this build) lacks it.
