@@ -60,7 +60,7 @@ let package = Package(
                 "HyperNetworks", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "experiments/benchmarks",
-            exclude: ["pytorch", "RESULTS.md"]),
+            exclude: ["NOTES.md", "RESULTS.md", "pytorch"]),
 
         // Tests: one bundle a target, and what they share.
         .target(

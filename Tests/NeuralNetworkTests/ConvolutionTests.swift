@@ -148,6 +148,35 @@ struct ConvolutionTests {
         }
     }
 
+    /// The rounding error as the documentation of `WinogradConvolution` states it, by a sum in double precision.
+    @Test(arguments: Kernels.available, [16, 64])
+    func winogradsErrorIsAFewTimesTheDefinitions(simd: String, channels: Int) throws {
+        let kernels = try #require(Kernels.named(simd)), side = 8
+        let x = randomVariable([2, side, side, channels], seed: 1, requiresGradient: false)
+        let kernel = randomVariable([3, 3, channels, 16], scale: 0.1, seed: 2, requiresGradient: false)
+        let (xs, ks) = (x.value.floats, kernel.value.floats)
+        var exact = [Double](repeating: 0, count: 2 * side * side * 16)
+        for (image, i, j) in (0..<2 * side * side).map({ ($0 / side / side, $0 / side % side, $0 % side) }) {
+            for (u, v) in (0..<9).map({ ($0 / 3, $0 % 3) }) {
+                let (row, column) = (i + u - 1, j + v - 1)
+                guard (0..<side).contains(row), (0..<side).contains(column) else { continue }
+                for c in 0..<channels {
+                    let value = Double(xs[((image * side + row) * side + column) * channels + c])
+                    let weights = ((u * 3 + v) * channels + c) * 16, at = ((image * side + i) * side + j) * 16
+                    for o in 0..<16 { exact[at + o] += value * Double(ks[weights + o]) }
+                }
+            }
+        }
+        let deviation = (exact.reduce(0) { $0 + $1 * $1 } / Double(exact.count)).squareRoot()
+        func error(_ method: ConvolutionMethod) -> Double {
+            let y = fusedConv2D(x, kernel, bias: nil, stride: 1, padding: 1, method: method, kernels: kernels)
+            let squares = zip(y.value.floats, exact).reduce(0) { $0 + (Double($1.0) - $1.1) * (Double($1.0) - $1.1) }
+            return (squares / Double(exact.count)).squareRoot() / deviation
+        }
+        #expect(error(.winograd) < 4 * error(.direct))
+        #expect(error(.winograd) < 2e-6)
+    }
+
     @Test(arguments: [1, 2, 5])
     func theNumberOfPartsAndBandsChangesNothingButRounding(batch: Int) throws {
         func run(parts: Int) throws -> [Tensor] {
