@@ -127,8 +127,9 @@ public struct Deviation: Sendable, Equatable {
             reason: "stated in each configuration", key: "training.steps, training.patience"),
         Deviation(
             "staticCoordinates", "A.1",
-            paper: "gives neither optimiser, batch, length, augmentation, hidden activation, initial values nor scale of "
-                + "the coordinates",
+            paper:
+                "gives neither optimiser, batch, length, augmentation, hidden activation, initial values nor scale of the "
+                + "coordinates",
             choice:
                 "Adam, batches of 1,000, no augmentation, ReLU; the ordinary network with a rate of 0.001, the other for "
                 + "300 epochs with 0.003 falling to 0 along half a cosine; coordinates from −1 to 1; the small network's "
