@@ -75,13 +75,16 @@ package struct Blas: Sendable {
                 b + columns.lowerBound * (transposeB ? ldb : 1), Int32(ldb), beta,
                 c + rows.lowerBound * ldc + columns.lowerBound, Int32(ldc))
         }
-        // Under a million multiplications a second thread costs more than it brings.
-        if m * n * k < 1 << 20 {
-            block(rows: 0..<m, columns: 0..<n)
-        } else if n >= m {
-            Parallel.chunks(of: n, grain: 16) { columns, _ in block(rows: 0..<m, columns: columns) }
-        } else {
-            Parallel.chunks(of: m, grain: 16) { rows, _ in block(rows: rows, columns: 0..<n) }
+        let operands = m * k + k * n + (beta == 0 ? 1 : 2) * m * n
+        Profile.measure("matrix product [\(m), \(k)] · [\(k), \(n)], BLAS", flops: 2 * m * n * k, floats: operands) {
+            // Under a million multiplications a second thread costs more than it brings.
+            if m * n * k < 1 << 20 {
+                block(rows: 0..<m, columns: 0..<n)
+            } else if n >= m {
+                Parallel.chunks(of: n, grain: 16) { columns, _ in block(rows: 0..<m, columns: columns) }
+            } else {
+                Parallel.chunks(of: m, grain: 16) { rows, _ in block(rows: rows, columns: 0..<n) }
+            }
         }
     }
 

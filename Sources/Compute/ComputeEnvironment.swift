@@ -109,4 +109,20 @@ public enum ComputeEnvironment {
         }
         return 2 * Double(n) * Double(n) * Double(n) / best * 1e-9
     }
+
+    /// Rate at which all threads together copy memory that no cache holds, reading and writing counted, in GB/s: the best
+    /// of `repeats`.
+    public static func measureCopy(bytes: Int = 256 << 20, repeats: Int = 5) -> Double {
+        let count = bytes / MemoryLayout<Float>.stride
+        let source = Tensor(zeros: [count]), target = Tensor(zeros: [count])
+        var best = Double.infinity
+        for _ in 0..<max(1, repeats) {
+            let start = DispatchTime.now().uptimeNanoseconds
+            Parallel.chunks(of: count) { range, _ in
+                (target.pointer + range.lowerBound).update(from: source.pointer + range.lowerBound, count: range.count)
+            }
+            best = min(best, Double(DispatchTime.now().uptimeNanoseconds - start) * 1e-9)
+        }
+        return 2 * Double(bytes) / best * 1e-9
+    }
 }

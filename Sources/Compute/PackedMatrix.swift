@@ -20,10 +20,12 @@ package final class PackedMatrix {
         self.kernels = kernels
         packed = Tensor(uninitialized: [Int(kernels.packed_count(Int64(k), Int64(n)))])
         let out = packed.pointer
-        Parallel.chunks(of: panels) { range, _ in
-            kernels.pack(
-                Int64(k), Int64(n), source, Int64(ld), transposed ? 1 : 0, Int64(range.lowerBound),
-                Int64(range.upperBound), out)
+        Profile.measure("packing [\(k), \(n)]", floats: 2 * k * n) {
+            Parallel.chunks(of: panels) { range, _ in
+                kernels.pack(
+                    Int64(k), Int64(n), source, Int64(ld), transposed ? 1 : 0, Int64(range.lowerBound),
+                    Int64(range.upperBound), out)
+            }
         }
     }
 
@@ -33,10 +35,15 @@ package final class PackedMatrix {
     package func multiply(
         m: Int, a: UnsafePointer<Float>, lda: Int, accumulate: Bool = false, c: FloatPointer, ldc: Int
     ) {
-        Parallel.chunks(of: panels) { range, _ in
-            kernels.gemm_packed(
-                Int64(m), Int64(n), Int64(k), a, Int64(lda), packed.pointer, accumulate ? 1 : 0,
-                Int64(range.lowerBound), Int64(range.upperBound), c, Int64(ldc))
+        Profile.measure(
+            "matrix product [\(m), \(k)] · [\(k), \(n)], packed", flops: 2 * m * n * k,
+            floats: m * k + k * n + (accumulate ? 2 : 1) * m * n
+        ) {
+            Parallel.chunks(of: panels) { range, _ in
+                kernels.gemm_packed(
+                    Int64(m), Int64(n), Int64(k), a, Int64(lda), packed.pointer, accumulate ? 1 : 0,
+                    Int64(range.lowerBound), Int64(range.upperBound), c, Int64(ldc))
+            }
         }
     }
 

@@ -81,37 +81,41 @@ public func hyperLSTMSequence(
     for t in 0..<T {
         let p = P.pointer + t * B * row
         jointPacked.multiply(m: B, a: before(t, h, h0), lda: H, c: p, ldc: row)
-        Parallel.chunks(of: B) { chunkRows, chunk in
-            for r in stride(from: chunkRows.lowerBound, to: chunkRows.upperBound, by: fewRows) {
-                let rows = r..<min(r + fewRows, chunkRows.upperBound), count = Int64(rows.count), at = t * B + r
-                withMasks(t, rows) { mask, hyperMask in
-                    // Eq. 10
-                    let ŷ = p + r * row + main4
-                    hyperPacked.multiplySerially(
-                        m: rows.count, a: before(t, ĥ, ĥ0) + r * Ĥ, lda: Ĥ, accumulate: true, c: ŷ, ldc: row)
-                    withUnsafePointer(to: hyperProjection.rows(from: at)) { input in
-                        kernels.add_rows(count, Int64(hyper4), input, hyper.b.value.pointer, 1, ŷ, Int64(row))
-                    }
-                    withUnsafePointer(to: hyperKernel) { kernel in
-                        kernels.lstm_forward(
-                            kernel, count, ŷ, Int64(row), before(t, ĉ, ĉ0) + r * Ĥ, hyperMask, ĉ.pointer + at * Ĥ,
-                            ĥ.pointer + at * Ĥ, hyperStats.pointer + at * lstmStatistics)
-                    }
-                    // Eq. 11
-                    let source = cell.embeddingSource == .current ? ĥ.pointer + at * Ĥ : before(t, ĥ, ĥ0) + r * Ĥ
-                    for n in 0..<rows.count {
-                        (z.pointer + (at + n) * Z).update(from: embeddingBias.pointer, count: Z)
-                    }
-                    embeddingPacked.multiplySerially(
-                        m: rows.count, a: source, lda: Ĥ, accumulate: true, c: z.pointer + at * Z, ldc: Z)
-                    // Eq. 12 and 13
-                    let y = scratch.y.pointer + chunk * fewRows * main4
-                    withUnsafePointers(scaling, projection.rows(from: at), kernel) { scaling, input, kernel in
-                        kernels.scaling_forward(
-                            scaling, count, p + r * row, Int64(row), input, z.pointer + at * Z, y, Int64(main4))
-                        kernels.lstm_forward(
-                            kernel, count, y, Int64(main4), before(t, c, c0) + r * H, mask, c.pointer + at * H,
-                            h.pointer + at * H, stats.pointer + at * lstmStatistics)
+        Profile.measure(
+            "HyperLSTM cell, rows, forward", flops: 2 * B * Ĥ * (hyper4 + Z), floats: B * (7 * H + 11 * Ĥ + 2 * Z)
+        ) {
+            Parallel.chunks(of: B) { chunkRows, chunk in
+                for r in stride(from: chunkRows.lowerBound, to: chunkRows.upperBound, by: fewRows) {
+                    let rows = r..<min(r + fewRows, chunkRows.upperBound), count = Int64(rows.count), at = t * B + r
+                    withMasks(t, rows) { mask, hyperMask in
+                        // Eq. 10
+                        let ŷ = p + r * row + main4
+                        hyperPacked.multiplySerially(
+                            m: rows.count, a: before(t, ĥ, ĥ0) + r * Ĥ, lda: Ĥ, accumulate: true, c: ŷ, ldc: row)
+                        withUnsafePointer(to: hyperProjection.rows(from: at)) { input in
+                            kernels.add_rows(count, Int64(hyper4), input, hyper.b.value.pointer, 1, ŷ, Int64(row))
+                        }
+                        withUnsafePointer(to: hyperKernel) { kernel in
+                            kernels.lstm_forward(
+                                kernel, count, ŷ, Int64(row), before(t, ĉ, ĉ0) + r * Ĥ, hyperMask, ĉ.pointer + at * Ĥ,
+                                ĥ.pointer + at * Ĥ, hyperStats.pointer + at * lstmStatistics)
+                        }
+                        // Eq. 11
+                        let source = cell.embeddingSource == .current ? ĥ.pointer + at * Ĥ : before(t, ĥ, ĥ0) + r * Ĥ
+                        for n in 0..<rows.count {
+                            (z.pointer + (at + n) * Z).update(from: embeddingBias.pointer, count: Z)
+                        }
+                        embeddingPacked.multiplySerially(
+                            m: rows.count, a: source, lda: Ĥ, accumulate: true, c: z.pointer + at * Z, ldc: Z)
+                        // Eq. 12 and 13
+                        let y = scratch.y.pointer + chunk * fewRows * main4
+                        withUnsafePointers(scaling, projection.rows(from: at), kernel) { scaling, input, kernel in
+                            kernels.scaling_forward(
+                                scaling, count, p + r * row, Int64(row), input, z.pointer + at * Z, y, Int64(main4))
+                            kernels.lstm_forward(
+                                kernel, count, y, Int64(main4), before(t, c, c0) + r * H, mask, c.pointer + at * H,
+                                h.pointer + at * H, stats.pointer + at * lstmStatistics)
+                        }
                     }
                 }
             }
@@ -136,55 +140,60 @@ public func hyperLSTMSequence(
         let embeddingBack = PackedMatrix(k: Z, n: Ĥ, source: embedding.pointer, ld: Z, transposed: true)
         for t in (0..<T).reversed() {
             let p = P.pointer + t * B * row
-            Parallel.chunks(of: B) { chunkRows, chunk in
-                for r in stride(from: chunkRows.lowerBound, to: chunkRows.upperBound, by: fewRows) {
-                    let rows = r..<min(r + fewRows, chunkRows.upperBound), count = Int64(rows.count), at = t * B + r
-                    withMasks(t, rows) { mask, hyperMask in
-                        // Eq. 13 and 12
-                        let y = scratch.y.pointer + chunk * fewRows * main4
-                        kernels.axpy(Int64(rows.count * H), 1, dH.pointer + at * H, dh.pointer + r * H)
-                        withUnsafePointers(scaling, projection.rows(from: at), kernel) { scaling, input, kernel in
-                            kernels.scaling_forward(
-                                scaling, count, p + r * row, Int64(row), input, z.pointer + at * Z, y, Int64(main4))
-                            kernels.lstm_backward(
-                                kernel, count, y, Int64(main4), before(t, c, c0) + r * H, c.pointer + at * H, mask,
-                                stats.pointer + at * lstmStatistics, dh.pointer + r * H, dc.pointer + r * H,
-                                sums[chunk, 6], sums[chunk, 7], sums[chunk, 8], sums[chunk, 9], sums[chunk, 16])
-                            let gathered = projection.isGathered
-                            kernels.scaling_backward(
-                                scaling, count, p + r * row, Int64(row), input, z.pointer + at * Z, y, Int64(main4),
-                                gathered ? 1 : 0, gathered ? sums[chunk, 14] : projection.pointer(toRow: at),
-                                Int64(main4), dz.pointer + at * Z, sums[chunk, 3], sums[chunk, 4], sums[chunk, 5],
-                                sums[chunk, 0], sums[chunk, 16])
-                        }
-                        // Eq. 11
-                        kernels.scatter_add_rows(
-                            count, Int64(Z), dz.pointer + at * Z, Int64(Z), nil, nil, sums[chunk, 2], Int64(Z))
-                        func backThroughEmbedding() {
-                            embeddingBack.multiplySerially(
-                                m: rows.count, a: dz.pointer + at * Z, lda: Z, accumulate: true,
-                                c: dĥ.pointer + r * Ĥ, ldc: Ĥ)
-                        }
-                        if cell.embeddingSource == .current { backThroughEmbedding() }
-                        // Eq. 10
-                        let ŷ = p + r * row + main4
-                        withUnsafePointer(to: hyperKernel) { kernel in
-                            kernels.lstm_backward(
-                                kernel, count, ŷ, Int64(row), before(t, ĉ, ĉ0) + r * Ĥ, ĉ.pointer + at * Ĥ, hyperMask,
-                                hyperStats.pointer + at * lstmStatistics, dĥ.pointer + r * Ĥ, dĉ.pointer + r * Ĥ,
-                                sums[chunk, 10], sums[chunk, 11], sums[chunk, 12], sums[chunk, 13], sums[chunk, 17])
-                        }
-                        kernels.scatter_add_rows(
-                            count, Int64(hyper4), ŷ, Int64(row), nil, nil, sums[chunk, 1], Int64(hyper4))
-                        if hyperProjection.isGathered {
-                            let input = hyperProjection.rows(from: at)
+            Profile.measure(
+                "HyperLSTM cell, rows, backward", flops: 2 * B * Ĥ * (hyper4 + Z), floats: B * (14 * H + 16 * Ĥ + 2 * Z)
+            ) {
+                Parallel.chunks(of: B) { chunkRows, chunk in
+                    for r in stride(from: chunkRows.lowerBound, to: chunkRows.upperBound, by: fewRows) {
+                        let rows = r..<min(r + fewRows, chunkRows.upperBound), count = Int64(rows.count), at = t * B + r
+                        withMasks(t, rows) { mask, hyperMask in
+                            // Eq. 13 and 12
+                            let y = scratch.y.pointer + chunk * fewRows * main4
+                            kernels.axpy(Int64(rows.count * H), 1, dH.pointer + at * H, dh.pointer + r * H)
+                            withUnsafePointers(scaling, projection.rows(from: at), kernel) { scaling, input, kernel in
+                                kernels.scaling_forward(
+                                    scaling, count, p + r * row, Int64(row), input, z.pointer + at * Z, y, Int64(main4))
+                                kernels.lstm_backward(
+                                    kernel, count, y, Int64(main4), before(t, c, c0) + r * H, c.pointer + at * H, mask,
+                                    stats.pointer + at * lstmStatistics, dh.pointer + r * H, dc.pointer + r * H,
+                                    sums[chunk, 6], sums[chunk, 7], sums[chunk, 8], sums[chunk, 9], sums[chunk, 16])
+                                let gathered = projection.isGathered
+                                kernels.scaling_backward(
+                                    scaling, count, p + r * row, Int64(row), input, z.pointer + at * Z, y, Int64(main4),
+                                    gathered ? 1 : 0, gathered ? sums[chunk, 14] : projection.pointer(toRow: at),
+                                    Int64(main4), dz.pointer + at * Z, sums[chunk, 3], sums[chunk, 4], sums[chunk, 5],
+                                    sums[chunk, 0], sums[chunk, 16])
+                            }
+                            // Eq. 11
                             kernels.scatter_add_rows(
-                                count, Int64(hyper4), ŷ, Int64(row), input.index, input.scale, sums[chunk, 15],
-                                Int64(hyper4))
+                                count, Int64(Z), dz.pointer + at * Z, Int64(Z), nil, nil, sums[chunk, 2], Int64(Z))
+                            func backThroughEmbedding() {
+                                embeddingBack.multiplySerially(
+                                    m: rows.count, a: dz.pointer + at * Z, lda: Z, accumulate: true,
+                                    c: dĥ.pointer + r * Ĥ, ldc: Ĥ)
+                            }
+                            if cell.embeddingSource == .current { backThroughEmbedding() }
+                            // Eq. 10
+                            let ŷ = p + r * row + main4
+                            withUnsafePointer(to: hyperKernel) { kernel in
+                                kernels.lstm_backward(
+                                    kernel, count, ŷ, Int64(row), before(t, ĉ, ĉ0) + r * Ĥ, ĉ.pointer + at * Ĥ,
+                                    hyperMask,
+                                    hyperStats.pointer + at * lstmStatistics, dĥ.pointer + r * Ĥ, dĉ.pointer + r * Ĥ,
+                                    sums[chunk, 10], sums[chunk, 11], sums[chunk, 12], sums[chunk, 13], sums[chunk, 17])
+                            }
+                            kernels.scatter_add_rows(
+                                count, Int64(hyper4), ŷ, Int64(row), nil, nil, sums[chunk, 1], Int64(hyper4))
+                            if hyperProjection.isGathered {
+                                let input = hyperProjection.rows(from: at)
+                                kernels.scatter_add_rows(
+                                    count, Int64(hyper4), ŷ, Int64(row), input.index, input.scale, sums[chunk, 15],
+                                    Int64(hyper4))
+                            }
+                            hyperBack.multiplySerially(
+                                m: rows.count, a: ŷ, lda: row, c: dĥ.pointer + r * Ĥ, ldc: Ĥ)
+                            if cell.embeddingSource == .previous { backThroughEmbedding() }
                         }
-                        hyperBack.multiplySerially(
-                            m: rows.count, a: ŷ, lda: row, c: dĥ.pointer + r * Ĥ, ldc: Ĥ)
-                        if cell.embeddingSource == .previous { backThroughEmbedding() }
                     }
                 }
             }

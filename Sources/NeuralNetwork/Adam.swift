@@ -33,13 +33,15 @@ public final class Adam {
         stepCount += 1
         let stepSize = learningRate / (1 - pow(Double(beta1), Double(stepCount)))
         let correction = 1 / (1 - pow(Double(beta2), Double(stepCount))).squareRoot()
-        for (parameter, (m, v)) in zip(parameters, zip(first, second)) {
-            let x = parameter.variable.value, g = parameter.variable.gradientOrZeros
-            Parallel.chunks(of: x.count, grain: 1 << 14) { range, _ in
-                let at = range.lowerBound
-                Kernels.current.adam(
-                    Int64(range.count), x.pointer + at, g.pointer + at, m.pointer + at, v.pointer + at, 1, beta1,
-                    beta2, Float(stepSize), Float(correction), epsilon)
+        Profile.measure("Adam", floats: 7 * parameters.reduce(0) { $0 + $1.variable.value.count }) {
+            for (parameter, (m, v)) in zip(parameters, zip(first, second)) {
+                let x = parameter.variable.value, g = parameter.variable.gradientOrZeros
+                Parallel.chunks(of: x.count, grain: 1 << 14) { range, _ in
+                    let at = range.lowerBound
+                    Kernels.current.adam(
+                        Int64(range.count), x.pointer + at, g.pointer + at, m.pointer + at, v.pointer + at, 1, beta1,
+                        beta2, Float(stepSize), Float(correction), epsilon)
+                }
             }
         }
     }

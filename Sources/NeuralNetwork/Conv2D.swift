@@ -1,7 +1,7 @@
 // Convolution over images. Activations are [B, H, W, C], so that the channels of a pixel are one contiguous vector.
 
 /// The extents of a convolution with a square kernel.
-struct ConvolutionShape {
+struct ConvolutionShape: CustomStringConvertible {
     let batch, height, width, inputs: Int
     let outputs, size, stride, padding: Int
 
@@ -29,6 +29,11 @@ struct ConvolutionShape {
     var pixels: Int { outputHeight * outputWidth }
     /// Inputs that one output pixel sees: f · f · in.
     var patch: Int { size * size * inputs }
+    var description: String {
+        "\(size) × \(size), \(inputs) → \(outputs) at \(outputHeight) × \(outputWidth)"
+    }
+    /// Floating-point operations of the convolution, by its definition.
+    var flops: Int { 2 * batch * pixels * patch * outputs }
 
     /// Calls `body` for every contiguous run of inputs under the kernel: `count` elements from `input` in the image,
     /// and from `column` in the matrix of patches [pixels, patch].
@@ -121,17 +126,21 @@ package func matrixConv2D(
     }
 
     let patches = Tensor(uninitialized: [chunks, pixels * patch])
-    Parallel.chunks(of: shape.batch) { images, chunk in
-        let matrix = patches.pointer + chunk * pixels * patch
-        for image in images {
-            let out = y.pointer + image * shape.outputCount
-            gather(image, matrix)
-            if let bias {
-                for pixel in 0..<pixels { (out + pixel * outputs).update(from: bias.value.pointer, count: outputs) }
+    Profile.measure(
+        "convolution \(shape) by patches, forward", floats: shape.batch * (shape.inputCount + shape.outputCount)
+    ) {
+        Parallel.chunks(of: shape.batch) { images, chunk in
+            let matrix = patches.pointer + chunk * pixels * patch
+            for image in images {
+                let out = y.pointer + image * shape.outputCount
+                gather(image, matrix)
+                if let bias {
+                    for pixel in 0..<pixels { (out + pixel * outputs).update(from: bias.value.pointer, count: outputs) }
+                }
+                Blas.gemm(
+                    m: pixels, n: outputs, k: patch, a: matrix, lda: patch, b: kernel.value.pointer, ldb: outputs,
+                    beta: bias == nil ? 0 : 1, c: out, ldc: outputs)
             }
-            Blas.gemm(
-                m: pixels, n: outputs, k: patch, a: matrix, lda: patch, b: kernel.value.pointer, ldb: outputs,
-                beta: bias == nil ? 0 : 1, c: out, ldc: outputs)
         }
     }
 
@@ -142,28 +151,33 @@ package func matrixConv2D(
         let patches = Tensor(uninitialized: [chunks, pixels * patch])
         func propagate(_ dX: Tensor?, _ accumulate: Bool) {
             if let dX, !accumulate { dX.fill(0) }
-            Parallel.chunks(of: shape.batch) { images, chunk in
-                let matrix = patches.pointer + chunk * pixels * patch
-                for image in images {
-                    let dy = dY.pointer + image * shape.outputCount
-                    if bias?.requiresGradient == true {
-                        Kernels.current.scatter_add_rows(
-                            Int64(pixels), Int64(outputs), dy, Int64(outputs), nil, nil, sums[chunk, 1],
-                            Int64(outputs))
-                    }
-                    if kernel.requiresGradient {
-                        gather(image, matrix)
+            Profile.measure(
+                "convolution \(shape) by patches, backward",
+                floats: shape.batch * (shape.outputCount + (dX == nil ? 1 : 2) * shape.inputCount)
+            ) {
+                Parallel.chunks(of: shape.batch) { images, chunk in
+                    let matrix = patches.pointer + chunk * pixels * patch
+                    for image in images {
+                        let dy = dY.pointer + image * shape.outputCount
+                        if bias?.requiresGradient == true {
+                            Kernels.current.scatter_add_rows(
+                                Int64(pixels), Int64(outputs), dy, Int64(outputs), nil, nil, sums[chunk, 1],
+                                Int64(outputs))
+                        }
+                        if kernel.requiresGradient {
+                            gather(image, matrix)
+                            Blas.gemm(
+                                transposeA: true, m: patch, n: outputs, k: pixels, a: matrix, lda: patch, b: dy,
+                                ldb: outputs, beta: 1, c: sums[chunk, 0], ldc: outputs)
+                        }
+                        guard let dX else { continue }
                         Blas.gemm(
-                            transposeA: true, m: patch, n: outputs, k: pixels, a: matrix, lda: patch, b: dy,
-                            ldb: outputs, beta: 1, c: sums[chunk, 0], ldc: outputs)
-                    }
-                    guard let dX else { continue }
-                    Blas.gemm(
-                        transposeB: true, m: pixels, n: patch, k: outputs, a: dy, lda: outputs,
-                        b: kernel.value.pointer, ldb: outputs, beta: 0, c: matrix, ldc: patch)
-                    let target = dX.pointer + image * shape.inputCount
-                    shape.runs { input, column, count in
-                        Kernels.current.axpy(Int64(count), 1, matrix + column, target + input)
+                            transposeB: true, m: pixels, n: patch, k: outputs, a: dy, lda: outputs,
+                            b: kernel.value.pointer, ldb: outputs, beta: 0, c: matrix, ldc: patch)
+                        let target = dX.pointer + image * shape.inputCount
+                        shape.runs { input, column, count in
+                            Kernels.current.axpy(Int64(count), 1, matrix + column, target + input)
+                        }
                     }
                 }
             }

@@ -111,19 +111,24 @@ package func fusedConv2D(
     let paddedCount = group * algorithm.paddedCount
     let scratch = Tensor(
         uninitialized: [Parallel.split(parts.count).count, paddedCount + algorithm.scratchCount])
-    Parallel.chunks(of: parts.count) { range, chunk in
-        let padded = scratch.pointer + chunk * scratch.shape[1]
-        for index in range {
-            let part = parts[index], rows = part.inputRows(shape)
-            for (n, image) in part.images.enumerated() { pad(image, rows, padded + n * algorithm.paddedCount) }
-            let at = (part.images.lowerBound * shape.pixels + part.rows.lowerBound * shape.outputWidth) * outputs
-            algorithm.forward(
-                images: part.images.count, rows: part.rows.count, padded, packed.pointer, bias: bias?.value.pointer,
-                residual: residual.map { $0.value.pointer + at }, y.pointer + at, scratch: padded + paddedCount)
-            guard let moments else { continue }
-            let out = moments.pointer + index * 2 * outputs
-            kernels.channel_moments(
-                Int64(part.pixels(shape)), Int64(outputs), y.pointer + at, out, out + outputs)
+    Profile.measure(
+        "\(method) convolution \(shape), forward", flops: shape.flops,
+        floats: shape.batch * (shape.inputCount + (residual == nil ? 1 : 2) * shape.outputCount)
+    ) {
+        Parallel.chunks(of: parts.count) { range, chunk in
+            let padded = scratch.pointer + chunk * scratch.shape[1]
+            for index in range {
+                let part = parts[index], rows = part.inputRows(shape)
+                for (n, image) in part.images.enumerated() { pad(image, rows, padded + n * algorithm.paddedCount) }
+                let at = (part.images.lowerBound * shape.pixels + part.rows.lowerBound * shape.outputWidth) * outputs
+                algorithm.forward(
+                    images: part.images.count, rows: part.rows.count, padded, packed.pointer, bias: bias?.value.pointer,
+                    residual: residual.map { $0.value.pointer + at }, y.pointer + at, scratch: padded + paddedCount)
+                guard let moments else { continue }
+                let out = moments.pointer + index * 2 * outputs
+                kernels.channel_moments(
+                    Int64(part.pixels(shape)), Int64(outputs), y.pointer + at, out, out + outputs)
+            }
         }
     }
 
@@ -144,40 +149,49 @@ package func fusedConv2D(
         /// - Parameter dX: Takes the gradient of the convolution's input, and with a norm that of the value before the
         ///   ReLU.
         func propagate(_ dX: Tensor?, accumulate: Bool) {
-            Parallel.chunks(of: shape.batch) { range, chunk in
-                let padded = scratch.pointer + chunk * count, paddedGradient = padded + paddedCount
-                let scratch = paddedGradient + paddedGradientCount
-                for first in Swift.stride(from: range.lowerBound, to: range.upperBound, by: group) {
-                    let images = first..<min(first + group, range.upperBound)
-                    let dy = dY.pointer + first * shape.outputCount
-                    if wantsKernel {
-                        for (n, image) in images.enumerated() {
-                            pad(
-                                image, -shape.padding..<shape.height + shape.padding,
-                                padded + n * algorithm.paddedCount)
+            Profile.measure(
+                "\(method) convolution \(shape), backward",
+                flops: ((wantsKernel ? 1 : 0) + (dX == nil ? 0 : 1)) * shape.flops,
+                floats: shape.batch * (shape.outputCount + (dX == nil ? 1 : accumulate ? 3 : 2) * shape.inputCount)
+            ) {
+                Parallel.chunks(of: shape.batch) { range, chunk in
+                    let padded = scratch.pointer + chunk * count, paddedGradient = padded + paddedCount
+                    let scratch = paddedGradient + paddedGradientCount
+                    for first in Swift.stride(from: range.lowerBound, to: range.upperBound, by: group) {
+                        let images = first..<min(first + group, range.upperBound)
+                        let dy = dY.pointer + first * shape.outputCount
+                        if wantsKernel {
+                            for (n, image) in images.enumerated() {
+                                pad(
+                                    image, -shape.padding..<shape.height + shape.padding,
+                                    padded + n * algorithm.paddedCount)
+                            }
+                            algorithm.kernelGradient(
+                                images: images.count, padded, dy, totals[chunk, 0], scratch: scratch)
                         }
-                        algorithm.kernelGradient(images: images.count, padded, dy, totals[chunk, 0], scratch: scratch)
-                    }
-                    if wantsBias {
-                        kernels.channel_sums(Int64(images.count * shape.pixels), Int64(outputs), dy, totals[chunk, 1])
-                    }
-                    guard let dX, let packed else { continue }
-                    let border = algorithm.gradientBorder
-                    for n in 0..<images.count {
-                        kernels.pad_rows(
-                            Int64(-border), Int64(shape.outputHeight + border), Int64(shape.outputHeight),
-                            Int64(shape.outputWidth), Int64(outputs), Int64(border), dy + n * shape.outputCount, nil,
-                            paddedGradient + n * algorithm.paddedGradientCount)
-                    }
-                    algorithm.inputGradient(
-                        images: images.count, paddedGradient, packed.pointer, accumulate: accumulate,
-                        dX.pointer + first * shape.inputCount, scratch: scratch)
-                    normalisation?.withKernel(relu: true) { norm in
-                        for image in images {
-                            let at = image * shape.inputCount
-                            kernels.norm_backward_sums(
-                                norm, Int64(shape.height * shape.width), x.value.pointer + at, dX.pointer + at,
-                                dX.pointer + at, sums.pointer + image * 2 * channels)
+                        if wantsBias {
+                            kernels.channel_sums(
+                                Int64(images.count * shape.pixels), Int64(outputs), dy, totals[chunk, 1])
+                        }
+                        guard let dX, let packed else { continue }
+                        let border = algorithm.gradientBorder
+                        for n in 0..<images.count {
+                            kernels.pad_rows(
+                                Int64(-border), Int64(shape.outputHeight + border), Int64(shape.outputHeight),
+                                Int64(shape.outputWidth), Int64(outputs), Int64(border), dy + n * shape.outputCount,
+                                nil,
+                                paddedGradient + n * algorithm.paddedGradientCount)
+                        }
+                        algorithm.inputGradient(
+                            images: images.count, paddedGradient, packed.pointer, accumulate: accumulate,
+                            dX.pointer + first * shape.inputCount, scratch: scratch)
+                        normalisation?.withKernel(relu: true) { norm in
+                            for image in images {
+                                let at = image * shape.inputCount
+                                kernels.norm_backward_sums(
+                                    norm, Int64(shape.height * shape.width), x.value.pointer + at, dX.pointer + at,
+                                    dX.pointer + at, sums.pointer + image * 2 * channels)
+                            }
                         }
                     }
                 }

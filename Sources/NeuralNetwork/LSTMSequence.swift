@@ -123,19 +123,21 @@ public func lstmSequence(
         let y = Y.pointer + t * B * row4
         recurrent.multiply(m: B, a: t == 0 ? h0.pointer : h.pointer + (t - 1) * BH, lda: H, c: y, ldc: row4)
         let previous = t == 0 ? c0.pointer : c.pointer + (t - 1) * BH
-        Parallel.chunks(of: B) { range, _ in
-            let r = range.lowerBound, count = Int64(range.count), at = t * BH + r * H
-            let input = projection.rows(from: t * B + r)
-            withUnsafePointer(to: input) { input in
-                kernels.add_rows(count, Int64(row4), input, cell.b.value.pointer, 1, y + r * row4, Int64(row4))
-            }
-            if let mask, let maskStep {
-                mask.write(first: at, count: range.count * H, to: maskStep.pointer + r * H)
-            }
-            withUnsafePointer(to: kernel) { kernel in
-                kernels.lstm_forward(
-                    kernel, count, y + r * row4, Int64(row4), previous + r * H, maskStep.map { $0.pointer + r * H },
-                    c.pointer + at, h.pointer + at, stats.pointer + (t * B + r) * lstmStatistics)
+        Profile.measure("LSTM cell, rows, forward", floats: 11 * BH) {
+            Parallel.chunks(of: B) { range, _ in
+                let r = range.lowerBound, count = Int64(range.count), at = t * BH + r * H
+                let input = projection.rows(from: t * B + r)
+                withUnsafePointer(to: input) { input in
+                    kernels.add_rows(count, Int64(row4), input, cell.b.value.pointer, 1, y + r * row4, Int64(row4))
+                }
+                if let mask, let maskStep {
+                    mask.write(first: at, count: range.count * H, to: maskStep.pointer + r * H)
+                }
+                withUnsafePointer(to: kernel) { kernel in
+                    kernels.lstm_forward(
+                        kernel, count, y + r * row4, Int64(row4), previous + r * H, maskStep.map { $0.pointer + r * H },
+                        c.pointer + at, h.pointer + at, stats.pointer + (t * B + r) * lstmStatistics)
+                }
             }
         }
     }
@@ -157,26 +159,28 @@ public func lstmSequence(
         let back = PackedMatrix(k: row4, n: H, source: cell.W_h.value.pointer, ld: row4, transposed: true)
         for t in (0..<T).reversed() {
             let y = Y.pointer + t * B * row4, previous = t == 0 ? c0.pointer : c.pointer + (t - 1) * BH
-            Parallel.chunks(of: B) { range, chunk in
-                let r = range.lowerBound, count = Int64(range.count), at = t * BH + r * H
-                kernels.axpy(Int64(range.count * H), 1, dH.pointer + at, dh.pointer + r * H)
-                if let mask, let maskStep {
-                    mask.write(first: at, count: range.count * H, to: maskStep.pointer + r * H)
-                }
-                withUnsafePointer(to: kernel) { kernel in
-                    kernels.lstm_backward(
-                        kernel, count, y + r * row4, Int64(row4), previous + r * H, c.pointer + at,
-                        maskStep.map { $0.pointer + r * H }, stats.pointer + (t * B + r) * lstmStatistics,
-                        dh.pointer + r * H, dc.pointer + r * H, sums[chunk, 1], sums[chunk, 2], sums[chunk, 3],
-                        sums[chunk, 4], sums[chunk, 5])
-                }
-                kernels.scatter_add_rows(
-                    count, Int64(row4), y + r * row4, Int64(row4), nil, nil, sums[chunk, 0], Int64(row4))
-                if projection.isGathered {
-                    let input = projection.rows(from: t * B + r)
+            Profile.measure("LSTM cell, rows, backward", floats: 16 * BH) {
+                Parallel.chunks(of: B) { range, chunk in
+                    let r = range.lowerBound, count = Int64(range.count), at = t * BH + r * H
+                    kernels.axpy(Int64(range.count * H), 1, dH.pointer + at, dh.pointer + r * H)
+                    if let mask, let maskStep {
+                        mask.write(first: at, count: range.count * H, to: maskStep.pointer + r * H)
+                    }
+                    withUnsafePointer(to: kernel) { kernel in
+                        kernels.lstm_backward(
+                            kernel, count, y + r * row4, Int64(row4), previous + r * H, c.pointer + at,
+                            maskStep.map { $0.pointer + r * H }, stats.pointer + (t * B + r) * lstmStatistics,
+                            dh.pointer + r * H, dc.pointer + r * H, sums[chunk, 1], sums[chunk, 2], sums[chunk, 3],
+                            sums[chunk, 4], sums[chunk, 5])
+                    }
                     kernels.scatter_add_rows(
-                        count, Int64(row4), y + r * row4, Int64(row4), input.index, input.scale, sums[chunk, 6],
-                        Int64(row4))
+                        count, Int64(row4), y + r * row4, Int64(row4), nil, nil, sums[chunk, 0], Int64(row4))
+                    if projection.isGathered {
+                        let input = projection.rows(from: t * B + r)
+                        kernels.scatter_add_rows(
+                            count, Int64(row4), y + r * row4, Int64(row4), input.index, input.scale, sums[chunk, 6],
+                            Int64(row4))
+                    }
                 }
             }
             back.multiply(m: B, a: y, lda: row4, c: dh.pointer, ldc: H)

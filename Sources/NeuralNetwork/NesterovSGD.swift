@@ -24,14 +24,16 @@ public final class NesterovSGD {
     /// Moves every parameter by its gradient. A parameter without a gradient counts as having gradient 0.
     public func step(learningRate: Double) {
         let rate = Float(learningRate), momentum = momentum
-        for (parameter, v) in zip(parameters, velocities) {
-            let x = parameter.variable.value, g = parameter.variable.gradientOrZeros
-            Parallel.chunks(of: x.count, grain: 1 << 14) { range, _ in
-                let (x, g, v) = (x.pointer, g.pointer, v.pointer)
-                for n in range {
-                    let velocity = momentum * v[n] + g[n]
-                    v[n] = velocity
-                    x[n] -= rate * (g[n] + momentum * velocity)
+        Profile.measure("Nesterov momentum", floats: 5 * parameters.reduce(0) { $0 + $1.variable.value.count }) {
+            for (parameter, v) in zip(parameters, velocities) {
+                let x = parameter.variable.value, g = parameter.variable.gradientOrZeros
+                Parallel.chunks(of: x.count, grain: 1 << 14) { range, _ in
+                    let (x, g, v) = (x.pointer, g.pointer, v.pointer)
+                    for n in range {
+                        let velocity = momentum * v[n] + g[n]
+                        v[n] = velocity
+                        x[n] -= rate * (g[n] + momentum * velocity)
+                    }
                 }
             }
         }

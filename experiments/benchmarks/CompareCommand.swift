@@ -31,41 +31,46 @@ struct CompareCommand: ParsableCommand {
         let ceiling = ComputeEnvironment.measureGEMM(size: 2048)
         var rows: [String] = [], torch: String?
         let standard = StepKind.allCases.filter { $0 != .hyperLSTM }
-        for kind in kinds.isEmpty ? standard : kinds {
-            var commands = [
-                [CommandLine.arguments[0], "step", kind.rawValue, "--threads", "\(threads)", "--steps", "\(steps)"]
-            ]
+        for group in grouped(kinds.isEmpty ? standard : kinds) {
+            var commands = group.map {
+                [CommandLine.arguments[0], "step", $0.rawValue, "--threads", "\(threads)", "--steps", "\(steps)"]
+            }
             if hasPeers {
-                commands += kind.peers.map { ["python3", "\(peers)/\($0[0])", $0[1], $0[2], "\(threads)", "\(steps)"] }
+                commands += group[0].peers.map {
+                    ["python3", "\(peers)/\($0[0])", $0[1], $0[2], "\(threads)", "\(steps)"]
+                }
             }
             var measured = [[StepMeasurement]](repeating: [], count: commands.count)
             for round in 1...rounds {
                 for (index, command) in commands.enumerated() {
-                    note("\(kind.rawValue), round \(round) of \(rounds): \(index == 0 ? "ours" : command[3])")
+                    let program = index < group.count ? "ours, \(command[2])" : "PyTorch, \(command[2]) \(command[3])"
+                    note("round \(round) of \(rounds): \(program)")
                     measured[index].append(try JSONDecoder().decode(StepMeasurement.self, from: capture(command)))
                 }
             }
             func median(_ runs: [StepMeasurement]) -> Double {
                 runs.map(\.median_s).sorted()[runs.count / 2]
             }
-            let ours = measured[0], best = measured.dropFirst().min { median($0) < median($1) }
-            let gflops = ours.map { $0.gflops ?? 0 }.sorted()[ours.count / 2]
-            let peak = ours.map(\.peak_mib).max() ?? 0
-            torch = best?.first?.torch ?? torch
-            var cells = [
-                kind.rawValue, number(median(ours)), number(ours.map(\.min_s).min() ?? 0), "\(Int(gflops))",
-                "\(Int(gflops / ceiling * 100)) %", "\(peak)",
-            ]
-            if let best {
-                let peerPeak = best.map(\.peak_mib).max() ?? 0
-                cells += [
-                    "\(number(median(best))) (\(best[0].mode))", number(median(ours) / median(best)), "\(peerPeak)",
-                    number(Double(peak) / Double(max(1, peerPeak))),
+            let best = measured.dropFirst(group.count).min { median($0) < median($1) }
+            for (kind, ours) in zip(group, measured) {
+                let gflops = ours.map { $0.gflops ?? 0 }.sorted()[ours.count / 2]
+                let peak = ours.map(\.peak_mib).max() ?? 0
+                torch = best?.first?.torch ?? torch
+                var cells = [
+                    kind.rawValue, number(median(ours)), number(ours.map(\.min_s).min() ?? 0), "\(Int(gflops))",
+                    "\(Int(gflops / ceiling * 100)) %", "\(peak)",
                 ]
-            } else {
-                cells += ["–", "–", "–", "–"]
+                if let best {
+                    let peerPeak = best.map(\.peak_mib).max() ?? 0
+                    cells += [
+                        "\(number(median(best))) (\(best[0].mode))", number(median(ours) / median(best)), "\(peerPeak)",
+                        number(Double(peak) / Double(max(1, peerPeak))),
+                    ]
+                } else {
+                    cells += ["–", "–", "–", "–"]
+                }
+                rows.append("| " + cells.joined(separator: " | ") + " |")
             }
-            rows.append("| " + cells.joined(separator: " | ") + " |")
         }
         let date = ISO8601DateFormatter().string(from: Date()).prefix(10)
         let table = """
@@ -83,6 +88,17 @@ struct CompareCommand: ParsableCommand {
         if let output {
             let text = "# Training steps, timed\n\nWritten by `make bench`; not edited by hand.\n\n\(table)"
             try text.write(toFile: output, atomically: true, encoding: .utf8)
+        }
+    }
+
+    /// Kinds that are held to the same peers, together: one run of the peers serves all of them.
+    private func grouped(_ kinds: [StepKind]) -> [[StepKind]] {
+        kinds.reduce(into: []) { groups, kind in
+            if let index = groups.firstIndex(where: { $0[0].peers == kind.peers }) {
+                groups[index].append(kind)
+            } else {
+                groups.append([kind])
+            }
         }
     }
 

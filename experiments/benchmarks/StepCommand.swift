@@ -20,6 +20,8 @@ struct StepCommand: ParsableCommand {
     @Option(help: "Steps of a sequence.") var sequence = 100
     @Option(help: "Keep probability of the recurrent dropout (the plain LSTM has none).") var keep: Float = 0.9
 
+    @Flag(help: "Print where the time goes instead: time, GFLOP/s and GB/s of each operation.") var profile = false
+
     func validate() throws {
         for (name, value) in [("steps", steps), ("units", units), ("batch", batch), ("sequence", sequence)]
         where value < 1 {
@@ -34,6 +36,11 @@ struct StepCommand: ParsableCommand {
             FileHandle.standardError.write(Data("warning: \(warning)\n".utf8))
         }
         let (model, flops, step) = kind.wideResNet.map(imageStep) ?? characterStep()
+        if profile {
+            for _ in 0..<2 { step() }
+            print(ProfileTable(steps: steps, step).text, terminator: "")
+            return
+        }
         var seconds: [Double] = []
         for index in 0..<steps + 2 {
             let start = DispatchTime.now().uptimeNanoseconds
