@@ -1,4 +1,4 @@
-import Dispatch
+import Foundation
 
 /// Where the time goes, operation by operation: what each computed and moved, and how long it took.
 ///
