@@ -57,7 +57,8 @@ let package = Package(
         .executableTarget(
             name: "benchmarks",
             dependencies: [
-                "HyperNetworks", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "ExperimentKit", "HyperNetworks",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "experiments/benchmarks",
             exclude: ["NOTES.md", "RESULTS.md", "pytorch"]),

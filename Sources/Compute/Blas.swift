@@ -77,8 +77,10 @@ package struct Blas: Sendable {
         }
         let operands = m * k + k * n + (beta == 0 ? 1 : 2) * m * n
         Profile.measure("matrix product [\(m), \(k)] · [\(k), \(n)], BLAS", flops: 2 * m * n * k, floats: operands) {
-            // Under a million multiplications a second thread costs more than it brings.
-            if m * n * k < 1 << 20 {
+            if m == 1 && !transposeA {
+                row(n: n, k: k, alpha: alpha, x: a, b: b, ldb: ldb, transposeB: transposeB, beta: beta, y: c)
+                // Under a million multiplications a second thread costs more than it brings.
+            } else if m * n * k < 1 << 20 {
                 block(rows: 0..<m, columns: 0..<n)
             } else if n >= m {
                 Parallel.chunks(of: n, grain: 16) { columns, _ in block(rows: 0..<m, columns: columns) }
@@ -86,6 +88,21 @@ package struct Blas: Sendable {
                 Parallel.chunks(of: m, grain: 16) { rows, _ in block(rows: rows, columns: 0..<n) }
             }
         }
+    }
+
+    /// The product of one row, y = alpha x op(B) + beta y: `sgemm` would first copy all of B into an order of its own.
+    private static func row(
+        n: Int, k: Int, alpha: Float, x: UnsafePointer<Float>, b: UnsafePointer<Float>, ldb: Int, transposeB: Bool,
+        beta: Float, y: FloatPointer
+    ) {
+        if beta == 0 { y.update(repeating: 0, count: n) }
+        func block(_ columns: Range<Int>) {
+            gemv(
+                transpose: !transposeB, m: transposeB ? columns.count : k, n: transposeB ? k : columns.count,
+                alpha: alpha, a: b + columns.lowerBound * (transposeB ? ldb : 1), lda: ldb, x: x,
+                beta: beta == 0 ? 1 : beta, y: y + columns.lowerBound)
+        }
+        if n * k < 1 << 16 { block(0..<n) } else { Parallel.chunks(of: n, grain: 16) { range, _ in block(range) } }
     }
 
     /// y = alpha op(A) x + beta y, A [m, n], on the calling thread.

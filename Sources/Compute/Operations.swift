@@ -215,13 +215,12 @@ public func columns(_ x: Variable, _ range: Range<Int>) -> Variable {
 
 /// Rows `range` of x [R, ..].
 ///
+/// - Parameter shared: The result shares x's memory, all of which it keeps alive: for weights, which live long anyway.
 /// - Returns: [range.count, ..].
-public func rows(_ x: Variable, _ range: Range<Int>) -> Variable {
+public func rows(_ x: Variable, _ range: Range<Int>, shared: Bool = false) -> Variable {
     let total = x.shape[0], width = x.value.count / max(total, 1)
-    precondition(range.lowerBound >= 0 && range.upperBound <= total, "rows \(range) of \(x.shape)")
-    let y = Tensor(uninitialized: [range.count] + x.shape.dropFirst())
-    y.pointer.update(from: x.value.pointer + range.lowerBound * width, count: y.count)
-    return Variable(y, operands: [x]) { gradient in
+    let view = x.value.viewOfRows(range)
+    return Variable(shared ? view : view.copied(), operands: [x]) { gradient in
         x.addGradient { whole, accumulate in
             if !accumulate { whole.fill(0) }
             Kernels.current.axpy(

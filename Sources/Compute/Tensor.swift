@@ -8,9 +8,12 @@ public struct Tensor: @unchecked Sendable {
     public let shape: [Int]
     public let count: Int
     private let storage: Storage
+    /// Where the elements begin in the storage.
+    private let offset: Int
 
-    private init(storage: Storage, shape: [Int], count: Int) {
+    private init(storage: Storage, offset: Int, shape: [Int], count: Int) {
         self.storage = storage
+        self.offset = offset
         self.shape = shape
         self.count = count
     }
@@ -21,6 +24,7 @@ public struct Tensor: @unchecked Sendable {
         count = shape.reduce(1, *)
         self.shape = shape
         storage = Storage(count: count)
+        offset = 0
     }
 
     /// All zeros.
@@ -77,16 +81,27 @@ public struct Tensor: @unchecked Sendable {
     public func reshaped(_ shape: [Int]) -> Tensor {
         let wanted = shape.reduce(1, *)
         precondition(wanted == count, "cannot read \(self.shape) (\(count) elements) as \(shape) (\(wanted) elements)")
-        return Tensor(storage: storage, shape: shape, count: count)
+        return Tensor(storage: storage, offset: offset, shape: shape, count: count)
+    }
+
+    /// Rows `range` of [R, ..] without a copy. The view keeps the memory of the whole tensor alive.
+    ///
+    /// - Precondition: The rows exist.
+    package func viewOfRows(_ range: Range<Int>) -> Tensor {
+        precondition(range.lowerBound >= 0 && range.upperBound <= shape[0], "rows \(range) of \(shape)")
+        let width = shape.dropFirst().reduce(1, *)
+        return Tensor(
+            storage: storage, offset: offset + range.lowerBound * width, shape: [range.count] + shape.dropFirst(),
+            count: range.count * width)
     }
 
     /// The elements, valid as long as a reference to this tensor is held.
-    package var pointer: FloatPointer { storage.base }
+    package var pointer: FloatPointer { storage.base + offset }
 
     /// Calls `body` with the elements.
     public func withUnsafeBufferPointer<R>(_ body: (UnsafeBufferPointer<Float>) throws -> R) rethrows -> R {
         defer { withExtendedLifetime(storage) {} }
-        return try body(UnsafeBufferPointer(start: storage.base, count: count))
+        return try body(UnsafeBufferPointer(start: pointer, count: count))
     }
 
     /// Calls `body` with the elements, to change.
@@ -94,7 +109,7 @@ public struct Tensor: @unchecked Sendable {
         _ body: (UnsafeMutableBufferPointer<Float>) throws -> R
     ) rethrows -> R {
         defer { withExtendedLifetime(storage) {} }
-        return try body(UnsafeMutableBufferPointer(start: storage.base, count: count))
+        return try body(UnsafeMutableBufferPointer(start: pointer, count: count))
     }
 
     /// The memory of a tensor, taken from the pool and given back to it.

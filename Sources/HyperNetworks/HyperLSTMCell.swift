@@ -130,7 +130,7 @@ public final class HyperLSTMCell: Module {
         let Nz = embeddingSize, W = reshape(W, [4 * Nz, units])
         return concatenateColumns(
             (0..<4).map { y in
-                matmul(columns(z, y * Nz..<(y + 1) * Nz), rows(W, y * Nz..<(y + 1) * Nz))
+                matmul(columns(z, y * Nz..<(y + 1) * Nz), rows(W, y * Nz..<(y + 1) * Nz, shared: true))
             })
     }
 

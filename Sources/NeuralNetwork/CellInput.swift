@@ -27,7 +27,7 @@ public indirect enum CellInput {
         case .oneHot(let symbols, _, let scale): return gatherRows(W, symbols, scale: scale)
         case .joined(let h, let x):
             let split = h.shape.last ?? 1
-            return matmul(h, rows(W, 0..<split)) + x.times(rows(W, split..<size))
+            return matmul(h, rows(W, 0..<split, shared: true)) + x.times(rows(W, split..<size, shared: true))
         }
     }
 

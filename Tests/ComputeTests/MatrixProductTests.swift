@@ -159,7 +159,8 @@ func worstProductError(_ found: [Float], _ a: [Float], _ b: [Float], m: Int, n: 
 
     /// Small, and beyond 2^20 multiplications, where the product is cut by columns or by rows.
     static let sizes = [
-        (1, 1, 1), (3, 5, 7), (17, 1, 40), (101, 103, 107), (3, 2801, 131), (2801, 3, 131), (16, 1040, 64),
+        (1, 1, 1), (1, 50, 70), (1, 301, 403), (3, 5, 7), (17, 1, 40), (101, 103, 107), (3, 2801, 131), (2801, 3, 131),
+        (16, 1040, 64),
     ]
 
     @Test func everyTranspositionIsExactOnBothSidesOfTheSplit() {

@@ -182,4 +182,13 @@ import Testing
         y.backward(seed: Tensor(repeating: 1, shape: [1, 2, 2]))
         #expect(x.gradient?.floats == [0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0])
     }
+
+    @Test func sharedRowsAreTheRowsWithoutACopy() {
+        let x = Variable(Tensor((0..<12).map(Float.init), shape: [4, 3]), requiresGradient: true)
+        let copy = rows(x, 1..<3), view = rows(x, 1..<3, shared: true)
+        #expect(view.value.floats == copy.value.floats && view.shape == [2, 3])
+        #expect(view.value.pointer == x.value.pointer + 3 && copy.value.pointer != view.value.pointer)
+        sum(rows(view, 1..<2, shared: true) * rows(view, 0..<1)).backward()
+        #expect(x.gradient?.floats == [0, 0, 0, 6, 7, 8, 3, 4, 5, 0, 0, 0])
+    }
 }

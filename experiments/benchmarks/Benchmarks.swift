@@ -6,7 +6,8 @@ struct Benchmarks: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "benchmarks",
         abstract: "Times training steps, alone or beside the PyTorch programs in pytorch/.",
-        subcommands: [StepCommand.self, CompareCommand.self], defaultSubcommand: CompareCommand.self)
+        subcommands: [StepCommand.self, CharactersCommand.self, CompareCommand.self],
+        defaultSubcommand: CompareCommand.self)
 }
 
 /// A model whose step is timed.

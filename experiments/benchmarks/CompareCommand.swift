@@ -84,11 +84,46 @@ struct CompareCommand: ParsableCommand {
             \(rounds) rounds of \(steps) steps, the programs in turn; medians of the rounds' medians.
 
             """
-        print(table, terminator: "")
+        let text =
+            "# Training steps, timed\n\nWritten by `make bench`; not edited by hand.\n\n\(table)"
+            + (kinds.isEmpty ? "\n## One character at a time\n\n" + (try characters(threads, hasPeers: hasPeers)) : "")
+        print(text, terminator: "")
         if let output {
-            let text = "# Training steps, timed\n\nWritten by `make bench`; not edited by hand.\n\n\(table)"
             try text.write(toFile: output, atomically: true, encoding: .utf8)
         }
+    }
+
+    /// A Layer Norm HyperLSTM, one character at a time, beside PyTorch's: a table of rates.
+    private func characters(_ threads: Int, hasPeers: Bool) throws -> String {
+        var ours: [CharactersMeasurement] = [], theirs: [String: [Double]] = [:]
+        for round in 1...rounds {
+            note("round \(round) of \(rounds): ours, characters")
+            let command = [CommandLine.arguments[0], "characters", "--threads", "\(threads)"]
+            ours.append(try JSONDecoder().decode(CharactersMeasurement.self, from: capture(command)))
+            for mode in hasPeers ? ["eager", "compile"] : [] {
+                note("round \(round) of \(rounds): PyTorch, sampling \(mode)")
+                let command = ["python3", "\(peers)/char.py", "ln-hyperlstm", mode, "\(threads)", "--sample", "1000"]
+                let sampling = try JSONDecoder().decode(PeerSampling.self, from: capture(command))
+                theirs[mode, default: []].append(sampling.characters_per_s)
+            }
+        }
+        func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }
+        func whole(_ value: Double) -> String { "\(Int(value.rounded()))" }
+        let sampled = median(ours.map(\.sampled_per_s))
+        let best = theirs.mapValues(median).max { $0.value < $1.value }
+        let peer = best.map { "\(whole($0.value)) (\($0.key))" } ?? "–"
+        let ratio = best.map { String(format: "%.1f", sampled / $0.value) } ?? "–"
+        return """
+            | Layer Norm HyperLSTM, 1000 units | characters/s | weights, GB/s | PyTorch, characters/s (mode) | ratio |
+            |---|---|---|---|---|
+            | drawing a text | \(whole(sampled)) | \(whole(median(ours.map(\.sampling_gb_per_s)))) | \(peer) | \(ratio) |
+            | reading a split as one sequence | \(whole(median(ours.map(\.read_per_s)))) | \
+            \(whole(median(ours.map(\.reading_gb_per_s)))) | – | – |
+
+            Every character needs all weights once. A copy runs at \(whole(median(ours.map(\.copy_gb_per_s)))) GB/s, reading and \
+            writing counted; caches that hold the weights are faster.
+
+            """
     }
 
     /// Kinds that are held to the same peers, together: one run of the peers serves all of them.

@@ -61,7 +61,7 @@ public struct TrainedCharacterModel {
     private static let samplingStream: UInt64 = 0x73616d70_6c650000
 
     /// The symbol at which the running sum of softmax(logits / temperature) passes `uniform`.
-    static func draw(_ logits: [Float], temperature: Double, uniform: Double) -> UInt8 {
+    package static func draw(_ logits: [Float], temperature: Double, uniform: Double) -> UInt8 {
         let greatest = logits.indices.max { logits[$0] < logits[$1] } ?? 0
         guard temperature > 0 else { return UInt8(greatest) }
         let weights = logits.map { exp(Double($0 - logits[greatest]) / temperature) }
