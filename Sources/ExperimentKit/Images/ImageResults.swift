@@ -233,7 +233,7 @@ public struct ImageRunTable {
                 row.map { "\(fixed($0.test, 2)) %" } ?? "-", remark,
             ])
         }
-        text = "\nerror\n\n" + alignedColumns(rows) + "\n" + notes.map { "\n\($0)\n" }.joined()
+        text = "\nWrongly classified images\n\n" + alignedColumns(rows) + "\n" + notes.map { "\n\($0)\n" }.joined()
     }
 
     private static func percent(_ split: SplitEvaluation?) -> String {
