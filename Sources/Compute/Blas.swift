@@ -79,8 +79,8 @@ package struct Blas: Sendable {
         Profile.measure("matrix product [\(m), \(k)] · [\(k), \(n)], BLAS", flops: 2 * m * n * k, floats: operands) {
             if m == 1 && !transposeA {
                 row(n: n, k: k, alpha: alpha, x: a, b: b, ldb: ldb, transposeB: transposeB, beta: beta, y: c)
-                // Under a million multiplications a second thread costs more than it brings.
             } else if m * n * k < 1 << 20 {
+                // Under a million multiplications a second thread costs more than it brings.
                 block(rows: 0..<m, columns: 0..<n)
             } else if n >= m {
                 Parallel.chunks(of: n, grain: 16) { columns, _ in block(rows: 0..<m, columns: columns) }
@@ -102,6 +102,7 @@ package struct Blas: Sendable {
                 alpha: alpha, a: b + columns.lowerBound * (transposeB ? ldb : 1), lda: ldb, x: x,
                 beta: beta == 0 ? 1 : beta, y: y + columns.lowerBound)
         }
+        // Bound by reading B: under a quarter of a megabyte a second thread costs more than it brings.
         if n * k < 1 << 16 { block(0..<n) } else { Parallel.chunks(of: n, grain: 16) { range, _ in block(range) } }
     }
 

@@ -101,13 +101,10 @@ public enum ComputeEnvironment {
     public static func measureGEMM(size n: Int = 1024, repeats: Int = 3) -> Double {
         let a = Tensor(repeating: 0.5, shape: [n, n]), b = Tensor(repeating: 0.25, shape: [n, n])
         let c = Tensor(zeros: [n, n])
-        var best = Double.infinity
-        for _ in 0..<max(1, repeats) + 1 {
-            let start = DispatchTime.now().uptimeNanoseconds
+        let seconds = leastSeconds(of: max(1, repeats) + 1) {
             Blas.gemm(m: n, n: n, k: n, a: a.pointer, lda: n, b: b.pointer, ldb: n, beta: 0, c: c.pointer, ldc: n)
-            best = min(best, Double(DispatchTime.now().uptimeNanoseconds - start) * 1e-9)
         }
-        return 2 * Double(n) * Double(n) * Double(n) / best * 1e-9
+        return 2 * Double(n) * Double(n) * Double(n) / seconds * 1e-9
     }
 
     /// Rate at which all threads together copy memory that no cache holds, reading and writing counted, in GB/s: the best
@@ -115,14 +112,20 @@ public enum ComputeEnvironment {
     public static func measureCopy(bytes: Int = 256 << 20, repeats: Int = 5) -> Double {
         let count = bytes / MemoryLayout<Float>.stride
         let source = Tensor(zeros: [count]), target = Tensor(zeros: [count])
-        var best = Double.infinity
-        for _ in 0..<max(1, repeats) {
-            let start = DispatchTime.now().uptimeNanoseconds
+        let seconds = leastSeconds(of: max(1, repeats)) {
             Parallel.chunks(of: count) { range, _ in
                 (target.pointer + range.lowerBound).update(from: source.pointer + range.lowerBound, count: range.count)
             }
-            best = min(best, Double(DispatchTime.now().uptimeNanoseconds - start) * 1e-9)
         }
-        return 2 * Double(bytes) / best * 1e-9
+        return 2 * Double(bytes) / seconds * 1e-9
+    }
+
+    /// The time of the fastest of `count` runs.
+    private static func leastSeconds(of count: Int, _ body: () -> Void) -> Double {
+        (0..<count).reduce(Double.infinity) { least, _ in
+            let start = DispatchTime.now().uptimeNanoseconds
+            body()
+            return min(least, Double(DispatchTime.now().uptimeNanoseconds - start) * 1e-9)
+        }
     }
 }

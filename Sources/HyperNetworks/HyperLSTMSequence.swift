@@ -178,8 +178,8 @@ public func hyperLSTMSequence(
                             withUnsafePointer(to: hyperKernel) { kernel in
                                 kernels.lstm_backward(
                                     kernel, count, ŷ, Int64(row), before(t, ĉ, ĉ0) + r * Ĥ, ĉ.pointer + at * Ĥ,
-                                    hyperMask,
-                                    hyperStats.pointer + at * lstmStatistics, dĥ.pointer + r * Ĥ, dĉ.pointer + r * Ĥ,
+                                    hyperMask, hyperStats.pointer + at * lstmStatistics, dĥ.pointer + r * Ĥ,
+                                    dĉ.pointer + r * Ĥ,
                                     sums[chunk, 10], sums[chunk, 11], sums[chunk, 12], sums[chunk, 13], sums[chunk, 17])
                             }
                             kernels.scatter_add_rows(

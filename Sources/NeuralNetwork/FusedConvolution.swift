@@ -179,8 +179,7 @@ package func fusedConv2D(
                             kernels.pad_rows(
                                 Int64(-border), Int64(shape.outputHeight + border), Int64(shape.outputHeight),
                                 Int64(shape.outputWidth), Int64(outputs), Int64(border), dy + n * shape.outputCount,
-                                nil,
-                                paddedGradient + n * algorithm.paddedGradientCount)
+                                nil, paddedGradient + n * algorithm.paddedGradientCount)
                         }
                         algorithm.inputGradient(
                             images: images.count, paddedGradient, packed.pointer, accumulate: accumulate,
