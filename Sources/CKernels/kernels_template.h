@@ -557,12 +557,17 @@ static void adam(int64_t n, float *x, const float *g, float *m, float *v, float 
 }
 
 #include "convolution_template.h"
+#include "strassen_template.h"
 
 const ck_kernels CK_NAME = {
     .name = CK_STRING, .lanes = CK_LANES, .exp = map_exp, .tanh = map_tanh, .sigmoid = map_sigmoid, .axpy = axpy,
     .dot = dot, .dropout_mask = dropout_mask, .random_bits = random_bits, .panel_width = panel,
     .packed_count = packed_count, .pack = pack, .gemm_packed = gemm_packed, .add_rows = add_rows,
     .scatter_add_rows = scatter_add_rows, .lstm_forward = lstm_forward, .lstm_backward = lstm_backward,
+    .tile_rows = CK_ROWS, .strassen_products = strassen_products, .strassen_sum_rows = strassen_sum_rows,
+    .strassen_pack_panel = strassen_pack_panel, .strassen_multiply = strassen_multiply,
+    .strassen_depth = strassen_depth, .strassen_pack = strassen_pack,
+    .strassen_add_transposed = strassen_add_transposed,
     .scaling_forward = scaling_forward, .scaling_backward = scaling_backward, .cross_entropy = cross_entropy,
     .adam = adam, .conv_pack = conv_pack, .convolve = convolve, .convolve_weights = convolve_weights,
     .winograd_scratch = winograd_scratch, .winograd_pack = winograd_pack, .winograd = winograd,

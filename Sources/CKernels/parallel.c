@@ -18,7 +18,7 @@ static pthread_mutex_t sleep_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
 static int started = 0, threads = 1;
 
-static void (*task)(void *, int64_t);
+static void (*task)(void *, int64_t, int64_t);
 static void *task_context;
 static int64_t task_count;
 static atomic_int workers_wanted;  // workers with a number below this take part
@@ -38,11 +38,11 @@ static void pause_briefly(int spin) {
     if (spin % 1000 == 999) sched_yield();
 }
 
-static void run_indices(void) {
+static void run_indices(int64_t number) {
     for (;;) {
         int64_t index = atomic_fetch_add_explicit(&next_index, 1, memory_order_relaxed);
         if (index >= task_count) return;
-        task(task_context, index);
+        task(task_context, index, number);
     }
 }
 
@@ -60,7 +60,7 @@ static void *worker(void *argument) {
             pthread_mutex_unlock(&sleep_mutex);
         }
         seen = atomic_load_explicit(&generation, memory_order_acquire);
-        if (number < atomic_load_explicit(&workers_wanted, memory_order_acquire)) run_indices();
+        if (number < atomic_load_explicit(&workers_wanted, memory_order_acquire)) run_indices(number + 1);
         atomic_fetch_sub_explicit(&workers_running, 1, memory_order_release);
     }
     return 0;
@@ -89,14 +89,14 @@ static int start_workers(int wanted) {
     return started;
 }
 
-void ck_parallel(int64_t count, void (*body)(void *, int64_t), void *context) {
+void ck_parallel(int64_t count, void (*body)(void *, int64_t, int64_t), void *context) {
     if (count < 2 || pthread_mutex_trylock(&user) != 0) {
-        for (int64_t index = 0; index < count; index++) body(context, index);
+        for (int64_t index = 0; index < count; index++) body(context, index, 0);
         return;
     }
     int workers = threads < 2 ? 0 : start_workers(threads - 1);
     if (workers == 0) {
-        for (int64_t index = 0; index < count; index++) body(context, index);
+        for (int64_t index = 0; index < count; index++) body(context, index, 0);
         pthread_mutex_unlock(&user);
         return;
     }
@@ -110,7 +110,7 @@ void ck_parallel(int64_t count, void (*body)(void *, int64_t), void *context) {
         pthread_cond_broadcast(&wake);
         pthread_mutex_unlock(&sleep_mutex);
     }
-    run_indices();
+    run_indices(0);
     for (int spin = 0; atomic_load_explicit(&workers_running, memory_order_acquire) > 0; spin++) pause_briefly(spin);
     pthread_mutex_unlock(&user);
 }

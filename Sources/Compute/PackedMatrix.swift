@@ -3,54 +3,124 @@ import CKernels
 /// A right-hand side [k, n] of matrix products, stored the way the kernel reads it.
 ///
 /// A recurrent step multiplies few rows by a large matrix, and BLAS copies that matrix into its own order at every call.
-/// Packed once a sequence, it is only read.
+/// Packed once a sequence, it is only read. Where the rows suffice, what is packed are the seven sums of its blocks that
+/// Strassen's algorithm needs, and a product makes seven of eight multiplications.
 package final class PackedMatrix {
     package let k: Int
     package let n: Int
     private let kernels: ck_kernels
     private let packed: Tensor
+    /// Rows of the left-hand sides of products by Strassen's algorithm, and where their sums go; nil for products by
+    /// the definition.
+    private let strassen: (rows: Int, sums: Tensor)?
 
     /// Packs op(source): [k, n], or with `transposed` the transpose of a [n, k] matrix; `ld` elements between rows.
+    ///
+    /// - Parameter rows: Of every left-hand side, where that is known.
     package init(
-        k: Int, n: Int, source: UnsafePointer<Float>, ld: Int, transposed: Bool = false,
+        k: Int, n: Int, source: UnsafePointer<Float>, ld: Int, transposed: Bool = false, rows: Int? = nil,
         kernels: ck_kernels = Kernels.current
     ) {
         self.k = k
         self.n = n
         self.kernels = kernels
-        packed = Tensor(uninitialized: [Int(kernels.packed_count(Int64(k), Int64(n)))])
-        let out = packed.pointer
-        Profile.measure("packing [\(k), \(n)]", floats: 2 * k * n) {
-            Parallel.chunks(of: panels) { range, _ in
-                kernels.pack(
-                    Int64(k), Int64(n), source, Int64(ld), transposed ? 1 : 0, Int64(range.lowerBound),
-                    Int64(range.upperBound), out)
+        let width = Int(kernels.panel_width)
+        guard let rows, min(k, n) >= Self.leastExtent, rows >= Self.leastRows else {
+            strassen = nil
+            packed = Tensor(uninitialized: [Int(kernels.packed_count(Int64(k), Int64(n)))])
+            let out = packed.pointer, panels = (n + width - 1) / width
+            Profile.measure("packing [\(k), \(n)]", floats: 2 * k * n) {
+                Parallel.chunks(of: panels) { range, _ in
+                    kernels.pack(
+                        Int64(k), Int64(n), source, Int64(ld), transposed ? 1 : 0, Int64(range.lowerBound),
+                        Int64(range.upperBound), out)
+                }
+            }
+            return
+        }
+        let products = Int(kernels.strassen_products), height = Int(kernels.tile_rows), depth = (k + 1) / 2
+        let halfWidth = (n + 1) / 2, panels = (halfWidth + width - 1) / width
+        let sums = Tensor(uninitialized: [panels, products * depth * width])
+        strassen = (rows, Tensor(uninitialized: [products, ((rows + 1) / 2 + height - 1) / height * height, depth]))
+        packed = sums
+        let halves = Tensor(uninitialized: [ComputeEnvironment.threads, 2, k * width])
+        Profile.measure("packing [\(k), \(n)], Strassen", floats: 11 * k * n / 4) {
+            Parallel.loop(panels) { panel, worker in
+                // A panel of either half, whichever way the source lies, and from both their sums.
+                let half = (0..<2).map { half in
+                    let first = half * halfWidth + panel * width, end = half == 0 ? halfWidth : n
+                    let columns = max(0, min(width, end - first)),
+                        out = halves.pointer + (2 * worker + half) * k * width
+                    if columns > 0 {
+                        kernels.pack(
+                            Int64(k), Int64(columns), source + first * (transposed ? ld : 1), Int64(ld),
+                            transposed ? 1 : 0, 0, 1, out)
+                    }
+                    return (pointer: out, columns: Int64(columns))
+                }
+                kernels.strassen_pack_panel(
+                    Int64(k), half[0].pointer, half[0].columns, half[1].pointer, half[1].columns, Int64(width),
+                    sums.pointer + panel * sums.shape[1])
             }
         }
     }
+
+    /// Least rows of a left-hand side for Strassen's algorithm: fewer do not pay for reading 7/4 of the weights.
+    package static let leastRows = 64
+    /// Least extents of the matrix: less does not pay for additions to C.
+    package static let leastExtent = 512
+    /// Rows of C in a unit of work: few enough that no thread waits long for another's last one.
+    private static let unitRows = 64
 
     private var panels: Int { (n + Int(kernels.panel_width) - 1) / Int(kernels.panel_width) }
 
-    /// C [m, n] = A [m, k] · packed, or C += with `accumulate`; split over the pool by columns.
-    package func multiply(
-        m: Int, a: UnsafePointer<Float>, lda: Int, accumulate: Bool = false, c: FloatPointer, ldc: Int
-    ) {
+    /// C [m, n] = A [m, k] · packed, split over the pool.
+    ///
+    /// - Precondition: `m` is what was said at the beginning, if anything was.
+    package func multiply(m: Int, a: UnsafePointer<Float>, lda: Int, c: FloatPointer, ldc: Int) {
+        let name = strassen == nil ? "packed" : "packed, Strassen"
         Profile.measure(
-            "matrix product [\(m), \(k)] · [\(k), \(n)], packed", flops: 2 * m * n * k,
-            floats: m * k + k * n + (accumulate ? 2 : 1) * m * n
+            "matrix product [\(m), \(k)] · [\(k), \(n)], \(name)", flops: 2 * m * n * k, floats: m * k + k * n + m * n
         ) {
-            Parallel.chunks(of: panels) { range, _ in
+            if let strassen {
+                precondition(m == strassen.rows, "packed for left-hand sides of \(strassen.rows) rows, found \(m)")
+                multiplyByStrassen(m: m, a: a, lda: lda, c: c, ldc: ldc, sums: strassen.sums)
+                return
+            }
+            let blocks = (m + Self.unitRows - 1) / Self.unitRows
+            Parallel.loop(panels * blocks) { unit in
+                let panel = unit / blocks, row = unit % blocks * Self.unitRows
                 kernels.gemm_packed(
-                    Int64(m), Int64(n), Int64(k), a, Int64(lda), packed.pointer, accumulate ? 1 : 0,
-                    Int64(range.lowerBound), Int64(range.upperBound), c, Int64(ldc))
+                    Int64(min(Self.unitRows, m - row)), Int64(n), Int64(k), a + row * lda, Int64(lda), packed.pointer,
+                    0, Int64(panel), Int64(panel + 1), c + row * ldc, Int64(ldc))
             }
         }
     }
 
-    /// The same on the calling thread alone, for use inside a parallel loop.
+    private func multiplyByStrassen(
+        m: Int, a: UnsafePointer<Float>, lda: Int, c: FloatPointer, ldc: Int, sums: Tensor
+    ) {
+        Parallel.chunks(of: (m + 1) / 2) { range, _ in
+            kernels.strassen_sum_rows(
+                Int64(m), Int64(k), a, Int64(lda), Int64(range.lowerBound), Int64(range.upperBound), sums.pointer)
+        }
+        let unitTiles = Self.unitRows / 2 / Int(kernels.tile_rows), tiles = sums.shape[1] / Int(kernels.tile_rows)
+        let blocks = (tiles + unitTiles - 1) / unitTiles
+        Parallel.loop(packed.shape[0] * blocks) { unit in
+            let first = unit % blocks * unitTiles
+            kernels.strassen_multiply(
+                Int64(m), Int64(n), Int64(k), sums.pointer, packed.pointer, Int64(unit / blocks), Int64(first),
+                Int64(min(first + unitTiles, tiles)), c, Int64(ldc))
+        }
+    }
+
+    /// C [m, n] (+)= A [m, k] · packed on the calling thread alone, for use inside a parallel loop.
+    ///
+    /// - Precondition: Packed without a number of rows.
     package func multiplySerially(
         m: Int, a: UnsafePointer<Float>, lda: Int, accumulate: Bool = false, c: FloatPointer, ldc: Int
     ) {
+        precondition(strassen == nil, "packed for parallel products")
         kernels.gemm_packed(
             Int64(m), Int64(n), Int64(k), a, Int64(lda), packed.pointer, accumulate ? 1 : 0, 0, Int64(panels), c,
             Int64(ldc))

@@ -10,15 +10,22 @@ package enum Parallel {
     package static var parts: Int { partsOverride ?? ComputeEnvironment.threads }
 
     /// Calls `body` for every index in `0 ..< count`, each once, in any order and on any thread; returns when all ran.
-    package static func loop(_ count: Int, _ body: (Int) -> Void) {
+    package static func loop(_ count: Int, _ body: (_ index: Int) -> Void) {
+        loop(count) { index, _ in body(index) }
+    }
+
+    /// The same, telling `body` which thread runs it: `worker` < `ComputeEnvironment.threads` is one thread's at a time,
+    /// so that a loop can give each its own scratch.
+    package static func loop(_ count: Int, _ body: (_ index: Int, _ worker: Int) -> Void) {
         _ = ComputeEnvironment.threads  // sets up the pool: inside a loop that would wait for the loop
         withoutActuallyEscaping(body) { escapable in
             var closure = escapable
             withUnsafeMutablePointer(to: &closure) { pointer in
                 ck_parallel(
                     Int64(count),
-                    { context, index in
-                        context!.assumingMemoryBound(to: ((Int) -> Void).self).pointee(Int(index))
+                    { context, index, worker in
+                        context!.assumingMemoryBound(to: ((Int, Int) -> Void).self)
+                            .pointee(Int(index), Int(worker))
                     }, pointer)
             }
         }

@@ -75,7 +75,7 @@ public func hyperLSTMSequence(
         t == 0 ? initial.pointer : states.pointer + (t - 1) * initial.count
     }
 
-    let jointPacked = PackedMatrix(k: H, n: row, source: joint.pointer, ld: row)
+    let jointPacked = PackedMatrix(k: H, n: row, source: joint.pointer, ld: row, rows: B)
     let hyperPacked = PackedMatrix(k: Ĥ, n: hyper4, source: hyper.W_h.value.pointer, ld: hyper4)
     let embeddingPacked = PackedMatrix(k: Ĥ, n: Z, source: embedding.pointer, ld: Z)
     for t in 0..<T {
@@ -135,7 +135,7 @@ public func hyperLSTMSequence(
         let dz = Tensor(uninitialized: z.shape), dh = Tensor(zeros: [B, H])
         let dc = lastStates.gradient(0, [B, H]), dĥ = lastStates.gradient(1, [B, Ĥ])
         let dĉ = lastStates.gradient(2, [B, Ĥ])
-        let jointBack = PackedMatrix(k: row, n: H, source: joint.pointer, ld: row, transposed: true)
+        let jointBack = PackedMatrix(k: row, n: H, source: joint.pointer, ld: row, transposed: true, rows: B)
         let hyperBack = PackedMatrix(k: hyper4, n: Ĥ, source: hyper.W_h.value.pointer, ld: hyper4, transposed: true)
         let embeddingBack = PackedMatrix(k: Z, n: Ĥ, source: embedding.pointer, ld: Z, transposed: true)
         for t in (0..<T).reversed() {
@@ -213,17 +213,17 @@ public func hyperLSTMSequence(
             bias.addGradient(columns(Variable(dEmbeddingBias.gradientOrZeros), 4 * Nz * n..<4 * Nz * (n + 1)).value)
         }
         // … and those that are one matrix product over all steps.
+        // `joint` is packed: the gradient of the two matrices in it takes its place.
+        weightGradient(joint.pointer, false, columns: row, T: T, B: B, H: H, h0: h0, h: h, dY: P.pointer, ld: row)
         cell.W_h.addGradient { dW, accumulate in
-            weightGradient(
-                dW.pointer, accumulate, columns: main4, T: T, B: B, H: H, h0: h0, h: h, dY: P.pointer, ld: row)
+            takeColumns(of: joint, from: 0, to: dW.pointer, rows: H, columns: main4, accumulate)
         }
         hyper.W_h.addGradient { dW, accumulate in
             weightGradient(
                 dW.pointer, accumulate, columns: hyper4, T: T, B: B, H: Ĥ, h0: ĥ0, h: ĥ, dY: P.pointer + main4, ld: row)
         }
         hyper.W_x.addGradient { dW, accumulate in
-            weightGradient(
-                dW.pointer, accumulate, columns: hyper4, T: T, B: B, H: H, h0: h0, h: h, dY: P.pointer + main4, ld: row)
+            takeColumns(of: joint, from: main4, to: dW.pointer, rows: H, columns: hyper4, accumulate)
             let inputPart = dW.pointer + H * hyper4
             if let x = x.variable {
                 Blas.gemm(
@@ -291,6 +291,21 @@ private func sideBySide(_ matrices: [Tensor], rows: Int) -> Tensor {
         offset += columns
     }
     return result
+}
+
+/// result [rows, columns] (+)= columns `first` … of a matrix.
+private func takeColumns(
+    of matrix: Tensor, from first: Int, to result: FloatPointer, rows: Int, columns: Int, _ accumulate: Bool
+) {
+    let width = matrix.shape[1]
+    Parallel.chunks(of: rows) { range, _ in
+        let at = range.lowerBound
+        let source = RowGather(base: matrix.pointer + at * width + first, ld: Int64(width), index: nil, scale: nil)
+        withUnsafePointer(to: source) {
+            Kernels.current.add_rows(
+                Int64(range.count), Int64(columns), $0, nil, accumulate ? 1 : 0, result + at * columns, Int64(columns))
+        }
+    }
 }
 
 private func withUnsafePointers<A, B, C>(

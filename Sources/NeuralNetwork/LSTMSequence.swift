@@ -118,7 +118,7 @@ public func lstmSequence(
     let maskStep = mask.map { _ in Tensor(uninitialized: [B, H]) }
     let h0 = state.h.value, c0 = state.c.value
 
-    let recurrent = PackedMatrix(k: H, n: row4, source: cell.W_h.value.pointer, ld: row4)
+    let recurrent = PackedMatrix(k: H, n: row4, source: cell.W_h.value.pointer, ld: row4, rows: B)
     for t in 0..<T {
         let y = Y.pointer + t * B * row4
         recurrent.multiply(m: B, a: t == 0 ? h0.pointer : h.pointer + (t - 1) * BH, lda: H, c: y, ldc: row4)
@@ -156,7 +156,8 @@ public func lstmSequence(
                 + [5 * H, projection.isGathered ? I * row4 : 0])
         let dc = lastStates.gradient(0, [B, H]), dh = Tensor(zeros: [B, H])
         let maskStep = mask.map { _ in Tensor(uninitialized: [B, H]) }
-        let back = PackedMatrix(k: row4, n: H, source: cell.W_h.value.pointer, ld: row4, transposed: true)
+        let back = PackedMatrix(
+            k: row4, n: H, source: cell.W_h.value.pointer, ld: row4, transposed: true, rows: B)
         for t in (0..<T).reversed() {
             let y = Y.pointer + t * B * row4, previous = t == 0 ? c0.pointer : c.pointer + (t - 1) * BH
             Profile.measure("LSTM cell, rows, backward", floats: 16 * BH) {
@@ -250,7 +251,6 @@ package func weightGradient(
         c: dW,
         ldc: columns)
     guard T > 1 else { return }
-    Blas.gemm(
-        transposeA: true, m: H, n: columns, k: (T - 1) * B, a: h.pointer, lda: H, b: dY + B * ld, ldb: ld, beta: 1,
-        c: dW, ldc: columns)
+    addTransposedProduct(
+        m: H, n: columns, k: (T - 1) * B, a: h.pointer, lda: H, b: dY + B * ld, ldb: ld, c: dW, ldc: columns)
 }

@@ -118,12 +118,146 @@ func worstProductError(_ found: [Float], _ a: [Float], _ b: [Float], m: Int, n: 
         var samples = Samples(seed: 8)
         let (m, n, k) = (9, 333, 210), a = samples.normal(m * k), b = samples.normal(k * n), c = samples.normal(m * n)
         let matrix = PackedMatrix(k: k, n: n, source: b, ld: n, kernels: kernels)
-        for accumulate in [false, true] {
-            let parallel = Tensor(c, shape: [m, n]), serial = Tensor(c, shape: [m, n])
-            matrix.multiply(m: m, a: a, lda: k, accumulate: accumulate, c: parallel.pointer, ldc: n)
-            matrix.multiplySerially(m: m, a: a, lda: k, accumulate: accumulate, c: serial.pointer, ldc: n)
-            #expect(parallel.floats == serial.floats)
+        let parallel = Tensor(c, shape: [m, n]), serial = Tensor(c, shape: [m, n])
+        matrix.multiply(m: m, a: a, lda: k, c: parallel.pointer, ldc: n)
+        matrix.multiplySerially(m: m, a: a, lda: k, c: serial.pointer, ldc: n)
+        #expect(parallel.floats == serial.floats)
+    }
+}
+
+/// The fast algorithm against the definition. Sums and differences of small whole numbers are exact, so are its products.
+@Suite struct StrassenProductTests {
+    /// The largest error of `found` in what one level of the algorithm allows (Higham 23.2.2, n₀ = n / 2):
+    /// (12 (n₀² + 5 n₀) − 5 n) u max|a| max|b|, with k for n.
+    private func worstError(_ found: [Float], _ a: [Float], _ b: [Float], m: Int, n: Int, k: Int) -> Double {
+        let exact = naiveProduct(a, b, m: m, n: n, k: k), half = Double((k + 1) / 2)
+        let bound =
+            (12 * (half * half + 5 * half) - 5 * Double(k)) * rounding * Double(a.map(abs).max()! * b.map(abs).max()!)
+        return zip(found, exact).map { abs(Double($0) - $1) / bound }.reduce(0) { $1.isNaN ? .infinity : max($0, $1) }
+    }
+
+    /// A B by the kernels themselves: C with rows n + 5 apart, A with rows k + 3 apart.
+    private func product(_ kernels: ck_kernels, _ product: ProductCase) -> [Float] {
+        let (m, n, k) = (product.m, product.n, product.k), width = Int(kernels.panel_width)
+        let halfWidth = (n + 1) / 2, depth = (k + 1) / 2, height = Int(kernels.tile_rows)
+        let tiles = ((m + 1) / 2 + height - 1) / height, panels = (halfWidth + width - 1) / width
+        let a = spread(product.a, rows: m, columns: k, ld: k + 3), b = spread(product.b, rows: k, columns: n, ld: n + 2)
+        var c = spread(product.c, rows: m, columns: n, ld: n + 5)
+        var sums = [Float](repeating: .nan, count: 7 * tiles * height * depth)
+        var packed = [Float](repeating: .nan, count: panels * 7 * depth * width)
+        kernels.strassen_sum_rows(Int64(m), Int64(k), a, Int64(k + 3), 0, Int64((m + 1) / 2), &sums)
+        for panel in 0..<panels {
+            packed.withUnsafeMutableBufferPointer { packed in
+                b.withUnsafeBufferPointer { b in
+                    let left = b.baseAddress! + panel * width
+                    kernels.strassen_pack_panel(
+                        Int64(k), left, Int64(halfWidth - panel * width), left + halfWidth,
+                        Int64(n - halfWidth - panel * width), Int64(n + 2),
+                        packed.baseAddress! + panel * 7 * depth * width)
+                }
+            }
         }
+        for panel in 0..<panels {
+            for tile in 0..<tiles {
+                kernels.strassen_multiply(
+                    Int64(m), Int64(n), Int64(k), sums, packed, Int64(panel), Int64(tile), Int64(tile + 1), &c,
+                    Int64(n + 5))
+            }
+        }
+        return c
+    }
+
+    @Test(arguments: Kernels.available)
+    func everyNumberOfRowsAndColumnsIsExactAndLeavesTheNeighboursAlone(simd: String) throws {
+        let kernels = try #require(Kernels.named(simd))
+        for m in [1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33] {
+            for n in [1, 2, 7, 16, 17, 33, 47, 49, 63, 64, 65, 95, 96, 97, 130, 193] {
+                let test = ProductCase(m: m, n: n, k: [1, 2, 5, 17, 34][(m + n) % 5])
+                #expect(
+                    product(kernels, test) == spread(test.exact, rows: m, columns: n, ld: n + 5),
+                    "[\(m), \(test.k)] · [\(test.k), \(n)]")
+            }
+        }
+    }
+
+    /// Half of k is worked through in blocks of 1024, of which the first overwrites C.
+    @Test(arguments: Kernels.available, [2047, 2048, 2049, 2050, 4100])
+    func blocksOfTheInnerExtentAreJoinedWithoutGapOrOverlap(simd: String, k: Int) throws {
+        let test = ProductCase(m: 11, n: 51, k: k)
+        #expect(product(try #require(Kernels.named(simd)), test) == spread(test.exact, rows: 11, columns: 51, ld: 56))
+    }
+
+    @Test(arguments: Kernels.available, [false, true])
+    func aPackedMatrixForManyRowsIsExact(simd: String, transposed isTransposed: Bool) throws {
+        let kernels = try #require(Kernels.named(simd)), least = PackedMatrix.leastExtent
+        let (m, n, k) = (PackedMatrix.leastRows + 3, least + 7, least + 1), test = ProductCase(m: m, n: n, k: k)
+        let b = isTransposed ? transposed(test.b, rows: k, columns: n) : test.b,
+            c = Tensor(repeating: .nan, shape: [m, n])
+        PackedMatrix(
+            k: k, n: n, source: b, ld: isTransposed ? k : n, transposed: isTransposed, rows: m, kernels: kernels
+        )
+        .multiply(m: m, a: test.a, lda: k, c: c.pointer, ldc: n)
+        #expect(c.floats == test.exact)
+    }
+
+    @Test(arguments: Kernels.available)
+    func realNumbersStayWithinTheRoundingBound(simd: String) throws {
+        let kernels = try #require(Kernels.named(simd)), (m, n, k) = (64, 520, 1000)
+        var samples = Samples(seed: 11)
+        let a = samples.normal(m * k), b = samples.normal(k * n), c = Tensor(repeating: .nan, shape: [m, n])
+        PackedMatrix(k: k, n: n, source: b, ld: n, rows: m, kernels: kernels)
+            .multiply(m: m, a: a, lda: k, c: c.pointer, ldc: n)
+        #expect(worstError(c.floats, a, b, m: m, n: n, k: k) <= 1)
+        let sum = Tensor(zeros: [m, n])
+        addTransposedProduct(
+            m: m, n: n, k: k, a: transposed(a, rows: m, columns: k), lda: m, b: b, ldb: n, c: sum.pointer, ldc: n,
+            kernels: kernels)
+        #expect(worstError(sum.floats, a, b, m: m, n: n, k: k) <= 1)
+    }
+
+    private func transposedProduct(_ kernels: ck_kernels, _ test: ProductCase) -> [Float] {
+        let (m, n, k) = (test.m, test.n, test.k)
+        let a = spread(transposed(test.a, rows: m, columns: k), rows: k, columns: m, ld: m + 3)
+        let b = spread(test.b, rows: k, columns: n, ld: n + 2)
+        var c = spread(test.c, rows: m, columns: n, ld: n + 5)
+        c.withUnsafeMutableBufferPointer {
+            addTransposedProduct(
+                m: m, n: n, k: k, a: a, lda: m + 3, b: b, ldb: n + 2, c: $0.baseAddress!, ldc: n + 5, kernels: kernels)
+        }
+        return c
+    }
+
+    @Test(arguments: Kernels.available)
+    func aTransposedProductIsAddedExactlyAndLeavesTheNeighboursAlone(simd: String) throws {
+        let kernels = try #require(Kernels.named(simd)), depth = Int(kernels.strassen_depth)
+        let inner = [0, 1, 2, 5, 33, 2 * depth - 1, 2 * depth, 2 * depth + 1, 4 * depth + 3]
+        for m in [1, 2, 7, 9, 16, 17, 33] {
+            for n in [1, 2, 16, 47, 65, 96, 97, 193] {
+                let test = ProductCase(m: m, n: n, k: inner[(m + n) % inner.count])
+                let expected = zip(test.exact, test.c).map { $0 + $1 }
+                #expect(
+                    transposedProduct(kernels, test) == spread(expected, rows: m, columns: n, ld: n + 5),
+                    "[\(m), \(test.k)] · [\(test.k), \(n)]")
+            }
+        }
+    }
+
+    @Test(arguments: Kernels.available)
+    func theNumberOfThreadsDoesNotChangeABit(simd: String) throws {
+        let kernels = try #require(Kernels.named(simd)), (m, n, k) = (70, 530, 521)
+        var samples = Samples(seed: 12)
+        let a = samples.normal(m * k), b = samples.normal(k * n)
+        let results = [1, 2, 5].map { parts in
+            Parallel.$partsOverride.withValue(parts) {
+                let c = Tensor(zeros: [m, n])
+                PackedMatrix(k: k, n: n, source: b, ld: n, rows: m, kernels: kernels)
+                    .multiply(m: m, a: a, lda: k, c: c.pointer, ldc: n)
+                addTransposedProduct(
+                    m: m, n: n, k: m, a: a, lda: k, b: b, ldb: n, c: c.pointer, ldc: n, kernels: kernels)
+                return c.floats
+            }
+        }
+        #expect(results[0] == results[1] && results[0] == results[2])
     }
 }
 

@@ -241,7 +241,22 @@ struct CharacterModelTests {
     /// With a batch that neither the rows a thread takes together nor the vector width divide.
     @Test(arguments: models.indices)
     func fusedSequence_equalsItsTwinWithRandomDropoutValuesAndGradients(index: Int) {
-        let configuration = Self.models[index], (T, B, V) = (6, 21, 11)
+        compareWithTwin(Self.models[index], steps: 6, batch: 21)
+    }
+
+    /// From these sizes on the recurrent products are Strassen's; odd ones, so that halves differ.
+    @Test(arguments: [CharacterModelConfiguration.Cell.lstm, .hyperLSTM])
+    func fusedSequence_equalsItsTwinAtSizesOfStrassensAlgorithm(cell: CharacterModelConfiguration.Cell) {
+        let hyper = cell == .hyperLSTM
+        compareWithTwin(
+            .init(
+                cell: cell, units: PackedMatrix.leastExtent + 1, layerNorm: true, hyperUnits: hyper ? 17 : 0,
+                embeddingSize: hyper ? 4 : 0, keepRecurrent: 0.9),
+            steps: 3, batch: PackedMatrix.leastRows + 5)
+    }
+
+    private func compareWithTwin(_ configuration: CharacterModelConfiguration, steps T: Int, batch B: Int) {
+        let V = 11
         let model = CharacterModel(configuration: configuration, vocabularySize: V, seed: 9)
         var data = RandomStream(seed: 1, stream: 5)
         // Away from the initial values, where many gradients vanish.

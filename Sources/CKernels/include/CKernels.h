@@ -108,6 +108,31 @@ typedef struct {
                                  const float *_Nonnull packed, int accumulate, int64_t firstPanel, int64_t lastPanel,
                                  float *_Nonnull c, int64_t ldc);
 
+    // Products by one level of Strassen's algorithm, on blocks of half the extents, rounded up: rows = ⌈m / 2⌉, depth =
+    // ⌈k / 2⌉, width = ⌈n / 2⌉; tiles = ⌈rows / tile_rows⌉, panels = ⌈width / panel_width⌉.
+    int64_t tile_rows;
+    int64_t strassen_products;  // 7
+    // C[m, n] = A B. Sums of A's blocks, for the rows `first ..< last` of a block: [products, tiles · tile_rows, depth];
+    // sums of a panel of B's, from its left and right halves: [products, depth, panel_width]; and the product, for one
+    // of the panels in `packed` and the tiles `firstTile ..< lastTile`.
+    void (*_Nonnull strassen_sum_rows)(int64_t m, int64_t k, const float *_Nonnull a, int64_t lda, int64_t first,
+                                       int64_t last, float *_Nonnull sums);
+    void (*_Nonnull strassen_pack_panel)(int64_t k, const float *_Nonnull left, int64_t leftColumns,
+                                         const float *_Nonnull right, int64_t rightColumns, int64_t ld,
+                                         float *_Nonnull packed);
+    void (*_Nonnull strassen_multiply)(int64_t m, int64_t n, int64_t k, const float *_Nonnull sums,
+                                       const float *_Nonnull packed, int64_t panel, int64_t firstTile,
+                                       int64_t lastTile, float *_Nonnull c, int64_t ldc);
+    // C[m, n] += Aᵀ B for A [k, m], B [k, n], best with a depth of up to strassen_depth. Sums of A's blocks, for the tiles
+    // `first ..< last`: [tiles, products, depth, tile_rows]; then one of the panels; scratch: [products, depth,
+    // panel_width].
+    int64_t strassen_depth;
+    void (*_Nonnull strassen_pack)(int64_t m, int64_t k, const float *_Nonnull a, int64_t lda, int64_t first,
+                                   int64_t last, float *_Nonnull packed);
+    void (*_Nonnull strassen_add_transposed)(int64_t m, int64_t n, int64_t k, const float *_Nonnull packedA,
+                                             const float *_Nonnull b, int64_t ldb, int64_t panel, float *_Nonnull c,
+                                             int64_t ldc, float *_Nonnull scratch);
+
     // y[r] (+)= x row r + bias (bias may be NULL), rows of n.
     void (*_Nonnull add_rows)(int64_t rows, int64_t n, const ck_rows *_Nonnull x, const float *_Nullable bias,
                               int accumulate, float *_Nonnull y, int64_t ldy);
@@ -213,10 +238,12 @@ const ck_kernels *_Nullable ck_kernels_named(const char *_Nonnull name);
 /// The widest that this CPU runs.
 const ck_kernels *_Nonnull ck_kernels_best(void);
 
-/// Calls `body(context, index)` for every index in 0 ..< count, each exactly once, on a fixed pool of `threads` threads
-/// (the caller is one of them), and returns when all are done. `ck_parallel_threads` sets the pool's size.
+/// Calls `body(context, index, worker)` for every index in 0 ..< count, each exactly once, on a fixed pool of `threads`
+/// threads (the caller is one of them), and returns when all are done. `worker` < threads is one thread's at a time.
+/// `ck_parallel_threads` sets the pool's size.
 /// A call from inside `body`, or while another thread uses the pool, runs on the calling thread alone.
-void ck_parallel(int64_t count, void (*_Nonnull body)(void *_Nullable context, int64_t index), void *_Nullable context);
+void ck_parallel(int64_t count, void (*_Nonnull body)(void *_Nullable context, int64_t index, int64_t worker),
+                 void *_Nullable context);
 void ck_parallel_threads(int threads);
 
 #endif

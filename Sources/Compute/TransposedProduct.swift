@@ -1,0 +1,52 @@
+import CKernels
+
+/// C [m, n] += Aᵀ B by one level of Strassen's algorithm, split over the pool: for weight gradients, whose inner extent
+/// k is all rows of all steps.
+///
+/// Seven of eight multiplications are made. Each element's error is a small multiple of that of the definition, but of
+/// the largest products in its row and column rather than its own (Higham, Accuracy and Stability of Numerical
+/// Algorithms, 23.2.2). k is worked through in blocks; while one is multiplied, whoever has nothing left to do packs A's
+/// part of the next.
+///
+/// - Parameters:
+///   - a: [k, m], `lda` elements between rows.
+///   - b: [k, n], `ldb` elements between rows.
+package func addTransposedProduct(
+    m: Int, n: Int, k: Int, a: UnsafePointer<Float>, lda: Int, b: UnsafePointer<Float>, ldb: Int, c: FloatPointer,
+    ldc: Int, kernels: ck_kernels = Kernels.current
+) {
+    let products = Int(kernels.strassen_products), height = Int(kernels.tile_rows), width = Int(kernels.panel_width)
+    let tiles = ((m + 1) / 2 + height - 1) / height, panels = ((n + 1) / 2 + width - 1) / width
+    let blocks = (k + 2 * Int(kernels.strassen_depth) - 1) / (2 * Int(kernels.strassen_depth))
+    guard m > 0, n > 0, blocks > 0 else { return }
+    func rows(_ block: Int) -> Range<Int> { k * block / blocks..<k * (block + 1) / blocks }
+    let depth = ((k + blocks - 1) / blocks + 1) / 2  // of half a block, at most
+    let packed = Tensor(uninitialized: [2, tiles * products * depth * height])
+    let scratch = Tensor(uninitialized: [ComputeEnvironment.threads, products * depth * width])
+
+    func pack(_ block: Int, _ group: Int) {
+        let range = rows(block), first = group * packedTogether
+        kernels.strassen_pack(
+            Int64(m), Int64(range.count), a + range.lowerBound * lda, Int64(lda), Int64(first),
+            Int64(min(first + packedTogether, tiles)), packed.pointer + block % 2 * packed.shape[1])
+    }
+    let groups = (tiles + packedTogether - 1) / packedTogether
+    Profile.measure(
+        "matrix product [\(m), \(k)] · [\(k), \(n)], Strassen", flops: 2 * m * n * k, floats: m * k + k * n + 2 * m * n
+    ) {
+        Parallel.loop(groups) { pack(0, $0) }
+        for block in 0..<blocks {
+            let range = rows(block)
+            Parallel.loop(panels + (block + 1 < blocks ? groups : 0)) { unit, worker in
+                guard unit < panels else { return pack(block + 1, unit - panels) }
+                kernels.strassen_add_transposed(
+                    Int64(m), Int64(n), Int64(range.count), packed.pointer + block % 2 * packed.shape[1],
+                    b + range.lowerBound * ldb, Int64(ldb), Int64(unit), c, Int64(ldc),
+                    scratch.pointer + worker * scratch.shape[1])
+            }
+        }
+    }
+}
+
+/// Tiles whose columns of A are read together: 256 bytes of a row.
+private let packedTogether = 4
