@@ -48,7 +48,7 @@ INLINE void strassen_blocks(strassen_row upper, int64_t lower, int hasLower, int
     block[3] = hasLower && right > 0 ? load(upper.right + lower + j, right) : splat(0);
 }
 
-/// The sums of A's blocks as [products, rows, depth], rows of A's blocks first ..< last; row and depth are rounded up.
+/// The sums of A's blocks in their rows first ..< last, as [products, ⌈m / 2⌉ rounded up to whole tiles, ⌈k / 2⌉].
 static void strassen_sum_rows(int64_t m, int64_t k, const float *a, int64_t lda, int64_t first, int64_t last,
                               float *sums) {
     int64_t rows = (m + 1) / 2, half = (k + 1) / 2, tall = (rows + CK_ROWS - 1) / CK_ROWS * CK_ROWS;
@@ -65,7 +65,7 @@ static void strassen_sum_rows(int64_t m, int64_t k, const float *a, int64_t lda,
     }
 }
 
-/// The sums of Aᵀ's blocks, A [k, m], as [tiles, products, ⌈k / 2⌉, tile]: tiles first ..< last.
+/// The sums of Aᵀ's blocks, A [k, m], in tiles first ..< last, as [tiles, products, ⌈k / 2⌉, CK_ROWS].
 static void strassen_pack(int64_t m, int64_t k, const float *a, int64_t lda, int64_t first, int64_t last,
                           float *packed) {
     int64_t rows = (m + 1) / 2, half = (k + 1) / 2;
@@ -85,7 +85,7 @@ static void strassen_pack(int64_t m, int64_t k, const float *a, int64_t lda, int
     }
 }
 
-/// The sums of a panel of B's blocks, whose rows begin at `first`, as [products, ⌈k / 2⌉, panel].
+/// The sums of B's blocks in one panel's columns, as [products, ⌈k / 2⌉, panel].
 static void strassen_pack_panel(int64_t k, const float *left, int64_t leftColumns, const float *right,
                                 int64_t rightColumns, int64_t ld, float *packed) {
     int64_t half = (k + 1) / 2;
@@ -123,7 +123,8 @@ INLINE void strassen_add(int vectors, vf product[CK_ROWS][CK_COLUMNS], int sign,
     }
 }
 
-/// Product p of a tile of A's sum and a panel of B's, `vectors` wide, for k of the inner extent, to C.
+/// To C: product p of a tile of A's sum and a panel of B's, `vectors` wide, over k of the inner extent. Meanwhile
+/// memory is fetched from `ahead` on, `aheadStep` floats for each of k.
 INLINE void strassen_tile(int vectors, int p, int fresh, int64_t k, const float *a, int64_t aRow, int64_t aColumn,
                           const float *b, const float *ahead, int64_t aheadStep, const strassen_target target[4],
                           int64_t ldc) {

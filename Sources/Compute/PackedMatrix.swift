@@ -69,9 +69,6 @@ package final class PackedMatrix {
     package static let leastRows = 64
     /// Least extents of the matrix: less does not pay for additions to C.
     package static let leastExtent = 512
-    /// Rows of C in a unit of work: few enough that no thread waits long for another's last one.
-    private static let unitRows = 64
-
     private var panels: Int { (n + Int(kernels.panel_width) - 1) / Int(kernels.panel_width) }
 
     /// C [m, n] = A [m, k] · packed, split over the pool.
@@ -87,12 +84,12 @@ package final class PackedMatrix {
                 multiplyByStrassen(m: m, a: a, lda: lda, c: c, ldc: ldc, sums: strassen.sums)
                 return
             }
-            let blocks = (m + Self.unitRows - 1) / Self.unitRows
-            Parallel.loop(panels * blocks) { unit in
-                let panel = unit / blocks, row = unit % blocks * Self.unitRows
+            let height = Int(kernels.tile_rows)
+            pieces(panels, tiles: (m + height - 1) / height) { panel, tiles in
+                let row = tiles.lowerBound * height
                 kernels.gemm_packed(
-                    Int64(min(Self.unitRows, m - row)), Int64(n), Int64(k), a + row * lda, Int64(lda), packed.pointer,
-                    0, Int64(panel), Int64(panel + 1), c + row * ldc, Int64(ldc))
+                    Int64(min(tiles.upperBound * height, m) - row), Int64(n), Int64(k), a + row * lda, Int64(lda),
+                    packed.pointer, 0, Int64(panel), Int64(panel + 1), c + row * ldc, Int64(ldc))
             }
         }
     }
@@ -104,13 +101,20 @@ package final class PackedMatrix {
             kernels.strassen_sum_rows(
                 Int64(m), Int64(k), a, Int64(lda), Int64(range.lowerBound), Int64(range.upperBound), sums.pointer)
         }
-        let unitTiles = Self.unitRows / 2 / Int(kernels.tile_rows), tiles = sums.shape[1] / Int(kernels.tile_rows)
-        let blocks = (tiles + unitTiles - 1) / unitTiles
-        Parallel.loop(packed.shape[0] * blocks) { unit in
-            let first = unit % blocks * unitTiles
+        pieces(packed.shape[0], tiles: sums.shape[1] / Int(kernels.tile_rows)) { panel, tiles in
             kernels.strassen_multiply(
-                Int64(m), Int64(n), Int64(k), sums.pointer, packed.pointer, Int64(unit / blocks), Int64(first),
-                Int64(min(first + unitTiles, tiles)), c, Int64(ldc))
+                Int64(m), Int64(n), Int64(k), sums.pointer, packed.pointer, Int64(panel), Int64(tiles.lowerBound),
+                Int64(tiles.upperBound), c, Int64(ldc))
+        }
+    }
+
+    /// Calls `body` for all panels and ranges of tiles of C, about eight pieces a thread: small enough that none waits
+    /// long for another's last one, and large enough to use a panel often while it is in the cache.
+    private func pieces(_ panels: Int, tiles: Int, _ body: (_ panel: Int, _ tiles: Range<Int>) -> Void) {
+        let parts = min(tiles, (8 * Parallel.parts + panels - 1) / panels)
+        Parallel.loop(panels * parts) { unit in
+            let part = unit % parts
+            body(unit / parts, tiles * part / parts..<tiles * (part + 1) / parts)
         }
     }
 

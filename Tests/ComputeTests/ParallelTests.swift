@@ -44,6 +44,20 @@ struct ParallelTests {
         }
     }
 
+    @Test(.timeLimit(.minutes(2))) func aWorkersNumberIsOneThreadsAtATime() async {
+        await #expect(processExitsWith: .success) {
+            for threads in [1, 4, 2] {
+                try ComputeEnvironment.configure(threads: threads)
+                let running = (0..<threads).map { _ in Counter() }, clashes = Counter()
+                Parallel.loop(20_000) { _, worker in
+                    if running[worker].value.exchange(1, ordering: .acquiring) != 0 { clashes.add() }
+                    running[worker].value.store(0, ordering: .releasing)
+                }
+                #expect(clashes.count == 0, "\(threads) threads")
+            }
+        }
+    }
+
     @Test(.timeLimit(.minutes(2))) func aLoopInsideALoopRunsEveryPairOnce() async {
         await #expect(processExitsWith: .success) {
             try ComputeEnvironment.configure(threads: 4)

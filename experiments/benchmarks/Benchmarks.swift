@@ -20,6 +20,10 @@ enum StepKind: String, ExpressibleByArgument, CaseIterable {
     case hyperWideResNet1 = "hyper-wrn-40-1"
     case wideResNet2 = "wrn-40-2"
     case hyperWideResNet2 = "hyper-wrn-40-2"
+    case wideResNet4 = "wrn-40-4"
+
+    /// The rows of the table; the others only show how time grows.
+    static let inTable = allCases.filter { $0 != .hyperLSTM && $0 != .wideResNet4 }
 
     /// k and where the kernels come from, of a Wide ResNet; nil for the others.
     var wideResNet: WideResNetConfiguration? {
@@ -28,7 +32,8 @@ enum StepKind: String, ExpressibleByArgument, CaseIterable {
         case .hyperWideResNet1: WideResNetConfiguration(kernels: .generated, widening: 1)
         case .wideResNet2: WideResNetConfiguration(kernels: .owned, widening: 2)
         case .hyperWideResNet2: WideResNetConfiguration(kernels: .generated, widening: 2)
-        default: nil
+        case .wideResNet4: WideResNetConfiguration(kernels: .owned, widening: 4)
+        case .lstm, .lnLSTM, .hyperLSTM, .lnHyperLSTM: nil
         }
     }
 
@@ -41,6 +46,7 @@ enum StepKind: String, ExpressibleByArgument, CaseIterable {
         // There is no hypernetwork in PyTorch to time; the plain network stands beside both of ours.
         case .wideResNet1, .hyperWideResNet1: ["eager-cl", "eager", "compile-cl"].map { ["wrn.py", "1", $0] }
         case .wideResNet2, .hyperWideResNet2: ["eager-cl", "eager", "compile-cl"].map { ["wrn.py", "2", $0] }
+        case .wideResNet4: ["eager-cl", "eager", "compile-cl"].map { ["wrn.py", "4", $0] }
         }
     }
 }

@@ -10,7 +10,7 @@ struct CompareCommand: ParsableCommand {
         discussion: "Ours and each of PyTorch's modes run one after the other, several rounds, so that a machine whose "
             + "speed drifts slows all of them. A ratio is the median of ours over the best median of PyTorch's modes.")
 
-    @Argument(help: "Which models; without any: lstm, ln-lstm, ln-hyperlstm and the Wide ResNets.") var kinds:
+    @Argument(help: "Which models; without any: lstm, ln-lstm, ln-hyperlstm and the Wide ResNets of widths 1 and 2.") var kinds:
         [StepKind] = []
     @Option(help: "Rounds of all programs.") var rounds = 3
     @Option(help: "Steps that each program times in a round.") var steps = 3
@@ -30,8 +30,7 @@ struct CompareCommand: ParsableCommand {
         if !hasPeers { note("python3 has no torch here: ours only (pip install torch==2.13.0+cpu brings it)") }
         let ceiling = ComputeEnvironment.measureGEMM(size: 2048)
         var rows: [String] = [], torch: String?
-        let standard = StepKind.allCases.filter { $0 != .hyperLSTM }
-        for group in grouped(kinds.isEmpty ? standard : kinds) {
+        for group in grouped(kinds.isEmpty ? StepKind.inTable : kinds) {
             var commands = group.map {
                 [CommandLine.arguments[0], "step", $0.rawValue, "--threads", "\(threads)", "--steps", "\(steps)"]
             }

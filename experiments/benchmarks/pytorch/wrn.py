@@ -1,6 +1,6 @@
 """Times a PyTorch CPU training step of a Wide ResNet 40-k, batch 128: what a user would pick instead.
 
-    wrn.py 1|2 [eager-cl|eager|compile-cl|compile] [threads] [steps]
+    wrn.py 1|2|4 [eager-cl|eager|compile-cl|compile] [threads] [steps]
 
 `-cl` keeps images and kernels channels last. A step: forward, mean cross entropy, backward, Nesterov momentum 0.9 with
 weight decay 5e-4. Prints one JSON line: median and minimum seconds per step, parameters, peak resident MiB.
@@ -52,7 +52,7 @@ class WideResNet(nn.Module):
 
 def main():
     modes = ["eager-cl", "eager", "compile-cl", "compile"]
-    options = arguments(__doc__.splitlines()[0], "k", [1, 2], modes, steps=7).parse_args()
+    options = arguments(__doc__.splitlines()[0], "k", [1, 2, 4], modes, steps=7).parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     layout = torch.channels_last if options.mode.endswith("-cl") else torch.contiguous_format
