@@ -139,24 +139,52 @@ public final class CharacterModel: Module {
         logits(inputs: inputs, batch: batch, state: &state, masks: masks(symbols: inputs.count, random: &random))
     }
 
-    /// The same with given masks.
-    public func logits(inputs: [Int32], batch: Int, state: inout RecurrentState, masks: Masks) -> Variable {
+    /// The recurrent weights of all layers, packed once for many short sequences. A copy: it does not follow the
+    /// parameters.
+    public struct PackedWeights {
+        fileprivate enum Layer {
+            case lstm(PackedLSTM)
+            case hyperLSTM(PackedHyperLSTM)
+
+            var lstm: PackedLSTM? { if case .lstm(let weights) = self { weights } else { nil } }
+            var hyperLSTM: PackedHyperLSTM? { if case .hyperLSTM(let weights) = self { weights } else { nil } }
+        }
+        fileprivate let layers: [Layer]
+    }
+
+    /// Packs the weights for sequences in batches of `batch`.
+    public func packedWeights(batch: Int) -> PackedWeights {
+        PackedWeights(
+            layers: layers.map { layer in
+                switch layer {
+                case .lstm(let cell): .lstm(PackedLSTM(cell, batch: batch))
+                case .hyperLSTM(let cell): .hyperLSTM(PackedHyperLSTM(cell, batch: batch))
+                }
+            })
+    }
+
+    /// The same with given masks, and with weights that may be packed already.
+    public func logits(
+        inputs: [Int32], batch: Int, state: inout RecurrentState, masks: Masks, weights: PackedWeights? = nil
+    ) -> Variable {
         let symbols = inputs.count, H = configuration.units
         precondition(symbols % batch == 0, "\(symbols) symbols do not make \(batch) sequences of one length")
         var x = CellInput.oneHot(inputs, size: vocabularySize, scale: masks.input?.tensor([symbols]).floats)
         var states = state.tensors.map { Variable($0.tensor) }[...], last: [Variable] = []
         var h = Variable(Tensor(zeros: [0, H]))
-        for (layer, mask) in zip(layers, masks.layers) {
+        for (index, (layer, mask)) in zip(layers, masks.layers).enumerated() {
             let main = LSTMState(h: states.removeFirst(), c: states.removeFirst())
+            let packed = weights?.layers[index]
             switch layer {
             case .lstm(let cell):
-                let result = lstmSequence(cell, x, main, mask: mask.main)
+                let result = lstmSequence(cell, x, main, mask: mask.main, packed: packed?.lstm)
                 h = reshape(result.h, [symbols, H])
                 last += [result.last.h, result.last.c]
             case .hyperLSTM(let cell):
                 let hyper = LSTMState(h: states.removeFirst(), c: states.removeFirst())
                 let result = hyperLSTMSequence(
-                    cell, x, HyperLSTMState(main: main, hyper: hyper), mask: mask.main, hyperMask: mask.hyper)
+                    cell, x, HyperLSTMState(main: main, hyper: hyper), mask: mask.main, hyperMask: mask.hyper,
+                    packed: packed?.hyperLSTM)
                 h = reshape(result.h, [symbols, H])
                 last += [result.last.main.h, result.last.main.c, result.last.hyper.h, result.last.hyper.c]
             }
@@ -166,33 +194,17 @@ public final class CharacterModel: Module {
         return output(masks.output.map { dropout(h, $0) } ?? h)
     }
 
-    /// One step of every sequence, without dropout or gradient: for sampling. It goes through the readable twins.
+    /// One step of every sequence, without dropout or gradient: for sampling.
     ///
     /// - Parameters:
     ///   - symbols: B symbols.
     ///   - state: The state before and, on return, after the step.
+    ///   - weights: Packed for B sequences.
     /// - Returns: Logits of the next symbol, [B, V].
-    public func step(symbols: [Int32], state: inout RecurrentState) -> Tensor {
+    public func step(symbols: [Int32], state: inout RecurrentState, weights: PackedWeights) -> Tensor {
         withoutGradient {
-            var x = CellInput.oneHot(symbols, size: vocabularySize)
-            var states = state.tensors.map { Variable($0.tensor) }[...], next: [Variable] = []
-            for layer in layers {
-                let main = LSTMState(h: states.removeFirst(), c: states.removeFirst())
-                switch layer {
-                case .lstm(let cell):
-                    let result = cell.step(x, main)
-                    next += [result.h, result.c]
-                    x = .dense(result.h)
-                case .hyperLSTM(let cell):
-                    let hyper = LSTMState(h: states.removeFirst(), c: states.removeFirst())
-                    let result = cell.step(x, HyperLSTMState(main: main, hyper: hyper))
-                    next += [result.main.h, result.main.c, result.hyper.h, result.hyper.c]
-                    x = .dense(result.main.h)
-                }
-            }
-            state.tensors = zip(state.tensors, next).map { ($0.name, $1.value) }
-            guard case .dense(let h) = x else { preconditionFailure("a model has at least one layer") }
-            return output(h).value
+            let masks = Masks(layers: layers.map { _ in (main: nil, hyper: nil) })
+            return logits(inputs: symbols, batch: symbols.count, state: &state, masks: masks, weights: weights).value
         }
     }
 }

@@ -5,10 +5,44 @@
 // so a thread takes a few rows through all of them while they are in its cache. Of Eq. 12 only p = h_{t-1} W_h is kept;
 // the backward pass makes y from it again.
 
+/// Weights of a HyperLSTM in the order that its steps read them. A copy: it does not follow the parameters.
+public final class PackedHyperLSTM {
+    /// W_h and the part of the hyper cell's W_x̂ that meets h, side by side.
+    fileprivate let joint: PackedMatrix
+    fileprivate let hyper: PackedMatrix
+    fileprivate let embedding: PackedMatrix
+    fileprivate let embeddingBias: Tensor
+
+    /// - Parameter batch: Sequences that go through the cell together.
+    public init(_ cell: HyperLSTMCell, batch: Int) {
+        func packed(_ matrix: Tensor, rows: Int? = nil) -> PackedMatrix {
+            PackedMatrix(
+                k: matrix.shape[0], n: matrix.shape[1], source: matrix.pointer, ld: matrix.shape[1], rows: rows)
+        }
+        joint = packed(cell.jointWeights, rows: batch)
+        hyper = packed(cell.hyperCell.W_h.value)
+        embedding = packed(cell.embeddingWeights)
+        embeddingBias = Tensor(zeros: [embedding.n])
+        let count = 4 * cell.embeddingSize
+        embeddingBias.pointer.update(from: cell.b_hhat_h.value.pointer, count: count)
+        (embeddingBias.pointer + count).update(from: cell.b_hhat_x.value.pointer, count: count)
+    }
+}
+
+extension HyperLSTMCell {
+    /// W_h and the part of the hyper cell's W_x̂ that meets h, side by side: [H, 4H + 4h].
+    fileprivate var jointWeights: Tensor { sideBySide([W_h.value, hyperCell.W_x.value], rows: units) }
+    /// W_ĥh, W_ĥx and W_ĥb side by side: [h, 12 Nz].
+    fileprivate var embeddingWeights: Tensor {
+        sideBySide([W_hhat_h.value, W_hhat_x.value, W_hhat_b.value], rows: hyperCell.units)
+    }
+}
+
 /// Runs a HyperLSTM over a sequence.
 ///
 /// - Parameters:
 ///   - cell: The cell; `cell.step` is the readable twin.
+///   - packed: Its weights, if they are packed already for this many sequences: for many short sequences.
 ///   - x: T·B rows, step-major.
 ///   - state: The state before the first step.
 ///   - mask: Recurrent dropout on the main cell's φ(g) over [T, B, H], or nil.
@@ -16,7 +50,7 @@
 /// - Returns: The main cell's h of all steps, [T, B, H], and the last state.
 public func hyperLSTMSequence(
     _ cell: HyperLSTMCell, _ x: CellInput, _ state: HyperLSTMState, mask: DropoutMask? = nil,
-    hyperMask: DropoutMask? = nil
+    hyperMask: DropoutMask? = nil, packed: PackedHyperLSTM? = nil
 ) -> (h: Variable, last: HyperLSTMState) {
     let B = state.main.h.shape[0], H = cell.units, I = cell.inputs, hyper = cell.hyperCell
     let Ĥ = hyper.units, Nz = cell.embeddingSize, Z = 12 * Nz
@@ -38,11 +72,7 @@ public func hyperLSTMSequence(
     let stats = Tensor(uninitialized: [T, B, lstmStatistics]), hyperStats = Tensor(uninitialized: stats.shape)
     let (h0, c0, ĥ0, ĉ0) = (state.main.h.value, state.main.c.value, state.hyper.h.value, state.hyper.c.value)
 
-    let joint = sideBySide([cell.W_h.value, hyper.W_x.value], rows: H)
-    let embedding = sideBySide([cell.W_hhat_h.value, cell.W_hhat_x.value, cell.W_hhat_b.value], rows: Ĥ)
-    let embeddingBias = Tensor(zeros: [Z])
-    embeddingBias.pointer.update(from: cell.b_hhat_h.value.pointer, count: 4 * Nz)
-    (embeddingBias.pointer + 4 * Nz).update(from: cell.b_hhat_x.value.pointer, count: 4 * Nz)
+    let packed = packed ?? PackedHyperLSTM(cell, batch: B)
     let scaling = ScalingKernel(
         units: Int64(H), embedding: Int64(Nz), whz: cell.W_hz.value.pointer, wxz: cell.W_xz.value.pointer,
         wbz: cell.W_bz.value.pointer, b0: cell.b_0.value.pointer)
@@ -75,12 +105,9 @@ public func hyperLSTMSequence(
         t == 0 ? initial.pointer : states.pointer + (t - 1) * initial.count
     }
 
-    let jointPacked = PackedMatrix(k: H, n: row, source: joint.pointer, ld: row, rows: B)
-    let hyperPacked = PackedMatrix(k: Ĥ, n: hyper4, source: hyper.W_h.value.pointer, ld: hyper4)
-    let embeddingPacked = PackedMatrix(k: Ĥ, n: Z, source: embedding.pointer, ld: Z)
     for t in 0..<T {
         let p = P.pointer + t * B * row
-        jointPacked.multiply(m: B, a: before(t, h, h0), lda: H, c: p, ldc: row)
+        packed.joint.multiply(m: B, a: before(t, h, h0), lda: H, c: p, ldc: row)
         Profile.measure(
             "HyperLSTM cell, rows, forward", flops: 2 * B * Ĥ * (hyper4 + Z), floats: B * (7 * H + 11 * Ĥ + 2 * Z)
         ) {
@@ -90,7 +117,7 @@ public func hyperLSTMSequence(
                     withMasks(t, rows) { mask, hyperMask in
                         // Eq. 10
                         let ŷ = p + r * row + main4
-                        hyperPacked.multiplySerially(
+                        packed.hyper.multiplySerially(
                             m: rows.count, a: before(t, ĥ, ĥ0) + r * Ĥ, lda: Ĥ, accumulate: true, c: ŷ, ldc: row)
                         withUnsafePointer(to: hyperProjection.rows(from: at)) { input in
                             kernels.add_rows(count, Int64(hyper4), input, hyper.b.value.pointer, 1, ŷ, Int64(row))
@@ -103,9 +130,9 @@ public func hyperLSTMSequence(
                         // Eq. 11
                         let source = cell.embeddingSource == .current ? ĥ.pointer + at * Ĥ : before(t, ĥ, ĥ0) + r * Ĥ
                         for n in 0..<rows.count {
-                            (z.pointer + (at + n) * Z).update(from: embeddingBias.pointer, count: Z)
+                            (z.pointer + (at + n) * Z).update(from: packed.embeddingBias.pointer, count: Z)
                         }
-                        embeddingPacked.multiplySerially(
+                        packed.embedding.multiplySerially(
                             m: rows.count, a: source, lda: Ĥ, accumulate: true, c: z.pointer + at * Z, ldc: Z)
                         // Eq. 12 and 13
                         let y = scratch.y.pointer + chunk * fewRows * main4
@@ -135,6 +162,7 @@ public func hyperLSTMSequence(
         let dz = Tensor(uninitialized: z.shape), dh = Tensor(zeros: [B, H])
         let dc = lastStates.gradient(0, [B, H]), dĥ = lastStates.gradient(1, [B, Ĥ])
         let dĉ = lastStates.gradient(2, [B, Ĥ])
+        let joint = cell.jointWeights, embedding = cell.embeddingWeights
         let jointBack = PackedMatrix(k: row, n: H, source: joint.pointer, ld: row, transposed: true, rows: B)
         let hyperBack = PackedMatrix(k: hyper4, n: Ĥ, source: hyper.W_h.value.pointer, ld: hyper4, transposed: true)
         let embeddingBack = PackedMatrix(k: Z, n: Ĥ, source: embedding.pointer, ld: Z, transposed: true)
@@ -207,7 +235,7 @@ public func hyperLSTMSequence(
         for (n, parameter) in [cell.W_hz, cell.W_xz, cell.W_bz].enumerated() { sums.add(3 + n, to: parameter) }
         for (n, parameter) in (norm?.parameters ?? []).enumerated() { sums.add(6 + n, to: parameter.variable) }
         for (n, parameter) in (hyperNorm?.parameters ?? []).enumerated() { sums.add(10 + n, to: parameter.variable) }
-        let dEmbeddingBias = Variable(embeddingBias, requiresGradient: true)
+        let dEmbeddingBias = Variable(packed.embeddingBias, requiresGradient: true)
         sums.add(2, to: dEmbeddingBias)
         for (n, bias) in [cell.b_hhat_h, cell.b_hhat_x].enumerated() {
             bias.addGradient(columns(Variable(dEmbeddingBias.gradientOrZeros), 4 * Nz * n..<4 * Nz * (n + 1)).value)

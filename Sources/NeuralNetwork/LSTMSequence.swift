@@ -93,16 +93,28 @@ extension CellInput {
     }
 }
 
+/// The recurrent weights of an LSTM in the order that its steps read them. A copy: it does not follow the parameters.
+public final class PackedLSTM {
+    fileprivate let recurrent: PackedMatrix
+
+    /// - Parameter batch: Sequences that go through the cell together.
+    public init(_ cell: LSTMCell, batch: Int) {
+        let row = 4 * cell.units
+        recurrent = PackedMatrix(k: cell.units, n: row, source: cell.W_h.value.pointer, ld: row, rows: batch)
+    }
+}
+
 /// Runs an LSTM over a sequence.
 ///
 /// - Parameters:
 ///   - cell: The cell; `cell.step` is the readable twin.
+///   - packed: Its weights, if they are packed already for this many sequences: for many short sequences.
 ///   - x: T·B rows, step-major.
 ///   - state: h_0 and c_0, [B, H].
 ///   - mask: Recurrent dropout on φ(g) over [T, B, H], or nil.
 /// - Returns: h of all steps, [T, B, H], and the last state. A gradient flows through h and through the last c.
 public func lstmSequence(
-    _ cell: LSTMCell, _ x: CellInput, _ state: LSTMState, mask: DropoutMask? = nil
+    _ cell: LSTMCell, _ x: CellInput, _ state: LSTMState, mask: DropoutMask? = nil, packed: PackedLSTM? = nil
 ) -> (h: Variable, last: LSTMState) {
     let B = state.h.shape[0], H = cell.units, I = cell.inputs
     precondition(state.h.shape == [B, H] && state.c.shape == [B, H], "an LSTM state is [B, \(H)]: \(state.h.shape)")
@@ -118,7 +130,7 @@ public func lstmSequence(
     let maskStep = mask.map { _ in Tensor(uninitialized: [B, H]) }
     let h0 = state.h.value, c0 = state.c.value
 
-    let recurrent = PackedMatrix(k: H, n: row4, source: cell.W_h.value.pointer, ld: row4, rows: B)
+    let recurrent = (packed ?? PackedLSTM(cell, batch: B)).recurrent
     for t in 0..<T {
         let y = Y.pointer + t * B * row4
         recurrent.multiply(m: B, a: t == 0 ? h0.pointer : h.pointer + (t - 1) * BH, lda: H, c: y, ldc: row4)

@@ -66,9 +66,10 @@ import Testing
         let run = try TestRun()
         let model = try model(run)
         var state = model.zeroState(batch: 1)
+        let weights = model.packedWeights(batch: 1)
         var total = 0.0
         for (symbol, next) in zip(run.corpus.test, run.corpus.test.dropFirst()) {
-            let logits = model.step(symbols: [Int32(symbol)], state: &state).floats.map(Double.init)
+            let logits = model.step(symbols: [Int32(symbol)], state: &state, weights: weights).floats.map(Double.init)
             total += log(logits.reduce(0) { $0 + exp($1) }) - logits[Int(next)]
         }
         let result = try evaluate(run, sequenceLength: 10)

@@ -341,8 +341,10 @@ struct CharacterModelTests {
             first.value.floats + second.value.floats, all.map(Double.init), relative: 1e-6, absolute: 1e-6,
             what: "logits in two parts")
         var single: [Float] = []
+        let weights = model.packedWeights(batch: B)
         for t in 0..<10 {
-            single += model.step(symbols: Array(inputs[t * B..<(t + 1) * B]), state: &stepwise).floats
+            single +=
+                model.step(symbols: Array(inputs[t * B..<(t + 1) * B]), state: &stepwise, weights: weights).floats
         }
         expectClose(single, all.map(Double.init), relative: 1e-5, absolute: 1e-5, what: "logits step by step")
     }

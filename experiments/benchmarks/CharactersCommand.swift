@@ -28,9 +28,10 @@ struct CharactersCommand: ParsableCommand {
         let model = CharacterModel(configuration: configuration, vocabularySize: vocabulary, seed: 0)
         var random = RandomStream(seed: 1, stream: 1), symbol: Int32 = 0, text: [Int32] = []
         var state = model.zeroState(batch: 1)
+        let weights = model.packedWeights(batch: 1)
         func draw(_ count: Int) {
             for _ in 0..<count {
-                let logits = model.step(symbols: [symbol], state: &state).floats
+                let logits = model.step(symbols: [symbol], state: &state, weights: weights).floats
                 symbol = Int32(
                     TrainedCharacterModel.draw(logits, temperature: 1, uniform: Double(random.uniform(1)[0])))
                 text.append(symbol)
@@ -49,11 +50,11 @@ struct CharactersCommand: ParsableCommand {
                 withoutGradient { _ = model.logits(inputs: text, batch: 1, state: &state, dropout: &noDropout) }
             }
         }.min()!
-        let weights = Double(model.parameterCount * MemoryLayout<Float>.stride) * 1e-9
+        let gigabytes = Double(model.parameterCount * MemoryLayout<Float>.stride) * 1e-9
         let measurement = CharactersMeasurement(
             sampled_per_s: (Double(count) / drawing).rounded(), read_per_s: (Double(count) / reading).rounded(),
-            sampling_gb_per_s: (weights * Double(count) / drawing * 10).rounded() / 10,
-            reading_gb_per_s: (weights * Double(count) / reading * 10).rounded() / 10,
+            sampling_gb_per_s: (gigabytes * Double(count) / drawing * 10).rounded() / 10,
+            reading_gb_per_s: (gigabytes * Double(count) / reading * 10).rounded() / 10,
             copy_gb_per_s: (ComputeEnvironment.measureCopy() * 10).rounded() / 10)
         let encoder = JSONEncoder()
         encoder.outputFormatting = .sortedKeys

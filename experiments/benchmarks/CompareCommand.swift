@@ -10,8 +10,8 @@ struct CompareCommand: ParsableCommand {
         discussion: "Ours and each of PyTorch's modes run one after the other, several rounds, so that a machine whose "
             + "speed drifts slows all of them. A ratio is the median of ours over the best median of PyTorch's modes.")
 
-    @Argument(help: "Which models; without any: lstm, ln-lstm, ln-hyperlstm and the Wide ResNets of widths 1 and 2.") var kinds:
-        [StepKind] = []
+    @Argument(help: "Which models; without any: lstm, ln-lstm, ln-hyperlstm and the Wide ResNets of widths 1 and 2.")
+    var kinds: [StepKind] = []
     @Option(help: "Rounds of all programs.") var rounds = 3
     @Option(help: "Steps that each program times in a round.") var steps = 3
     @Option(help: "Threads of all programs; without it the physical cores.") var threads: Int?

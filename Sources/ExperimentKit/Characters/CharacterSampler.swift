@@ -46,9 +46,10 @@ public struct TrainedCharacterModel {
             text.append(UInt8(min(vocabulary.count - 1, Int(random.uniform(1)[0] * Float(vocabulary.count)))))
         }
         var state = model.zeroState(batch: 1)
+        let weights = model.packedWeights(batch: 1)
         var position = 0
         while text.count < promptLength + length {
-            let logits = model.step(symbols: [Int32(text[position])], state: &state)
+            let logits = model.step(symbols: [Int32(text[position])], state: &state, weights: weights)
             position += 1
             if position == text.count {
                 text.append(Self.draw(logits.floats, temperature: temperature, uniform: Double(random.uniform(1)[0])))
