@@ -18,7 +18,7 @@ enum { L = CK_LANES };
 typedef float vf __attribute__((ext_vector_type(CK_LANES)));
 typedef int32_t vi __attribute__((ext_vector_type(CK_LANES)));
 typedef uint32_t vu __attribute__((ext_vector_type(CK_LANES)));
-typedef uint64_t vul __attribute__((ext_vector_type(CK_LANES)));
+typedef uint64_t vul __attribute__((ext_vector_type(CK_LANES / 2)));
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -109,14 +109,24 @@ static float dot(int64_t n, const float *x, const float *y) {
 // elements, element e comes from counter 16 · block + e mod 16, word e div 16.
 enum { random_block = 64, block_counters = 16 };
 
+/// x · factor in 64 bits, as halves: lanes with an even and with an odd number apart, so that none has to move.
+INLINE void multiply_wide(vu x, uint32_t factor, vu *high, vu *low) {
+    const vul lowHalf = (vul)(uint64_t)0xFFFFFFFFu;
+    vul pairs;
+    memcpy(&pairs, &x, sizeof x);
+    vul even = (pairs & lowHalf) * (vul)(uint64_t)factor, odd = (pairs >> 32) * (vul)(uint64_t)factor;
+    vul highs = even >> 32 | (odd & ~lowHalf), lows = (even & lowHalf) | odd << 32;
+    memcpy(high, &highs, sizeof x);
+    memcpy(low, &lows, sizeof x);
+}
+
 INLINE void philox(vu counter, uint32_t counterHigh, uint64_t seed, uint64_t stream, vu out[4]) {
     vu c0 = counter, c1 = (vu)counterHigh, c2 = (vu)(uint32_t)stream, c3 = (vu)(uint32_t)(stream >> 32);
     uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
     for (int round = 0; round < 10; round++) {
-        vul p0 = __builtin_convertvector(c0, vul) * (vul)(uint64_t)0xD2511F53u;
-        vul p1 = __builtin_convertvector(c2, vul) * (vul)(uint64_t)0xCD9E8D57u;
-        vu hi0 = __builtin_convertvector(p0 >> 32, vu), lo0 = __builtin_convertvector(p0, vu);
-        vu hi1 = __builtin_convertvector(p1 >> 32, vu), lo1 = __builtin_convertvector(p1, vu);
+        vu hi0, lo0, hi1, lo1;
+        multiply_wide(c0, 0xD2511F53u, &hi0, &lo0);
+        multiply_wide(c2, 0xCD9E8D57u, &hi1, &lo1);
         c0 = hi1 ^ c1 ^ (vu)k0;
         c1 = lo1;
         c2 = hi0 ^ c3 ^ (vu)k1;
