@@ -235,7 +235,7 @@ public func hyperLSTMSequence(
         for (n, parameter) in [cell.W_hz, cell.W_xz, cell.W_bz].enumerated() { sums.add(3 + n, to: parameter) }
         for (n, parameter) in (norm?.parameters ?? []).enumerated() { sums.add(6 + n, to: parameter.variable) }
         for (n, parameter) in (hyperNorm?.parameters ?? []).enumerated() { sums.add(10 + n, to: parameter.variable) }
-        let dEmbeddingBias = Variable(packed.embeddingBias, requiresGradient: true)
+        let dEmbeddingBias = Variable(Tensor(zeros: [Z]), requiresGradient: true)
         sums.add(2, to: dEmbeddingBias)
         for (n, bias) in [cell.b_hhat_h, cell.b_hhat_x].enumerated() {
             bias.addGradient(columns(Variable(dEmbeddingBias.gradientOrZeros), 4 * Nz * n..<4 * Nz * (n + 1)).value)
