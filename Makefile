@@ -14,7 +14,7 @@ APT := libopenblas-dev zlib1g-dev pkg-config curl gnuplot-nox
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
 	@echo
-	@echo "PROFILE=quick|short|paper   how much of an experiment to run (quick: minutes; short: hours; paper: weeks)"
+	@echo "PROFILE=quick|epochs-100|steps-5000|paper   how much of an experiment to run (quick: minutes; paper: weeks)"
 	@echo "HYPERNETWORKS_DATA=DIR      the data folder, if not data/"
 
 deps: ## installs the C libraries and tools that are missing (Debian, Ubuntu; elsewhere says which)

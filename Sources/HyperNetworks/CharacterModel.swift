@@ -31,7 +31,10 @@ public final class CharacterModel: Module {
     private static let initialValues: UInt64 = 1
 
     /// A model with the initial values of A.2.3, a function of `seed` alone.
-    public init(configuration: CharacterModelConfiguration, vocabularySize V: Int, seed: UInt64) {
+    public init(
+        configuration: CharacterModelConfiguration, vocabularySize V: Int,
+        inputInitialValues: InputInitialValues = .orthogonal, seed: UInt64
+    ) {
         self.configuration = configuration
         vocabularySize = V
         let units = configuration.units, epsilon = configuration.layerNormEpsilon
@@ -43,7 +46,7 @@ public final class CharacterModel: Module {
                 return .lstm(
                     LSTMCell(
                         inputs: inputs, units: units, layerNormEpsilon: configuration.layerNorm ? epsilon : nil,
-                        forgetBias: configuration.forgetBias, random: &random))
+                        forgetBias: configuration.forgetBias, inputInitialValues: inputInitialValues, random: &random))
             case .hyperLSTM:
                 return .hyperLSTM(
                     HyperLSTMCell(
@@ -52,7 +55,8 @@ public final class CharacterModel: Module {
                         layerNormEpsilon: configuration.layerNorm ? epsilon : nil,
                         hyperLayerNormEpsilon: configuration.normalisesHyperCell ? epsilon : nil,
                         forgetBias: configuration.forgetBias,
-                        embeddingSource: configuration.hyperStateForEmbeddings, random: &random))
+                        embeddingSource: configuration.hyperStateForEmbeddings,
+                        inputInitialValues: inputInitialValues, random: &random))
             }
         }
         output = Linear(inputs: units, outputs: V, random: &random)

@@ -70,6 +70,12 @@ public struct Deviation: Sendable, Equatable {
             "orthogonalPerGate", "A.2.3", paper: "does not say whether the packed matrix or each gate is orthogonal",
             choice: "each gate by itself, W_x (semi-orthogonal) too", reason: "a gate is a matrix of the equations"),
         Deviation(
+            "inputInitialValues", "A.2.3",
+            paper: "says orthogonal for all weights; the author's code leaves W_x at its framework's default",
+            choice: "orthogonal",
+            reason: "the paper; a one-hot input then adds little to a unit at first, 1/√1000 in a "
+                + "plain LSTM of 1000 units, which therefore starts slowly", key: "deviations.inputInitialValues"),
+        Deviation(
             "carryState", "A.3.3", paper: "does not say whether the state is carried from one sequence to the next",
             choice: "carried, zero at the start of an epoch", reason: "evaluation reads the split as one sequence",
             key: "training.carryState"),

@@ -76,20 +76,21 @@ public final class HyperLSTMCell: Module {
     /// - Parameters:
     ///   - layerNormEpsilon: ε of the main cell's layer normalisation, nil for none.
     ///   - hyperLayerNormEpsilon: The same for the hyper cell (deviation `hyperLayerNorm`).
+    ///   - inputInitialValues: Of W_x in the main cell and in the hyper cell.
     public convenience init(
         inputs: Int, units: Int, hyperUnits: Int, embeddingSize Nz: Int, layerNormEpsilon: Float?,
         hyperLayerNormEpsilon: Float?, forgetBias: Float, embeddingSource: HyperStateForEmbeddings,
-        random: inout RandomStream
+        inputInitialValues: InputInitialValues, random: inout RandomStream
     ) {
         self.init(
-            W_x: Initialiser.orthogonal(rows: inputs, columns: units, blocks: 4, random: &random),
+            W_x: inputInitialValues.variable(inputs: inputs, units: units, random: &random),
             W_h: Initialiser.orthogonal(rows: units, columns: units, blocks: 4, random: &random),
             b_0: Initialiser.constant(0, [4 * units]),
             update: LSTMUpdate(
                 layerNorm: layerNormEpsilon.map { LSTMLayerNorm(units: units, epsilon: $0) }, forgetBias: forgetBias),
             hyperCell: LSTMCell(
                 inputs: units + inputs, units: hyperUnits, layerNormEpsilon: hyperLayerNormEpsilon,
-                forgetBias: forgetBias, random: &random),
+                forgetBias: forgetBias, inputInitialValues: inputInitialValues, random: &random),
             W_hhat_h: Initialiser.constant(0, [hyperUnits, 4 * Nz]), b_hhat_h: Initialiser.constant(1, [4 * Nz]),
             W_hhat_x: Initialiser.constant(0, [hyperUnits, 4 * Nz]), b_hhat_x: Initialiser.constant(1, [4 * Nz]),
             W_hhat_b: Initialiser.normal(standardDeviation: 0.01, [hyperUnits, 4 * Nz], random: &random),

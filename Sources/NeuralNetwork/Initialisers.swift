@@ -5,6 +5,14 @@ public enum Initialiser {
         Variable(Tensor(repeating: value, shape: shape), requiresGradient: true)
     }
 
+    /// A parameter of independent elements, uniform between −√(3/rows) and √(3/rows): variance 1/rows, so that a row vector
+    /// of unit variance keeps it.
+    public static func uniformUnitScaling(rows: Int, columns: Int, random: inout RandomStream) -> Variable {
+        let bound = (3 / Float(rows)).squareRoot()
+        let values = random.uniform(rows * columns).map { (2 * $0 - 1) * bound }
+        return Variable(Tensor(values, shape: [rows, columns]), requiresGradient: true)
+    }
+
     /// A parameter of independent normal elements with mean 0.
     public static func normal(standardDeviation: Float, _ shape: [Int], random: inout RandomStream) -> Variable {
         let values = random.normal(shape.reduce(1, *)).map { $0 * standardDeviation }
@@ -54,5 +62,23 @@ public enum Initialiser {
         let values = basis.floats
         if rows <= columns { return values }
         return (0..<rows * columns).map { values[$0 % columns * length + $0 / columns] }
+    }
+}
+
+/// How the input weights W_x of a recurrent cell start (deviation `inputInitialValues`).
+public enum InputInitialValues: String, Sendable, Codable, CaseIterable {
+    /// (Semi-)orthogonal gate by gate, as A.2.3 says of all weights.
+    case orthogonal
+    /// Uniform with variance 1/inputs: the author's code leaves W_x at the default of its framework, which was this one
+    /// when the paper was written (TensorFlow before 1.0).
+    case uniformUnitScaling = "uniform-unit-scaling"
+
+    /// W_x [inputs, 4 units].
+    package func variable(inputs: Int, units: Int, random: inout RandomStream) -> Variable {
+        switch self {
+        case .orthogonal: Initialiser.orthogonal(rows: inputs, columns: units, blocks: 4, random: &random)
+        case .uniformUnitScaling:
+            Initialiser.uniformUnitScaling(rows: inputs, columns: 4 * units, random: &random)
+        }
     }
 }

@@ -123,12 +123,13 @@ public final class LSTMCell: Module {
         self.update = update
     }
 
-    /// Orthogonal weights gate by gate, biases 0 (A.2.3; deviation `orthogonalPerGate`).
+    /// Orthogonal weights gate by gate, biases 0 (A.2.3; deviations `orthogonalPerGate`, `inputInitialValues`).
     public convenience init(
-        inputs: Int, units: Int, layerNormEpsilon: Float?, forgetBias: Float, random: inout RandomStream
+        inputs: Int, units: Int, layerNormEpsilon: Float?, forgetBias: Float, inputInitialValues: InputInitialValues,
+        random: inout RandomStream
     ) {
         self.init(
-            W_x: Initialiser.orthogonal(rows: inputs, columns: units, blocks: 4, random: &random),
+            W_x: inputInitialValues.variable(inputs: inputs, units: units, random: &random),
             W_h: Initialiser.orthogonal(rows: units, columns: units, blocks: 4, random: &random),
             b: Initialiser.constant(0, [4 * units]),
             update: LSTMUpdate(

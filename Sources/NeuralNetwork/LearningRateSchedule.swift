@@ -18,6 +18,12 @@ public enum LearningRateSchedule: Sendable, Equatable {
     /// From 0 to `peak` in `warmUpSteps` steps, linearly, then down to `final` at `totalSteps` along half a cosine.
     case cosine(peak: Double, final: Double, warmUpSteps: Int, totalSteps: Int)
 
+    /// From 0 to `peak` in `warmUpSteps` steps, linearly; `peak` until step `holdUntilStep`; then linearly down to `final`
+    /// at `totalSteps`.
+    case hold(peak: Double, final: Double, warmUpSteps: Int, holdUntilStep: Int, totalSteps: Int)
+
+    /// - Parameter step: Counted from 1.
+    /// - Returns: The rate of that step; after the last step of the schedule its last rate.
     public func rate(atStep step: Int) -> Double {
         switch self {
         case .piecewiseConstant(let stages):
@@ -26,6 +32,11 @@ public enum LearningRateSchedule: Sendable, Equatable {
             if step < warmUpSteps { return peak * Double(step) / Double(warmUpSteps) }
             let progress = Double(step - warmUpSteps) / Double(max(1, totalSteps - warmUpSteps))
             return final + (peak - final) * (1 + cos(.pi * min(1, progress))) / 2
+        case .hold(let peak, let final, let warmUpSteps, let holdUntilStep, let totalSteps):
+            if step < warmUpSteps { return peak * Double(step) / Double(warmUpSteps) }
+            if step <= holdUntilStep { return peak }
+            let progress = Double(step - holdUntilStep) / Double(max(1, totalSteps - holdUntilStep))
+            return peak + (final - peak) * min(1, progress)
         }
     }
 }

@@ -139,7 +139,7 @@ import Testing
             (["resume", "/nonexistent"], ["/nonexistent", "no run"]),
             (["evaluate", "/nonexistent"], ["/nonexistent", "no checkpoint"]),
             (["sample", "/nonexistent", "--temperature", "-1"], ["--temperature"]),
-            (["reproduce", "--profile", "slow"], ["quick", "short", "paper"]),
+            (["reproduce", "--profile", "slow"], ["quick", "steps-5000", "paper"]),
         ]
         for (arguments, words) in cases {
             let output = try Self.run(arguments)

@@ -125,7 +125,7 @@ import Testing
         #expect(throws: ConfigurationError.invalidOverride(text)) { try ConfigurationNode(override: text) }
     }
 
-    @Test func learningRatesHaveThreeSpellings() throws {
+    @Test func learningRatesHaveFourSpellings() throws {
         #expect(
             try decode(["training.learningRate=[{untilStep: 10, rate: 0.1}, {untilStep: 20, rate: 0.01}]"])
                 .training.learningRate
@@ -133,6 +133,15 @@ import Testing
         #expect(
             try decode(["training.learningRate={peak: 0.1, final: 0, warmUpSteps: 5, totalSteps: 50}"])
                 .training.learningRate == .cosine(peak: 0.1, final: 0, warmUpSteps: 5, totalSteps: 50))
+        let hold = "training.learningRate={peak: 0.1, final: 0, warmUpSteps: 5, holdUntilStep: 40, totalSteps: 50}"
+        #expect(
+            try decode([hold]).training.learningRate
+                == .hold(peak: 0.1, final: 0, warmUpSteps: 5, holdUntilStep: 40, totalSteps: 50))
+        for (from, to) in [("40", "51"), ("40", "4")] {
+            #expect(throws: ConfigurationError.self) {
+                try decode([hold.replacingOccurrences(of: "holdUntilStep: \(from)", with: "holdUntilStep: \(to)")])
+            }
+        }
         #expect(throws: ConfigurationError.self) {
             try decode(["training.learningRate=[{untilStep: 10, rate: 0.1}, {untilStep: 5, rate: 0.01}]"])
         }

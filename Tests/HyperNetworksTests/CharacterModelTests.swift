@@ -124,7 +124,8 @@ struct CharacterModelTests {
         let Nz = 4, h = 64
         let cell = HyperLSTMCell(
             inputs: 10, units: 40, hyperUnits: h, embeddingSize: Nz, layerNormEpsilon: 1e-3,
-            hyperLayerNormEpsilon: 1e-3, forgetBias: 1, embeddingSource: .current, random: &random)
+            hyperLayerNormEpsilon: 1e-3, forgetBias: 1, embeddingSource: .current,
+            inputInitialValues: .orthogonal, random: &random)
         let constants: [(Variable, Float)] = [
             (cell.b_0, 0), (cell.W_bz, 0), (cell.hyperCell.b, 0), (cell.W_hhat_h, 0), (cell.W_hhat_x, 0),
             (cell.b_hhat_h, 1), (cell.b_hhat_x, 1), (cell.W_hz, 0.1 / 4), (cell.W_xz, 0.1 / 4),
@@ -160,12 +161,29 @@ struct CharacterModelTests {
             Tensor((0..<values.count).map { values[$0 % rows * columns + $0 / rows] }, shape: [columns, rows]))
     }
 
+    @Test func inputInitialValues_uniformHasVarianceOneOverTheInputsAndLeavesTheOtherWeightsOrthogonal() {
+        var random = RandomStream(seed: 3, stream: 0)
+        let inputs = 50, units = 100
+        let cell = LSTMCell(
+            inputs: inputs, units: units, layerNormEpsilon: nil, forgetBias: 1,
+            inputInitialValues: .uniformUnitScaling, random: &random)
+        let values = cell.W_x.value.floats.map(Double.init), bound = (3.0 / Double(inputs)).squareRoot()
+        #expect(values.allSatisfy { abs($0) <= bound * (1 + 1e-6) })
+        // 20,000 samples: the standard error of the mean square of a uniform number is √(4/5 / n) of it; five of them.
+        let meanSquare = values.reduce(0) { $0 + $1 * $1 } / Double(values.count)
+        #expect(abs(meanSquare * Double(inputs) - 1) < 5 * (0.8 / Double(values.count)).squareRoot())
+        let gate = Compute.columns(cell.W_h, 0..<units)
+        let squares = matmul(gate, gate, transposed: true).value.floats
+        #expect((0..<units).allSatisfy { abs(squares[$0 * units + $0] - 1) < 1e-5 })
+    }
+
     @Test func atTheStart_everyScaleIsOneTenthAndAHyperLSTMIsAnLSTMWithWeightsTimesOneTenth() {
         var random = RandomStream(seed: 5, stream: 0)
         let (I, H, B, T) = (6, 11, 3, 7)
         let cell = HyperLSTMCell(
             inputs: I, units: H, hyperUnits: 5, embeddingSize: 4, layerNormEpsilon: nil, hyperLayerNormEpsilon: nil,
-            forgetBias: 1, embeddingSource: .current, random: &random)
+            forgetBias: 1, embeddingSource: .current,
+            inputInitialValues: .orthogonal, random: &random)
         let scaling = cell.scaling(Variable(Tensor(random.normal(B * 5), shape: [B, 5])))
         expectClose(
             scaling.d_h.value.floats, [Double](repeating: 0.1, count: B * 4 * H), relative: 1e-6, absolute: 0,

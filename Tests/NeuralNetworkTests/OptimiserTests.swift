@@ -149,6 +149,17 @@ import Testing
         #expect(zip(falling, falling.dropFirst()).allSatisfy { $0 > $1 })
     }
 
+    @Test func holdStaysAtThePeakAndFallsLinearlyToTheFinalRate() {
+        let schedule = LearningRateSchedule.hold(
+            peak: 0.5, final: 0.125, warmUpSteps: 100, holdUntilStep: 300, totalSteps: 400)
+        let points = [
+            (1, 0.005), (50, 0.25), (100, 0.5), (300, 0.5), (301, 0.49625), (350, 0.3125), (400, 0.125), (401, 0.125),
+        ]
+        for (step, rate) in points { #expect(abs(schedule.rate(atStep: step) - rate) < 1e-15, "step \(step)") }
+        let never = LearningRateSchedule.hold(peak: 0.5, final: 0, warmUpSteps: 0, holdUntilStep: 10, totalSteps: 10)
+        #expect(never.rate(atStep: 10) == 0.5 && never.rate(atStep: 11) == 0)
+    }
+
     @Test func cosineWithoutWarmUpStartsAtThePeak() {
         let schedule = LearningRateSchedule.cosine(peak: 0.5, final: 0, warmUpSteps: 0, totalSteps: 10)
         #expect(schedule.rate(atStep: 0) == 0.5)

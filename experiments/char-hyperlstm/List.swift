@@ -15,7 +15,7 @@ struct List: ParsableCommand {
             return (file, try CharacterConfiguration(file.root))
         }
         // The paper's budgets first, each budget in the order of the paper's tables.
-        let budgets = ["paper", "short", "1000 steps", "quick", "sample"]
+        let budgets = ["paper", "steps-20000", "steps-5000", "prefix", "1000 steps", "quick", "sample"]
         let sorted = entries.sorted { left, right in
             func place(_ entry: (file: ConfigurationFile, decoded: CharacterConfiguration)) -> (Int, String, Int) {
                 let row = entry.decoded.reproduces

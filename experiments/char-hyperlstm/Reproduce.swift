@@ -7,21 +7,21 @@ import Foundation
 
 struct Reproduce: ParsableCommand {
     enum Profile: String, ExpressibleByArgument, CaseIterable {
-        case quick, short, paper
+        case quick, paper, steps5000 = "steps-5000", steps20000 = "steps-20000", prefix
     }
 
     static let configuration = CommandConfiguration(
         abstract: "Train every configuration of a budget and print a table beside the paper's numbers.",
         discussion: """
             --profile quick   minutes: reduced models; says how far a HyperLSTM is from an LSTM of the same budget
-            --profile short   hours on two cores
+            --profile steps-5000, steps-20000, prefix   hours on two cores
             --profile paper   the paper's own settings: days on two cores (see `list`)
 
             Runs already finished in OUT are kept, unfinished ones are resumed. Without the corpus, and with the default
             data folder, it trains on the small generated sample instead and says so: those are no Penn Treebank numbers.
             """)
 
-    @Option(help: "quick, short or paper.")
+    @Option(help: "quick, steps-5000, steps-20000, prefix or paper.")
     var profile: Profile = .quick
     @Option(help: "ptb (Table 3), enwik8 (Table 4), text8 or sample.")
     var corpus: CorpusName = .ptb

@@ -14,7 +14,7 @@ struct List: ParsableCommand {
             return (file: file, decoded: try ImageConfiguration(file.root))
         }
         // The paper's budgets first, each budget in the order of the paper's tables.
-        let budgets = ["paper", "short", "10 epochs", "quick", "sample"]
+        let budgets = ["paper", "epochs-400", "epochs-100", "10 epochs", "quick", "sample"]
         func place(_ decoded: ImageConfiguration) -> (Int, String, Int) {
             (
                 budgets.firstIndex(of: decoded.budget) ?? budgets.count, decoded.reproduces?.table.rawValue ?? "",

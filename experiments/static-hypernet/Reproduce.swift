@@ -6,7 +6,7 @@ import Foundation
 
 struct Reproduce: ParsableCommand {
     enum Profile: String, ExpressibleByArgument, CaseIterable {
-        case quick, short, paper
+        case quick, paper, epochs100 = "epochs-100", epochs400 = "epochs-400"
     }
 
     enum Experiment: String, ExpressibleByArgument, CaseIterable {
@@ -20,7 +20,7 @@ struct Reproduce: ParsableCommand {
         abstract: "Train every configuration of a budget and print a table beside the paper's numbers.",
         discussion: """
             --profile quick   minutes: reduced networks or a few epochs
-            --profile short   hours on two cores
+            --profile epochs-100, epochs-400   hours on two cores
             --profile paper   the paper's own settings: days to weeks on two cores for CIFAR-10 (see `list`)
 
             Runs already finished in OUT are kept, unfinished ones are resumed. Without the images, and with the default
@@ -29,7 +29,7 @@ struct Reproduce: ParsableCommand {
 
     @Option(help: "cifar (Table 2), or mnist (Table 7 and A.1).")
     var experiment: Experiment = .cifar
-    @Option(help: "quick, short or paper.")
+    @Option(help: "quick, epochs-100, epochs-400 or paper.")
     var profile: Profile = .quick
     @OptionGroup var data: DataOptions
     @OptionGroup var threads: ThreadOptions

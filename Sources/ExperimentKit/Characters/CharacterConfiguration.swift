@@ -65,6 +65,8 @@ public struct CharacterConfiguration: RunConfiguration {
     public let reproduces: ReproducedRow?
     public let corpus: CorpusName
     public let model: CharacterModelConfiguration
+    /// Deviation `inputInitialValues`: how W_x starts.
+    public let inputInitialValues: InputInitialValues
     public let training: Training
     public let evaluation: Evaluation
 
@@ -89,8 +91,10 @@ public struct CharacterConfiguration: RunConfiguration {
         corpus = try data.choice("corpus", of: CorpusName.self)
         data.finish()
         let deviations = try reader.section(
-            "deviations", keys: ["hyperStateForEmbeddings", "forgetBias", "hyperLayerNorm", "layerNormEpsilon"])
+            "deviations", keys: ["hyperStateForEmbeddings", "forgetBias", "hyperLayerNorm", "layerNormEpsilon"],
+            younger: ["inputInitialValues": InputInitialValues.orthogonal.rawValue])
         model = try Self.model(reader, deviations)
+        inputInitialValues = try deviations.choice("inputInitialValues", of: InputInitialValues.self)
         deviations.finish()
         training = try Self.training(reader)
         evaluation = try Self.evaluation(reader)

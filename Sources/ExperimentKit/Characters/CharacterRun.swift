@@ -32,7 +32,8 @@ public final class CharacterWork: ExperimentWork {
         self.configuration = configuration
         self.corpus = corpus
         let model = CharacterModel(
-            configuration: configuration.model, vocabularySize: corpus.vocabulary.count, seed: seed)
+            configuration: configuration.model, vocabularySize: corpus.vocabulary.count,
+            inputInitialValues: configuration.inputInitialValues, seed: seed)
         evaluator = CharacterEvaluator(
             sequenceLength: configuration.training.sequenceLength, interruption: interruption, progress: progress)
         task = try CharacterTask(

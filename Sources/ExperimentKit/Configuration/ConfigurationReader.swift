@@ -8,21 +8,28 @@ public final class ConfigurationReader {
     private var read: Set<String> = []
 
     /// - Parameter keys: the keys of the mapping; each must be there, and each must be read before `finish()`.
+    /// - Parameter younger: keys that files of earlier versions lack, with the value that held then.
     /// - Throws: `ConfigurationError.wrongType` if the node is no mapping; `.unknownKey` for a key not in `keys`, with the
     ///   nearest that is; `.missingKey`.
-    public init(_ node: ConfigurationNode, keyPath: String = "", keys: [String]) throws(ConfigurationError) {
+    public init(
+        _ node: ConfigurationNode, keyPath: String = "", keys: [String], younger: [String: String] = [:]
+    ) throws(ConfigurationError) {
         guard case .mapping(let entries) = node.content else {
             throw .wrongType(
                 origin: node.origin, keyPath: keyPath, expected: "a mapping of keys to values", found: node.foundText)
         }
-        self.node = node
+        let added = younger.keys.sorted().filter { node[$0] == nil }.map { key in
+            let value = ConfigurationNode.Content.scalar(text: younger[key] ?? "", type: .text)
+            return ConfigurationNode.Entry(key: key, value: ConfigurationNode(origin: node.origin, content: value))
+        }
+        self.node = ConfigurationNode(origin: node.origin, content: .mapping(entries + added))
         path = keyPath
-        self.keys = keys
+        self.keys = keys + younger.keys
         // Unknown keys first: a misspelt key is missing too, and its spelling is the better news.
-        for entry in entries where !keys.contains(entry.key) {
+        for entry in entries where !self.keys.contains(entry.key) {
             throw .unknownKey(
                 origin: entry.value.origin, keyPath: self.keyPath(entry.key),
-                nearest: nearestName(to: entry.key, among: keys))
+                nearest: nearestName(to: entry.key, among: self.keys))
         }
         for key in keys where node[key] == nil {
             throw .missingKey(origin: node.origin, keyPath: self.keyPath(key))
@@ -50,8 +57,10 @@ public final class ConfigurationReader {
 
     // MARK: - Typed values
 
-    public func section(_ key: String, keys: [String]) throws(ConfigurationError) -> ConfigurationReader {
-        try ConfigurationReader(try value(key), keyPath: keyPath(key), keys: keys)
+    public func section(
+        _ key: String, keys: [String], younger: [String: String] = [:]
+    ) throws(ConfigurationError) -> ConfigurationReader {
+        try ConfigurationReader(try value(key), keyPath: keyPath(key), keys: keys, younger: younger)
     }
 
     /// A whole number of at least `minimum`.

@@ -21,11 +21,14 @@ public struct AdamSettings: Equatable, Sendable {
 }
 
 extension ConfigurationReader {
-    /// A learning rate in one of three spellings:
+    /// A learning rate in one of four spellings:
     ///
     ///     learningRate: 0.001
     ///     learningRate: [{untilStep: 28000, rate: 0.1}, {untilStep: 56000, rate: 0.02}]
     ///     learningRate: {peak: 0.001, final: 0.0001, warmUpSteps: 100, totalSteps: 4000}
+    ///     learningRate: {peak: 0.001, final: 0, warmUpSteps: 200, holdUntilStep: 3750, totalSteps: 5000}
+    ///
+    /// With `holdUntilStep` the rate falls linearly after that step, without it along half a cosine after the warm-up.
     ///
     /// - Throws: `ConfigurationError`.
     public func learningRate(_ key: String) throws(ConfigurationError) -> LearningRateSchedule {
@@ -46,14 +49,18 @@ extension ConfigurationReader {
             guard !schedule.isEmpty else { throw mismatch(node, key, "at least one stage {untilStep, rate}") }
             return .piecewiseConstant(schedule)
         case .mapping:
-            let reader = try section(key, keys: ["peak", "final", "warmUpSteps", "totalSteps"])
-            let schedule = LearningRateSchedule.cosine(
-                peak: try reader.number("peak", in: 1e-12...100),
-                final: try reader.number("final", in: 0...100),
-                warmUpSteps: try reader.integer("warmUpSteps", atLeast: 0),
-                totalSteps: try reader.integer("totalSteps", atLeast: 1))
+            let holds = node["holdUntilStep"] != nil
+            let reader = try section(
+                key, keys: ["peak", "final", "warmUpSteps", "totalSteps"] + (holds ? ["holdUntilStep"] : []))
+            let peak = try reader.number("peak", in: 1e-12...100), final = try reader.number("final", in: 0...100)
+            let warmUpSteps = try reader.integer("warmUpSteps", atLeast: 0)
+            let holdUntilStep = holds ? try reader.integer("holdUntilStep", atLeast: warmUpSteps) : nil
+            let totalSteps = try reader.integer("totalSteps", atLeast: max(1, holdUntilStep ?? 1))
             reader.finish()
-            return schedule
+            return holdUntilStep.map {
+                .hold(
+                    peak: peak, final: final, warmUpSteps: warmUpSteps, holdUntilStep: $0, totalSteps: totalSteps)
+            } ?? .cosine(peak: peak, final: final, warmUpSteps: warmUpSteps, totalSteps: totalSteps)
         }
     }
 }
