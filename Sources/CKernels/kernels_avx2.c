@@ -5,8 +5,10 @@
 #define CK_NAME ck_avx2
 #define CK_STRING "avx2"
 #define CK_LANES 8
-#define CK_ROWS 4
-#define CK_COLUMNS 3
+#define CK_ROWS 6
+#define CK_COLUMNS 2
+#define CK_GROUP 4
+#define CK_AHEAD 32
 #define CK_PIXELS1 6
 #define CK_PIXELS2 6
 #define CK_CHANNELS1 8

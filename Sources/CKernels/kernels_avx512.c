@@ -7,6 +7,8 @@
 #define CK_LANES 16
 #define CK_ROWS 8
 #define CK_COLUMNS 3
+#define CK_GROUP 1
+#define CK_AHEAD 8
 #define CK_PIXELS1 16
 #define CK_PIXELS2 8
 #define CK_CHANNELS1 16

@@ -4,6 +4,8 @@
 #define CK_LANES 4
 #define CK_ROWS 4
 #define CK_COLUMNS 2
+#define CK_GROUP 4
+#define CK_AHEAD 16
 #define CK_PIXELS1 6
 #define CK_PIXELS2 6
 #define CK_CHANNELS1 8

@@ -2,6 +2,8 @@
 //     CK_NAME    the table's name, as an identifier
 //     CK_LANES   floats in a vector
 //     CK_ROWS    rows of C that one step of the matrix product keeps in registers (times CK_COLUMNS vectors)
+//     CK_GROUP   panels of B that are multiplied by a tile of A while it is in the first-level cache
+//     CK_AHEAD   rows of a panel that it fetches into the first-level cache in advance
 //     CK_PIXELS1, CK_PIXELS2      pixels that a step of a convolution keeps in registers, times 1 or 2 vectors
 //     CK_CHANNELS1, CK_CHANNELS2  input channels that a step of its weight gradient does
 // and its own `load`, `store` for up to CK_LANES elements. `n - j` elements are left at position j: the loops below
@@ -198,54 +200,126 @@ static void pack(int64_t k, int64_t n, const float *b, int64_t ldb, int transpos
     }
 }
 
+/// Memory that a loop fetches into the second-level cache while it computes: `step` bytes further at each turn.
+typedef struct {
+    const char *next;
+    int64_t step;
+} prefetch_stream;
+
+/// A stream over `floats` of memory, the part of one of `tiles` tiles of `turns` turns each. At least a byte a turn:
+/// where there are more tiles than that needs, the last ones fetch what lies behind.
+INLINE prefetch_stream prefetch_part(const float *memory, int64_t floats, int64_t tile, int64_t tiles, int64_t turns) {
+    int64_t bytes = floats * (int64_t)sizeof(float), step = bytes / (tiles * turns);
+    return (prefetch_stream){(const char *)memory + bytes * tile / tiles, step > 0 ? step : 1};
+}
+
+/// total [rows, vectors] += A tile [rows, k] · panel [k, panel]; `rows` and `vectors` are constants where this is
+/// inlined, so that the whole sum stays in registers. Element (r, t) of A is a[r · aRow + t · aColumn].
+///
+///     total[r][v] += Σ_t a[r, t] b[t, v]
+INLINE void multiply_tile(int rows, int vectors, int64_t k, const float *a, int64_t aRow, int64_t aColumn,
+                          const float *b, prefetch_stream ahead, vf total[CK_ROWS][CK_COLUMNS]) {
+    for (int64_t t = 0; t < k; t++) {
+        vf column[CK_COLUMNS];
+        __builtin_prefetch(ahead.next, 0, 2);
+        ahead.next += ahead.step;
+        // The panel comes from the second-level cache; its next rows are fetched into the first a little early.
+#pragma clang loop unroll(full)
+        for (int64_t line = 0; line < panel; line += 16) __builtin_prefetch(b + CK_AHEAD * panel + line, 0, 3);
+#pragma clang loop unroll(full)
+        for (int v = 0; v < vectors; v++) memcpy(&column[v], b + v * L, sizeof(vf));
+#pragma clang loop unroll(full)
+        for (int r = 0; r < rows; r++) {
+            vf x = splat(a[r * aRow]);
+#pragma clang loop unroll(full)
+            for (int v = 0; v < vectors; v++) total[r][v] = x * column[v] + total[r][v];
+        }
+        a += aColumn;
+        b += panel;
+    }
+}
+
 /// C tile [rows, columns] (+)= A [rows, k] · panel [k, panel]; `rows` is a constant where this is inlined.
-INLINE void tile(int rows, int64_t columns, int64_t k, const float *a, int64_t lda, const float *b, int accumulate,
-                 float *c, int64_t ldc) {
+INLINE void tile(int rows, int64_t columns, int64_t k, const float *a, int64_t lda, const float *b,
+                 prefetch_stream ahead, int accumulate, float *c, int64_t ldc) {
     vf total[CK_ROWS][CK_COLUMNS];
 #pragma clang loop unroll(full)
     for (int r = 0; r < rows; r++)
 #pragma clang loop unroll(full)
         for (int v = 0; v < CK_COLUMNS; v++)
             total[r][v] = accumulate ? load(c + r * ldc + v * L, columns - v * L) : splat(0);
-    for (int64_t i = 0; i < k; i++) {
-        vf column[CK_COLUMNS];
-#pragma clang loop unroll(full)
-        for (int v = 0; v < CK_COLUMNS; v++) memcpy(&column[v], b + i * panel + v * L, sizeof(vf));
-#pragma clang loop unroll(full)
-        for (int r = 0; r < rows; r++) {
-            vf x = splat(a[r * lda + i]);
-#pragma clang loop unroll(full)
-            for (int v = 0; v < CK_COLUMNS; v++) total[r][v] = x * column[v] + total[r][v];
-        }
-    }
+    multiply_tile(rows, CK_COLUMNS, k, a, lda, 1, b, ahead, total);
 #pragma clang loop unroll(full)
     for (int r = 0; r < rows; r++)
 #pragma clang loop unroll(full)
         for (int v = 0; v < CK_COLUMNS; v++) store(c + r * ldc + v * L, columns - v * L, total[r][v]);
 }
 
+/// C row [columns] (+)= A row [k] · panel [k, panel], in as many sums for each element as a whole tile has rows: a single
+/// one would wait for each multiply-add before the next.
+INLINE void tile_row(int64_t columns, int64_t k, const float *a, const float *b, int accumulate, float *c) {
+    vf total[CK_ROWS][CK_COLUMNS];
+#pragma clang loop unroll(full)
+    for (int r = 0; r < CK_ROWS; r++)
+#pragma clang loop unroll(full)
+        for (int v = 0; v < CK_COLUMNS; v++) total[r][v] = splat(0);
+    int64_t t = 0;
+    for (; t + CK_ROWS <= k; t += CK_ROWS)
+#pragma clang loop unroll(full)
+        for (int r = 0; r < CK_ROWS; r++)
+#pragma clang loop unroll(full)
+            for (int v = 0; v < CK_COLUMNS; v++) {
+                vf column;
+                memcpy(&column, b + (t + r) * panel + v * L, sizeof column);
+                total[r][v] = splat(a[t + r]) * column + total[r][v];
+            }
+    for (; t < k; t++)
+        for (int v = 0; v < CK_COLUMNS; v++) {
+            vf column;
+            memcpy(&column, b + t * panel + v * L, sizeof column);
+            total[0][v] = splat(a[t]) * column + total[0][v];
+        }
+    for (int v = 0; v < CK_COLUMNS; v++) {
+        vf whole = accumulate ? load(c + v * L, columns - v * L) : splat(0);
+        for (int r = 0; r < CK_ROWS; r++) whole += total[r][v];
+        store(c + v * L, columns - v * L, whole);
+    }
+}
+
 static void gemm_packed(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *packed,
                         int accumulate, int64_t firstPanel, int64_t lastPanel, float *c, int64_t ldc) {
+    int64_t tiles = (m + CK_ROWS - 1) / CK_ROWS;
     for (int64_t k0 = 0; k0 < k; k0 += k_block) {
         int64_t depth = k - k0 < k_block ? k - k0 : k_block;
-        for (int64_t q = firstPanel; q < lastPanel; q++) {
-            const float *b = packed + q * panel * k + k0 * panel;
-            int64_t columns = n - q * panel < panel ? n - q * panel : panel;
-            int add = accumulate || k0 > 0;
+        int add = accumulate || k0 > 0;
+        for (int64_t group = firstPanel; group < lastPanel; group += CK_GROUP) {
+            int64_t end = group + CK_GROUP < lastPanel ? group + CK_GROUP : lastPanel;
             for (int64_t i = 0; i < m; i += CK_ROWS) {
                 const float *rowsA = a + i * lda + k0;
-                float *rowsC = c + i * ldc + q * panel;
-                switch (m - i < CK_ROWS ? m - i : CK_ROWS) {
-                case 1: tile(1, columns, depth, rowsA, lda, b, add, rowsC, ldc); break;
-                case 2: tile(2, columns, depth, rowsA, lda, b, add, rowsC, ldc); break;
-                case 3: tile(3, columns, depth, rowsA, lda, b, add, rowsC, ldc); break;
+                for (int64_t q = group; q < end; q++) {
+                    const float *b = packed + q * panel * k + k0 * panel;
+                    float *rowsC = c + i * ldc + q * panel;
+                    int64_t columns = n - q * panel < panel ? n - q * panel : panel;
+                    // The rows of the next group's panel come from memory meanwhile, or behind the last group the next
+                    // rows of this panel.
+                    const float *next = end < lastPanel ? b + (end - group) * panel * k : b + depth * panel;
+                    prefetch_stream ahead = prefetch_part(next, depth * panel, i / CK_ROWS, tiles, depth);
+#define TILE(rows) tile(rows, columns, depth, rowsA, lda, b, ahead, add, rowsC, ldc)
+                    switch (m - i < CK_ROWS ? m - i : CK_ROWS) {
+                    case 1: tile_row(columns, depth, rowsA, b, add, rowsC); break;
+                    case 2: TILE(2); break;
+                    case 3: TILE(3); break;
 #if CK_ROWS > 4
-                case 4: tile(4, columns, depth, rowsA, lda, b, add, rowsC, ldc); break;
-                case 5: tile(5, columns, depth, rowsA, lda, b, add, rowsC, ldc); break;
-                case 6: tile(6, columns, depth, rowsA, lda, b, add, rowsC, ldc); break;
-                case 7: tile(7, columns, depth, rowsA, lda, b, add, rowsC, ldc); break;
+                    case 4: TILE(4); break;
+                    case 5: TILE(5); break;
 #endif
-                default: tile(CK_ROWS, columns, depth, rowsA, lda, b, add, rowsC, ldc);
+#if CK_ROWS > 6
+                    case 6: TILE(6); break;
+                    case 7: TILE(7); break;
+#endif
+                    default: TILE(CK_ROWS);
+                    }
+#undef TILE
                 }
             }
         }
@@ -571,7 +645,7 @@ static void adam(int64_t n, float *x, const float *g, float *m, float *v, float 
 
 const ck_kernels CK_NAME = {
     .name = CK_STRING, .lanes = CK_LANES, .exp = map_exp, .tanh = map_tanh, .sigmoid = map_sigmoid, .axpy = axpy,
-    .dot = dot, .dropout_mask = dropout_mask, .random_bits = random_bits, .panel_width = panel,
+    .dot = dot, .dropout_mask = dropout_mask, .random_bits = random_bits, .panel_width = panel, .panel_group = CK_GROUP,
     .packed_count = packed_count, .pack = pack, .gemm_packed = gemm_packed, .add_rows = add_rows,
     .scatter_add_rows = scatter_add_rows, .lstm_forward = lstm_forward, .lstm_backward = lstm_backward,
     .tile_rows = CK_ROWS, .strassen_products = strassen_products, .strassen_sum_rows = strassen_sum_rows,

@@ -123,28 +123,15 @@ INLINE void strassen_add(int vectors, vf product[CK_ROWS][CK_COLUMNS], int sign,
     }
 }
 
-/// To C: product p of a tile of A's sum and a panel of B's, `vectors` wide, over k of the inner extent. Meanwhile
-/// memory is fetched from `ahead` on, `aheadStep` floats for each of k.
+/// To C: product p of a tile of A's sum and a panel of B's, `vectors` wide, over k of the inner extent.
 INLINE void strassen_tile(int vectors, int p, int fresh, int64_t k, const float *a, int64_t aRow, int64_t aColumn,
-                          const float *b, const float *ahead, int64_t aheadStep, const strassen_target target[4],
-                          int64_t ldc) {
+                          const float *b, prefetch_stream ahead, const strassen_target target[4], int64_t ldc) {
     vf total[CK_ROWS][CK_COLUMNS];
 #pragma clang loop unroll(full)
     for (int r = 0; r < CK_ROWS; r++)
 #pragma clang loop unroll(full)
         for (int v = 0; v < vectors; v++) total[r][v] = splat(0);
-    for (int64_t t = 0; t < k; t++) {
-        vf column[CK_COLUMNS];
-        __builtin_prefetch(ahead + t * aheadStep, 0, 2);
-#pragma clang loop unroll(full)
-        for (int v = 0; v < vectors; v++) memcpy(&column[v], b + t * panel + v * L, sizeof(vf));
-#pragma clang loop unroll(full)
-        for (int r = 0; r < CK_ROWS; r++) {
-            vf factor = splat(a[r * aRow + t * aColumn]);
-#pragma clang loop unroll(full)
-            for (int v = 0; v < vectors; v++) total[r][v] = factor * column[v] + total[r][v];
-        }
-    }
+    multiply_tile(CK_ROWS, vectors, k, a, aRow, aColumn, b, ahead, total);
     for (int block = 0; block < 4; block++) {
         int sign = strassen_scheme[p].into[block], first = fresh && p == strassen_first[block];
         if (sign == 0) continue;
@@ -158,13 +145,13 @@ INLINE void strassen_tile(int vectors, int p, int fresh, int64_t k, const float 
 
 /// The same where `vectors` is not known beforehand.
 INLINE void strassen_tile_of(int64_t vectors, int p, int fresh, int64_t k, const float *a, int64_t aRow,
-                             int64_t aColumn, const float *b, const float *ahead, int64_t aheadStep,
-                             const strassen_target target[4], int64_t ldc) {
-    if (vectors == 1) strassen_tile(1, p, fresh, k, a, aRow, aColumn, b, ahead, aheadStep, target, ldc);
+                             int64_t aColumn, const float *b, prefetch_stream ahead, const strassen_target target[4],
+                             int64_t ldc) {
+    if (vectors == 1) strassen_tile(1, p, fresh, k, a, aRow, aColumn, b, ahead, target, ldc);
 #if CK_COLUMNS > 2
-    else if (vectors == 2) strassen_tile(2, p, fresh, k, a, aRow, aColumn, b, ahead, aheadStep, target, ldc);
+    else if (vectors == 2) strassen_tile(2, p, fresh, k, a, aRow, aColumn, b, ahead, target, ldc);
 #endif
-    else strassen_tile(CK_COLUMNS, p, fresh, k, a, aRow, aColumn, b, ahead, aheadStep, target, ldc);
+    else strassen_tile(CK_COLUMNS, p, fresh, k, a, aRow, aColumn, b, ahead, target, ldc);
 }
 
 /// The tiles of C's four blocks at row i and column j of each.
@@ -183,40 +170,52 @@ INLINE int64_t strassen_vectors(int64_t n, int64_t q) {
     return columns >= panel ? CK_COLUMNS : (columns + L - 1) / L;
 }
 
-static void strassen_multiply(int64_t m, int64_t n, int64_t k, const float *sums, const float *packed, int64_t q,
-                              int64_t firstTile, int64_t lastTile, float *c, int64_t ldc) {
+static void strassen_multiply(int64_t m, int64_t n, int64_t k, const float *sums, const float *packed,
+                              int64_t firstPanel, int64_t lastPanel, int64_t firstTile, int64_t lastTile, float *c,
+                              int64_t ldc) {
     int64_t half = (k + 1) / 2, rows = (m + 1) / 2, tall = (rows + CK_ROWS - 1) / CK_ROWS * CK_ROWS;
-    packed += q * strassen_products * half * panel;
     for (int64_t t = 0; t < half; t += k_block) {
         int64_t depth = half - t < k_block ? half - t : k_block;
         for (int p = 0; p < strassen_products; p++)
             for (int64_t i = firstTile; i < lastTile; i++) {
-                strassen_target target[4];
-                strassen_targets(m, n, i * CK_ROWS, q * panel, c, ldc, target);
-                // Meanwhile the next product's sum comes from memory, so many floats of it at each step.
-                const float *b = packed + (p * half + t) * panel;
-                int64_t step = panel / (lastTile - firstTile);
-                strassen_tile_of(strassen_vectors(n, q), p, t == 0, depth,
-                                 sums + (p * tall + i * CK_ROWS) * half + t, half, 1, b,
-                                 b + half * panel + (i - firstTile) * step * depth, step, target, ldc);
+                const float *a = sums + (p * tall + i * CK_ROWS) * half + t;
+                for (int64_t q = firstPanel; q < lastPanel; q++) {
+                    strassen_target target[4];
+                    strassen_targets(m, n, i * CK_ROWS, q * panel, c, ldc, target);
+                    // Meanwhile the next product's sum comes from memory.
+                    const float *b = packed + ((q * strassen_products + p) * half + t) * panel;
+                    prefetch_stream ahead =
+                        prefetch_part(b + half * panel, depth * panel, i - firstTile, lastTile - firstTile, depth);
+                    strassen_tile_of(strassen_vectors(n, q), p, t == 0, depth, a, half, 1, b, ahead, target, ldc);
+                }
             }
     }
 }
 
 static void strassen_add_transposed(int64_t m, int64_t n, int64_t k, const float *packedA, const float *b, int64_t ldb,
-                                    int64_t q, float *c, int64_t ldc, float *scratch) {
+                                    int64_t firstPanel, int64_t lastPanel, float *c, int64_t ldc, float *scratch) {
     int64_t half = (k + 1) / 2, width = (n + 1) / 2, tiles = ((m + 1) / 2 + CK_ROWS - 1) / CK_ROWS;
-    strassen_pack_panel(k, b + q * panel, width - q * panel, b + q * panel + width, n - width - q * panel, ldb,
-                        scratch);
+    for (int64_t q = firstPanel; q < lastPanel; q++)
+        strassen_pack_panel(k, b + q * panel, width - q * panel, b + q * panel + width, n - width - q * panel, ldb,
+                            scratch + (q - firstPanel) * strassen_products * half * panel);
     for (int64_t i = 0; i < tiles; i++) {
         strassen_target target[4];
-        strassen_targets(m, n, i * CK_ROWS, q * panel, c, ldc, target);
+        strassen_targets(m, n, i * CK_ROWS, firstPanel * panel, c, ldc, target);
         for (int block = 0; block < 4; block++)
             for (int r = 0; r < CK_ROWS && r < target[block].rows; r++)
-                for (int v = 0; v < CK_COLUMNS && v * L < target[block].columns; v++)
-                    __builtin_prefetch(target[block].c + r * ldc + v * L, 1);
-        for (int p = 0; p < strassen_products; p++)
-            strassen_tile_of(strassen_vectors(n, q), p, 0, half, packedA + (i * strassen_products + p) * half * CK_ROWS,
-                             1, CK_ROWS, scratch + p * half * panel, scratch, 0, target, ldc);
+                for (int64_t j = 0; j < (lastPanel - firstPanel) * panel && j < target[block].columns; j += 16)
+                    __builtin_prefetch(target[block].c + r * ldc + j, 1);
+        for (int p = 0; p < strassen_products; p++) {
+            // The next sum of A's blocks comes from memory meanwhile.
+            const float *a = packedA + (i * strassen_products + p) * half * CK_ROWS;
+            for (int64_t q = firstPanel; q < lastPanel; q++) {
+                prefetch_stream ahead =
+                    prefetch_part(a + half * CK_ROWS, half * CK_ROWS, q - firstPanel, lastPanel - firstPanel, half);
+                strassen_targets(m, n, i * CK_ROWS, q * panel, c, ldc, target);
+                strassen_tile_of(strassen_vectors(n, q), p, 0, half, a, 1, CK_ROWS,
+                                 scratch + ((q - firstPanel) * strassen_products + p) * half * panel, ahead, target,
+                                 ldc);
+            }
+        }
     }
 }

@@ -85,11 +85,11 @@ package final class PackedMatrix {
                 return
             }
             let height = Int(kernels.tile_rows)
-            pieces(panels, tiles: (m + height - 1) / height) { panel, tiles in
+            pieces(panels, tiles: (m + height - 1) / height) { panels, tiles in
                 let row = tiles.lowerBound * height
                 kernels.gemm_packed(
                     Int64(min(tiles.upperBound * height, m) - row), Int64(n), Int64(k), a + row * lda, Int64(lda),
-                    packed.pointer, 0, Int64(panel), Int64(panel + 1), c + row * ldc, Int64(ldc))
+                    packed.pointer, 0, Int64(panels.lowerBound), Int64(panels.upperBound), c + row * ldc, Int64(ldc))
             }
         }
     }
@@ -101,20 +101,21 @@ package final class PackedMatrix {
             kernels.strassen_sum_rows(
                 Int64(m), Int64(k), a, Int64(lda), Int64(range.lowerBound), Int64(range.upperBound), sums.pointer)
         }
-        pieces(packed.shape[0], tiles: sums.shape[1] / Int(kernels.tile_rows)) { panel, tiles in
+        pieces(packed.shape[0], tiles: sums.shape[1] / Int(kernels.tile_rows)) { panels, tiles in
             kernels.strassen_multiply(
-                Int64(m), Int64(n), Int64(k), sums.pointer, packed.pointer, Int64(panel), Int64(tiles.lowerBound),
-                Int64(tiles.upperBound), c, Int64(ldc))
+                Int64(m), Int64(n), Int64(k), sums.pointer, packed.pointer, Int64(panels.lowerBound),
+                Int64(panels.upperBound), Int64(tiles.lowerBound), Int64(tiles.upperBound), c, Int64(ldc))
         }
     }
 
-    /// Calls `body` for all panels and ranges of tiles of C, about eight pieces a thread: small enough that none waits
-    /// long for another's last one, and large enough to use a panel often while it is in the cache.
-    private func pieces(_ panels: Int, tiles: Int, _ body: (_ panel: Int, _ tiles: Range<Int>) -> Void) {
-        let parts = min(tiles, (8 * Parallel.parts + panels - 1) / panels)
-        Parallel.loop(panels * parts) { unit in
-            let part = unit % parts
-            body(unit / parts, tiles * part / parts..<tiles * (part + 1) / parts)
+    /// Calls `body` for all groups of panels and ranges of tiles of C, about eight pieces a thread: small enough that none
+    /// waits long for another's last one, and large enough to use a panel often while it is in the cache.
+    private func pieces(_ panels: Int, tiles: Int, _ body: (_ panels: Range<Int>, _ tiles: Range<Int>) -> Void) {
+        let group = Int(kernels.panel_group), groups = (panels + group - 1) / group
+        let parts = min(tiles, (8 * Parallel.parts + groups - 1) / groups)
+        Parallel.loop(groups * parts) { unit in
+            let part = unit % parts, first = unit / parts * group
+            body(first..<min(first + group, panels), tiles * part / parts..<tiles * (part + 1) / parts)
         }
     }
 

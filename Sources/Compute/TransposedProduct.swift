@@ -22,7 +22,8 @@ package func addTransposedProduct(
     func rows(_ block: Int) -> Range<Int> { k * block / blocks..<k * (block + 1) / blocks }
     let depth = ((k + blocks - 1) / blocks + 1) / 2  // of half a block, at most
     let packed = Tensor(uninitialized: [2, tiles * products * depth * height])
-    let scratch = Tensor(uninitialized: [ComputeEnvironment.threads, products * depth * width])
+    let group = Int(kernels.panel_group), pieces = (panels + group - 1) / group
+    let scratch = Tensor(uninitialized: [ComputeEnvironment.threads, min(group, panels) * products * depth * width])
 
     func pack(_ block: Int, _ group: Int) {
         let range = rows(block), first = group * packedTogether
@@ -37,11 +38,12 @@ package func addTransposedProduct(
         Parallel.loop(groups) { pack(0, $0) }
         for block in 0..<blocks {
             let range = rows(block)
-            Parallel.loop(panels + (block + 1 < blocks ? groups : 0)) { unit, worker in
-                guard unit < panels else { return pack(block + 1, unit - panels) }
+            Parallel.loop(pieces + (block + 1 < blocks ? groups : 0)) { unit, worker in
+                guard unit < pieces else { return pack(block + 1, unit - pieces) }
                 kernels.strassen_add_transposed(
                     Int64(m), Int64(n), Int64(range.count), packed.pointer + block % 2 * packed.shape[1],
-                    b + range.lowerBound * ldb, Int64(ldb), Int64(unit), c, Int64(ldc),
+                    b + range.lowerBound * ldb, Int64(ldb), Int64(unit * group),
+                    Int64(min((unit + 1) * group, panels)), c, Int64(ldc),
                     scratch.pointer + worker * scratch.shape[1])
             }
         }

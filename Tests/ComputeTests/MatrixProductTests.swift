@@ -157,11 +157,11 @@ func worstProductError(_ found: [Float], _ a: [Float], _ b: [Float], m: Int, n: 
                 }
             }
         }
-        for panel in 0..<panels {
+        for first in stride(from: 0, to: panels, by: 2) {
             for tile in 0..<tiles {
                 kernels.strassen_multiply(
-                    Int64(m), Int64(n), Int64(k), sums, packed, Int64(panel), Int64(tile), Int64(tile + 1), &c,
-                    Int64(n + 5))
+                    Int64(m), Int64(n), Int64(k), sums, packed, Int64(first), Int64(min(first + 2, panels)),
+                    Int64(tile), Int64(tile + 1), &c, Int64(n + 5))
             }
         }
         return c

@@ -99,8 +99,10 @@ typedef struct {
     void (*_Nonnull random_bits)(int64_t n, uint64_t seed, uint64_t stream, uint64_t position, uint32_t *_Nonnull bits);
 
     // Packed matrix product: floats needed for a packed [k, n] matrix; packing of op(B), [k, n]; and
-    // C[m, n] (+)= A[m, k] · packed B, for the panels `first ..< last` of `panel_width` columns.
+    // C[m, n] (+)= A[m, k] · packed B, for the panels `first ..< last` of `panel_width` columns;
+    // best for `panel_group` of them at a time.
     int64_t panel_width;
+    int64_t panel_group;
     int64_t (*_Nonnull packed_count)(int64_t k, int64_t n);
     void (*_Nonnull pack)(int64_t k, int64_t n, const float *_Nonnull b, int64_t ldb, int transposed,
                           int64_t firstPanel, int64_t lastPanel, float *_Nonnull packed);
@@ -113,25 +115,26 @@ typedef struct {
     int64_t tile_rows;
     int64_t strassen_products;  // 7
     // C[m, n] = A B. Sums of A's blocks, for the rows `first ..< last` of a block: [products, tiles · tile_rows, depth];
-    // sums of a panel of B's, from its left and right halves: [products, depth, panel_width]; and the product, for one
-    // of the panels in `packed` and the tiles `firstTile ..< lastTile`.
+    // sums of a panel of B's, from its left and right halves: [products, depth, panel_width]; and the product, for the
+    // panels `firstPanel ..< lastPanel` in `packed` and the tiles `firstTile ..< lastTile`.
     void (*_Nonnull strassen_sum_rows)(int64_t m, int64_t k, const float *_Nonnull a, int64_t lda, int64_t first,
                                        int64_t last, float *_Nonnull sums);
     void (*_Nonnull strassen_pack_panel)(int64_t k, const float *_Nonnull left, int64_t leftColumns,
                                          const float *_Nonnull right, int64_t rightColumns, int64_t ld,
                                          float *_Nonnull packed);
     void (*_Nonnull strassen_multiply)(int64_t m, int64_t n, int64_t k, const float *_Nonnull sums,
-                                       const float *_Nonnull packed, int64_t panel, int64_t firstTile,
-                                       int64_t lastTile, float *_Nonnull c, int64_t ldc);
+                                       const float *_Nonnull packed, int64_t firstPanel, int64_t lastPanel,
+                                       int64_t firstTile, int64_t lastTile, float *_Nonnull c, int64_t ldc);
     // C[m, n] += Aᵀ B for A [k, m], B [k, n], best with a depth of up to strassen_depth. Sums of A's blocks, for the tiles
-    // `first ..< last`: [tiles, products, depth, tile_rows]; then one of the panels; scratch: [products, depth,
-    // panel_width].
+    // `first ..< last`: [tiles, products, depth, tile_rows]; then the panels `firstPanel ..< lastPanel`; scratch:
+    // [lastPanel − firstPanel, products, depth, panel_width].
     int64_t strassen_depth;
     void (*_Nonnull strassen_pack)(int64_t m, int64_t k, const float *_Nonnull a, int64_t lda, int64_t first,
                                    int64_t last, float *_Nonnull packed);
     void (*_Nonnull strassen_add_transposed)(int64_t m, int64_t n, int64_t k, const float *_Nonnull packedA,
-                                             const float *_Nonnull b, int64_t ldb, int64_t panel, float *_Nonnull c,
-                                             int64_t ldc, float *_Nonnull scratch);
+                                             const float *_Nonnull b, int64_t ldb, int64_t firstPanel,
+                                             int64_t lastPanel, float *_Nonnull c, int64_t ldc,
+                                             float *_Nonnull scratch);
 
     // y[r] (+)= x row r + bias (bias may be NULL), rows of n.
     void (*_Nonnull add_rows)(int64_t rows, int64_t n, const ck_rows *_Nonnull x, const float *_Nullable bias,
