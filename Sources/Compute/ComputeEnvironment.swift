@@ -12,7 +12,7 @@ public enum ComputeError: Error, CustomStringConvertible, Equatable {
     public var description: String {
         switch self {
         case .threads(let requested, let source):
-            "\(source): expected a number of threads of at least 1, found \(requested)"
+            "\(source): expected a number of threads from 1 to \(ThreadChoice.most), found \(requested)"
         case .blas(let message):
             message
         case .kernels(let requested, let available):
@@ -23,40 +23,42 @@ public enum ComputeError: Error, CustomStringConvertible, Equatable {
 
 /// What the arithmetic runs on: threads, BLAS and its kernels, vector instructions, CPU.
 public enum ComputeEnvironment {
-    /// 0 until it is set or first asked for.
+    /// nil until it is set or first asked for.
+    private static let chosen = Mutex<ThreadChoice?>(nil)
+    /// The same number, for parallel loops to read at every turn; 0 until it is set.
     private static let chosenThreads = Atomic<Int>(0)
 
     /// Sets the number of threads and loads the libraries. Call it once, before any computation.
     ///
-    /// - Parameter requested: Threads to use; nil takes `OPENBLAS_NUM_THREADS` if set, else the number of physical cores.
-    /// - Throws: `ComputeError.threads` for a number below 1, `.blas` where OpenBLAS cannot be loaded, `.kernels` where
-    ///   `HYPERNETWORKS_SIMD` names kernels that this CPU does not run.
+    /// - Parameter requested: Threads to use; nil takes what the process may use (`ThreadChoice`).
+    /// - Throws: `ComputeError.threads` for a number out of range, `.blas` where OpenBLAS cannot be loaded, `.kernels`
+    ///   where `HYPERNETWORKS_SIMD` names kernels that this CPU does not run.
     public static func configure(threads requested: Int? = nil) throws {
-        let environment = ProcessInfo.processInfo.environment
-        var count = physicalCores
-        if let requested {
-            guard requested >= 1 else { throw ComputeError.threads(requested: requested, source: "--threads") }
-            count = requested
-        } else if let value = environment["OPENBLAS_NUM_THREADS"].flatMap(Int.init) {
-            guard value >= 1 else { throw ComputeError.threads(requested: value, source: "OPENBLAS_NUM_THREADS") }
-            count = value
-        }
-        if let name = environment[Kernels.variable], Kernels.named(name) == nil {
+        let choice = try ThreadChoice.current(requested: requested)
+        if let name = ProcessInfo.processInfo.environment[Kernels.variable], Kernels.named(name) == nil {
             throw ComputeError.kernels(requested: name, available: Kernels.available)
         }
         if case .failure(let error) = Blas.loaded { throw error }
-        use(threads: count)
+        use(choice)
     }
 
-    private static func use(threads count: Int) {
-        ck_parallel_threads(Int32(count))
-        chosenThreads.store(count, ordering: .relaxed)
+    private static func use(_ choice: ThreadChoice) {
+        chosen.withLock { $0 = choice }
+        chosenThreads.store(Int(ck_parallel_threads(Int32(choice.count))), ordering: .relaxed)
     }
 
     /// Threads in use, at least 1.
     public static var threads: Int {
-        if chosenThreads.load(ordering: .relaxed) == 0 { use(threads: physicalCores) }
+        if chosenThreads.load(ordering: .relaxed) == 0 { use(threadChoice) }
         return chosenThreads.load(ordering: .relaxed)
+    }
+
+    /// The number of threads with its reason. Before `configure` it is what the process may use; a variable that states
+    /// no valid number is then not obeyed.
+    public static var threadChoice: ThreadChoice {
+        if let choice = chosen.withLock({ $0 }) { return choice }
+        if let choice = try? ThreadChoice.current(requested: nil) { return choice }
+        return ThreadChoice(one: "no valid number of threads is stated")
     }
 
     /// Such as "OpenBLAS 0.3.21, SkylakeX kernels (chosen from the CPU's features)".
@@ -82,19 +84,6 @@ public enum ComputeEnvironment {
         let line = information.split(separator: "\n").first { $0.hasPrefix("model name") }
         return line.flatMap { $0.split(separator: ":").last }
             .map { $0.trimmingCharacters(in: .whitespaces) } ?? "unknown"
-    }()
-
-    /// Cores, not counting a core's second hardware thread: matrix products gain nothing from it.
-    public static let physicalCores: Int = {
-        let folder = "/sys/devices/system/cpu"
-        let count = ProcessInfo.processInfo.activeProcessorCount
-        let siblings = (0..<4096).lazy
-            .prefix { FileManager.default.fileExists(atPath: "\(folder)/cpu\($0)") }
-            .compactMap {
-                try? String(contentsOfFile: "\(folder)/cpu\($0)/topology/thread_siblings_list", encoding: .utf8)
-            }
-        let cores = Set(siblings).count
-        return max(1, cores > 0 ? min(cores, count) : count)
     }()
 
     /// Rate of a 2 n³ matrix product on all threads, in GFLOP/s: the best of `repeats`.

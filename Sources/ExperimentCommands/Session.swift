@@ -30,23 +30,27 @@ public struct DataOptions: ParsableArguments {
 
 /// `--threads`, shared by the commands that compute.
 public struct ThreadOptions: ParsableArguments {
-    @Option(help: "Threads to compute with, at least 1. Default: the physical cores.")
+    @Option(
+        help: ArgumentHelp(
+            "Threads to compute with. Default: the least of the physical cores, the process's affinity, its control group's quota, SLURM_CPUS_PER_TASK and OMP_NUM_THREADS."
+        ))
     public var threads: Int?
 
     public init() {}
 
     public func validate() throws {
-        if let threads, threads < 1 {
-            throw ValidationError("--threads expects a whole number of at least 1, found \(threads)")
+        if let threads, !(1...ThreadChoice.most ~= threads) {
+            throw ValidationError("--threads expects a whole number from 1 to \(ThreadChoice.most), found \(threads)")
         }
     }
 
     /// Sets the threads up and says what computes.
     public func configure() throws {
         try ComputeEnvironment.configure(threads: threads)
+        let choice = ComputeEnvironment.threadChoice
         note(
-            "\(ComputeEnvironment.blasDescription); \(ComputeEnvironment.simdName); \(ComputeEnvironment.threads) threads"
-        )
+            "\(ComputeEnvironment.blasDescription); \(ComputeEnvironment.simdName); "
+                + "\(choice.count) \(choice.count == 1 ? "thread" : "threads") (\(choice.reason))")
         for warning in ComputeEnvironment.warnings { note("warning: \(warning)") }
     }
 }

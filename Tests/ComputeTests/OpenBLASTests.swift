@@ -85,7 +85,11 @@ struct ProgramStartTests {
     }
 
     /// Runs two tiny steps of `benchmarks`, which the test build has put beside this bundle.
-    private func run(_ variables: [String: String], _ options: [String] = []) throws -> Outcome {
+    ///
+    /// - Parameter launcher: A program, with its arguments, that starts it.
+    private func run(
+        _ variables: [String: String], _ options: [String] = [], launcher: [String] = []
+    ) throws -> Outcome {
         let program = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
         let folders = sequence(first: program.deletingLastPathComponent()) { $0.deletingLastPathComponent() }.prefix(5)
         let benchmarks = try #require(
@@ -93,10 +97,14 @@ struct ProgramStartTests {
                 .first { FileManager.default.isExecutableFile(atPath: $0.path) },
             "no program `benchmarks` above \(program.path)")
         let process = Process(), output = Pipe(), error = Pipe()
-        process.executableURL = benchmarks
-        process.arguments =
-            ["step", "lstm", "--units", "16", "--batch", "2", "--sequence", "3", "--steps", "1"] + options
-        let own = ["OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS", "HYPERNETWORKS_SIMD"]
+        let command =
+            launcher + [benchmarks.path, "step", "lstm", "--units", "16", "--batch", "2", "--sequence", "3"]
+            + ["--steps", "1"] + options
+        process.executableURL = URL(fileURLWithPath: command[0])
+        process.arguments = Array(command.dropFirst())
+        let own = [
+            "OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS", "HYPERNETWORKS_SIMD", "OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK",
+        ]
         process.environment = ProcessInfo.processInfo.environment.filter { !own.contains($0.key) }
             .merging(variables) { $1 }
         (process.standardOutput, process.standardError) = (output, error)
@@ -113,7 +121,7 @@ struct ProgramStartTests {
         let outcome = try run([:])
         #expect(outcome.status == 0, "\(outcome.error)")
         #expect(outcome.record["simd"] as? String == Kernels.available[0])
-        #expect(outcome.record["threads"] as? Int == ComputeEnvironment.physicalCores)
+        #expect(outcome.record["threads"] as? Int == ComputeEnvironment.threads)
         if let preferredCore {
             #expect((outcome.record["blas"] as? String)?.lowercased() == preferredCore.lowercased())
         }
@@ -138,12 +146,18 @@ struct ProgramStartTests {
         #expect(try run(["OPENBLAS_NUM_THREADS": "1"], ["--threads", "3"]).record["threads"] as? Int == 3)
     }
 
+    @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/taskset"), "taskset is not installed"))
+    func aProcessBoundToOneProcessorStartsOneThread() throws {
+        let outcome = try run([:], launcher: ["/usr/bin/taskset", "-c", "0"])
+        #expect(outcome.status == 0 && outcome.record["threads"] as? Int == 1, "\(outcome.error)")
+    }
+
     @Test func fewerThanOneThreadIsRefusedWithTheSourceOfTheNumber() throws {
         let option = try run([:], ["--threads", "0"]), variable = try run(["OPENBLAS_NUM_THREADS": "0"])
         #expect(option.status != 0 && option.output.isEmpty)
-        #expect(option.error.contains("--threads: expected a number of threads of at least 1, found 0"))
+        #expect(option.error.contains("--threads: expected a number of threads from 1 to 256, found 0"))
         #expect(variable.status != 0 && variable.output.isEmpty)
-        #expect(variable.error.contains("OPENBLAS_NUM_THREADS: expected a number of threads of at least 1, found 0"))
+        #expect(variable.error.contains("OPENBLAS_NUM_THREADS: expected a number of threads from 1 to 256, found 0"))
     }
 
     @Test func anUnknownNameOfBlasKernelsDoesNotStopTheProgram() throws {

@@ -144,10 +144,10 @@ struct ParallelTests {
         }
     }
 
-    @Test func fewerThanOneThreadIsRefused() {
+    @Test func aNumberOfThreadsOutOfRangeIsRefused() {
         // Refused before anything is set: the process keeps its threads.
         let threads = ComputeEnvironment.threads
-        for requested in [0, -1] {
+        for requested in [0, -1, 257, 1_000_000_000_000] {
             #expect(throws: ComputeError.threads(requested: requested, source: "--threads")) {
                 try ComputeEnvironment.configure(threads: requested)
             }
@@ -155,6 +155,6 @@ struct ParallelTests {
         #expect(ComputeEnvironment.threads == threads)
         #expect(
             ComputeError.threads(requested: 0, source: "--threads").description
-                == "--threads: expected a number of threads of at least 1, found 0")
+                == "--threads: expected a number of threads from 1 to 256, found 0")
     }
 }

@@ -11,7 +11,7 @@ struct CharactersCommand: ParsableCommand {
         discussion: "Every character needs all weights once, 20 MB: the rate at which they can be read bounds both. "
             + "Prints a line of JSON: characters/s drawn and read, GB/s of weights, GB/s of a copy.")
 
-    @Option(help: "Threads; without it the physical cores.") var threads: Int?
+    @Option(help: "Threads; without it what the process may use.") var threads: Int?
     @Option(help: "Characters to draw, and to read.") var count = 2000
 
     @Flag(help: "Print where the time of drawing a character goes instead.") var profile = false

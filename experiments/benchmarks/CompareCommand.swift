@@ -14,7 +14,7 @@ struct CompareCommand: ParsableCommand {
     var kinds: [StepKind] = []
     @Option(help: "Rounds of all programs.") var rounds = 3
     @Option(help: "Steps that each program times in a round.") var steps = 3
-    @Option(help: "Threads of all programs; without it the physical cores.") var threads: Int?
+    @Option(help: "Threads of all programs; without it what the process may use.") var threads: Int?
     @Option(help: "The folder of the PyTorch programs.") var peers = "experiments/benchmarks/pytorch"
     @Option(help: "A Markdown file to write the table to; it is printed in any case.") var output: String?
 

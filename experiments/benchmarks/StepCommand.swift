@@ -13,7 +13,7 @@ struct StepCommand: ParsableCommand {
             + "resident MiB.")
 
     @Argument(help: "Which model: \(StepKind.allCases.map(\.rawValue).joined(separator: ", ")).") var kind: StepKind
-    @Option(help: "Threads; without it the physical cores.") var threads: Int?
+    @Option(help: "Threads; without it what the process may use.") var threads: Int?
     @Option(help: "Steps to time, after two that are not.") var steps = 5
     @Option(help: "Units of the main cell.") var units = 1000
     @Option(help: "Sequences in a batch.") var batch = 128

@@ -243,10 +243,15 @@ const ck_kernels *_Nonnull ck_kernels_best(void);
 
 /// Calls `body(context, index, worker)` for every index in 0 ..< count, each exactly once, on a fixed pool of `threads`
 /// threads (the caller is one of them), and returns when all are done. `worker` < threads is one thread's at a time.
-/// `ck_parallel_threads` sets the pool's size.
 /// A call from inside `body`, or while another thread uses the pool, runs on the calling thread alone.
 void ck_parallel(int64_t count, void (*_Nonnull body)(void *_Nullable context, int64_t index, int64_t worker),
                  void *_Nullable context);
-void ck_parallel_threads(int threads);
+/// Sets the pool's size, the caller included, from 1 to ck_most_threads; returns what it is.
+int ck_parallel_threads(int threads);
+enum { ck_most_threads = 256 };
+
+/// The numbers of the processors that this process may run on (its affinity), at most `most` of them; returns how many
+/// there are in `processors`, 0 where the system does not tell.
+int ck_allowed_processors(int *_Nonnull processors, int most);
 
 #endif

@@ -31,6 +31,8 @@ public struct RunRecord: Codable, Equatable, Sendable {
         public let cpu: String
         public let simd: String
         public let threads: Int
+        /// Why so many; nil in records from before it was written down.
+        public let threadsReason: String?
         /// The whole sentence: version, kernels in use and how they were chosen.
         public let blas: String
         public let blasVersion: String
@@ -184,8 +186,8 @@ extension RunRecord.Environment {
         RunRecord.Environment(
             swift: compilerVersion, operatingSystem: ProcessInfo.processInfo.operatingSystemVersionString,
             cpu: ComputeEnvironment.cpuName, simd: ComputeEnvironment.simdName, threads: ComputeEnvironment.threads,
-            blas: ComputeEnvironment.blasDescription, blasVersion: ComputeEnvironment.blasVersion,
-            blasCore: ComputeEnvironment.blasCoreName)
+            threadsReason: ComputeEnvironment.threadChoice.reason, blas: ComputeEnvironment.blasDescription,
+            blasVersion: ComputeEnvironment.blasVersion, blasCore: ComputeEnvironment.blasCoreName)
     }
 
     /// The compiler that built this program; the language offers no finer number than this at compile time.
