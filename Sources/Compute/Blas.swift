@@ -39,8 +39,12 @@ package struct Blas: Sendable {
             choice = preferred == nil ? "chosen by the library" : "chosen from the CPU's features"
             if let preferred { setenv(variable, preferred, 1) } else { unsetenv(variable) }
         }
-        // Threads of its own would only be started and never used.
-        setenv("OPENBLAS_NUM_THREADS", "1", 0)
+        // Threads of its own would only be started and never used. The library reads the variable while it is loaded; it
+        // is the suite's too (`ThreadChoice`), so it does not stay.
+        let threadsVariable = "OPENBLAS_NUM_THREADS"
+        let isUnset = ProcessInfo.processInfo.environment[threadsVariable] == nil
+        if isUnset { setenv(threadsVariable, "1", 1) }
+        defer { if isUnset { unsetenv(threadsVariable) } }
 
         let storage = UnsafeMutablePointer<openblas_functions>.allocate(capacity: 1)
         defer { storage.deallocate() }
