@@ -74,7 +74,9 @@ let package = Package(
             name: "NeuralNetworkTests", dependencies: ["NeuralNetwork", "TestSupport"], exclude: ["Fixtures"]),
         .testTarget(
             name: "HyperNetworksTests", dependencies: ["HyperNetworks", "TestSupport"], exclude: ["Fixtures"]),
-        .testTarget(name: "ExperimentKitTests", dependencies: ["ExperimentKit", "char-hyperlstm", "static-hypernet"]),
+        .testTarget(
+            name: "ExperimentKitTests",
+            dependencies: ["ExperimentKit", "char-hyperlstm", "static-hypernet", "TestSupport"], exclude: ["Fixtures"]),
         .testTarget(name: "TestSupportTests", dependencies: ["TestSupport", "Safetensors"]),
     ],
     swiftLanguageModes: [.v6],

@@ -1,30 +1,9 @@
-/// The state that a character model carries from one sequence to the next: h and c of every cell, constants for the
-/// gradient.
-public struct RecurrentState: @unchecked Sendable {
-    /// By name, such as `layer0.h` and `layer0.hyper.c`; [B, H] or [B, h].
-    public var tensors: [(name: String, tensor: Tensor)]
-
-    public init(tensors: [(name: String, tensor: Tensor)]) { self.tensors = tensors }
-}
-
 /// A model of characters: one-hot input, one or more recurrent layers, a linear layer, softmax (§4.3, 4.4).
 public final class CharacterModel: Module {
-    public enum Layer {
-        case lstm(LSTMCell)
-        case hyperLSTM(HyperLSTMCell)
-
-        public var parameters: [NamedParameter] {
-            switch self {
-            case .lstm(let cell): cell.parameters
-            case .hyperLSTM(let cell): cell.parameters
-            }
-        }
-    }
-
     public let configuration: CharacterModelConfiguration
     /// V.
     public let vocabularySize: Int
-    public let layers: [Layer]
+    public let layers: [any RecurrentCell]
     public let output: Linear
 
     /// The stream of random numbers that initial values come from.
@@ -37,52 +16,25 @@ public final class CharacterModel: Module {
     ) {
         self.configuration = configuration
         vocabularySize = V
-        let units = configuration.units, epsilon = configuration.layerNormEpsilon
+        let units = configuration.units
         var random = RandomStream(seed: seed, stream: Self.initialValues)
         layers = (0..<configuration.layers).map { layer in
-            let inputs = layer == 0 ? V : units
-            switch configuration.cell {
-            case .lstm:
-                return .lstm(
-                    LSTMCell(
-                        inputs: inputs, units: units, layerNormEpsilon: configuration.layerNorm ? epsilon : nil,
-                        forgetBias: configuration.forgetBias, inputInitialValues: inputInitialValues, random: &random))
-            case .hyperLSTM:
-                return .hyperLSTM(
-                    HyperLSTMCell(
-                        inputs: inputs, units: units, hyperUnits: configuration.hyperUnits,
-                        embeddingSize: configuration.embeddingSize,
-                        layerNormEpsilon: configuration.layerNorm ? epsilon : nil,
-                        hyperLayerNormEpsilon: configuration.normalisesHyperCell ? epsilon : nil,
-                        forgetBias: configuration.forgetBias,
-                        embeddingSource: configuration.hyperStateForEmbeddings,
-                        inputInitialValues: inputInitialValues, random: &random))
-            }
+            configuration.cell.make(configuration, layer == 0 ? V : units, inputInitialValues, &random)
         }
         output = Linear(inputs: units, outputs: V, random: &random)
     }
 
     public var parameters: [NamedParameter] {
         layers.enumerated().flatMap { index, layer in
-            layer.parameters.map { NamedParameter("layer\(index).\($0.name)", $0.variable) }
+            layer.parameters(under: "layer\(index)")
         } + output.parameters(under: "output")
     }
 
     /// Zeros for `batch` sequences.
     public func zeroState(batch: Int) -> RecurrentState {
-        let H = configuration.units, h = configuration.hyperUnits
-        return RecurrentState(
-            tensors: layers.enumerated().flatMap { index, layer -> [(name: String, tensor: Tensor)] in
-                let prefix = "layer\(index)"
-                let main = [
-                    (name: "\(prefix).h", tensor: Tensor(zeros: [batch, H])),
-                    (name: "\(prefix).c", tensor: Tensor(zeros: [batch, H])),
-                ]
-                guard case .hyperLSTM = layer else { return main }
-                return main + [
-                    (name: "\(prefix).hyper.h", tensor: Tensor(zeros: [batch, h])),
-                    (name: "\(prefix).hyper.c", tensor: Tensor(zeros: [batch, h])),
-                ]
+        RecurrentState(
+            tensors: layers.enumerated().flatMap { index, cell in
+                cell.zeroState(batch: batch).parts.map { (name: "layer\(index).\($0.name)", tensor: $0.part.value) }
             })
     }
 
@@ -105,13 +57,13 @@ public final class CharacterModel: Module {
     public struct Masks {
         /// Over the T·B one-hot inputs.
         public var input: DropoutMask?
-        /// Of each layer: over the main cell's φ(g), [T, B, H], and the hyper cell's, [T, B, h].
-        public var layers: [(main: DropoutMask?, hyper: DropoutMask?)]
+        /// Of each layer, as its cell's `sequence` takes them.
+        public var layers: [[DropoutMask?]]
         /// Over the last layer's h, [T, B, H].
         public var output: DropoutMask?
 
         public init(
-            input: DropoutMask? = nil, layers: [(main: DropoutMask?, hyper: DropoutMask?)], output: DropoutMask? = nil
+            input: DropoutMask? = nil, layers: [[DropoutMask?]], output: DropoutMask? = nil
         ) {
             self.input = input
             self.layers = layers
@@ -126,12 +78,8 @@ public final class CharacterModel: Module {
             return DropoutMask(keep: keep, count: count, random: &random!)
         }
         let input = mask(configuration.keepInput, symbols)
-        let layers = layers.map { _ in
-            (
-                main: mask(configuration.keepRecurrent, symbols * configuration.units),
-                hyper: mask(configuration.keepHyperRecurrent, symbols * configuration.hyperUnits)
-            )
-        }
+        let keeps = [configuration.keepRecurrent, configuration.keepHyperRecurrent]
+        let layers = layers.map { cell in zip(keeps, cell.maskWidths).map { mask($0, symbols * $1) } }
         return Masks(
             input: input, layers: layers, output: mask(configuration.keepOutput, symbols * configuration.units))
     }
@@ -146,55 +94,39 @@ public final class CharacterModel: Module {
     /// The recurrent weights of all layers, packed once for many short sequences. A copy: it does not follow the
     /// parameters.
     public struct PackedWeights {
-        fileprivate enum Layer {
-            case lstm(PackedLSTM)
-            case hyperLSTM(PackedHyperLSTM)
-
-            var lstm: PackedLSTM? { if case .lstm(let weights) = self { weights } else { nil } }
-            var hyperLSTM: PackedHyperLSTM? { if case .hyperLSTM(let weights) = self { weights } else { nil } }
-        }
-        fileprivate let layers: [Layer]
+        /// Of each layer, its cell's `Packed`.
+        fileprivate let layers: [Any]
     }
 
     /// Packs the weights for sequences in batches of `batch`.
     public func packedWeights(batch: Int) -> PackedWeights {
-        PackedWeights(
-            layers: layers.map { layer in
-                switch layer {
-                case .lstm(let cell): .lstm(PackedLSTM(cell, batch: batch))
-                case .hyperLSTM(let cell): .hyperLSTM(PackedHyperLSTM(cell, batch: batch))
-                }
-            })
+        PackedWeights(layers: layers.map { $0.packed(batch: batch) })
     }
 
     /// The same with given masks, and with weights that may be packed already.
     public func logits(
         inputs: [Int32], batch: Int, state: inout RecurrentState, masks: Masks, weights: PackedWeights? = nil
     ) -> Variable {
-        let symbols = inputs.count, H = configuration.units
+        let symbols = inputs.count
         precondition(symbols % batch == 0, "\(symbols) symbols do not make \(batch) sequences of one length")
+        /// Runs one layer and puts its last state in the place of its first.
+        func run<Cell: RecurrentCell>(
+            _ cell: Cell, _ x: CellInput, _ masks: [DropoutMask?], _ packed: Any?, _ state: inout ArraySlice<Tensor>
+        ) -> Variable {
+            let first = cell.zeroState(batch: batch).map { _, _ in Variable(state.removeFirst()) }
+            let result = cell.sequence(x, first, masks: masks, packed: packed as? Cell.Packed)
+            state += result.last.parts.map(\.part.value)
+            return reshape(result.h, [symbols, cell.units])
+        }
         var x = CellInput.oneHot(inputs, size: vocabularySize, scale: masks.input?.tensor([symbols]).floats)
-        var states = state.tensors.map { Variable($0.tensor) }[...], last: [Variable] = []
-        var h = Variable(Tensor(zeros: [0, H]))
-        for (index, (layer, mask)) in zip(layers, masks.layers).enumerated() {
-            let main = LSTMState(h: states.removeFirst(), c: states.removeFirst())
-            let packed = weights?.layers[index]
-            switch layer {
-            case .lstm(let cell):
-                let result = lstmSequence(cell, x, main, mask: mask.main, packed: packed?.lstm)
-                h = reshape(result.h, [symbols, H])
-                last += [result.last.h, result.last.c]
-            case .hyperLSTM(let cell):
-                let hyper = LSTMState(h: states.removeFirst(), c: states.removeFirst())
-                let result = hyperLSTMSequence(
-                    cell, x, HyperLSTMState(main: main, hyper: hyper), mask: mask.main, hyperMask: mask.hyper,
-                    packed: packed?.hyperLSTM)
-                h = reshape(result.h, [symbols, H])
-                last += [result.last.main.h, result.last.main.c, result.last.hyper.h, result.last.hyper.c]
-            }
+        // A queue: each layer takes its parts from the front and appends their successors.
+        var parts = state.tensors.map(\.tensor)[...]
+        var h = Variable(Tensor(zeros: [0, configuration.units]))
+        for (index, cell) in layers.enumerated() {
+            h = run(cell, x, masks.layers[index], weights?.layers[index], &parts)
             x = .dense(h)
         }
-        state.tensors = zip(state.tensors, last).map { ($0.name, $1.value) }
+        state.tensors = zip(state.tensors, parts).map { ($0.name, $1) }
         return output(masks.output.map { dropout(h, $0) } ?? h)
     }
 
@@ -207,7 +139,7 @@ public final class CharacterModel: Module {
     /// - Returns: Logits of the next symbol, [B, V].
     public func step(symbols: [Int32], state: inout RecurrentState, weights: PackedWeights) -> Tensor {
         withoutGradient {
-            let masks = Masks(layers: layers.map { _ in (main: nil, hyper: nil) })
+            let masks = Masks(layers: layers.map { _ in [] })
             return logits(inputs: symbols, batch: symbols.count, state: &state, masks: masks, weights: weights).value
         }
     }

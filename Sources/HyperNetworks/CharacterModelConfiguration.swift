@@ -1,20 +1,16 @@
 /// The architecture of a character model: a row of Table 3 or 4.
 public struct CharacterModelConfiguration: Sendable, Codable, Equatable {
-    public enum Cell: String, Sendable, Codable, CaseIterable {
-        case lstm
-        case hyperLSTM = "hyper-lstm"
-    }
-
-    public var cell: Cell
+    /// The kind of the recurrent layers.
+    public var cell: CellKind
     /// Recurrent layers, one on top of the other.
     public var layers: Int
     /// H of each layer.
     public var units: Int
-    /// Layer normalisation in the main cell.
+    /// Layer normalization in the main cell.
     public var layerNorm: Bool
-    /// h of each hyper cell; 0 for an LSTM.
+    /// h of each hyper cell; 0 where there is none.
     public var hyperUnits: Int
-    /// N_z; 0 for an LSTM.
+    /// N_z; 0 where there is none.
     public var embeddingSize: Int
     /// Keep probability of the one-hot input.
     public var keepInput: Float
@@ -24,20 +20,19 @@ public struct CharacterModelConfiguration: Sendable, Codable, Equatable {
     public var keepRecurrent: Float
     /// The same in every hyper cell.
     public var keepHyperRecurrent: Float
-    /// Deviation 7.
+    /// Deviation `forgetBias`.
     public var forgetBias: Float
-    /// Deviation 12.
+    /// Deviation `layerNormEpsilon`.
     public var layerNormEpsilon: Float
-    /// Deviation 6.
+    /// Deviation `hyperStateForEmbeddings`.
     public var hyperStateForEmbeddings: HyperStateForEmbeddings
-    /// Deviation 8.
+    /// Deviation `hyperLayerNorm`.
     public var hyperLayerNorm: HyperLayerNorm
 
     public init(
-        cell: Cell, layers: Int = 1, units: Int, layerNorm: Bool, hyperUnits: Int = 0, embeddingSize: Int = 0,
-        keepInput: Float = 1, keepOutput: Float = 1, keepRecurrent: Float = 1, keepHyperRecurrent: Float = 1,
-        forgetBias: Float = 1, layerNormEpsilon: Float = 1e-3,
-        hyperStateForEmbeddings: HyperStateForEmbeddings = .current, hyperLayerNorm: HyperLayerNorm = .matchMain
+        cell: CellKind, layers: Int, units: Int, layerNorm: Bool, hyperUnits: Int, embeddingSize: Int,
+        keepInput: Float, keepOutput: Float, keepRecurrent: Float, keepHyperRecurrent: Float, forgetBias: Float,
+        layerNormEpsilon: Float, hyperStateForEmbeddings: HyperStateForEmbeddings, hyperLayerNorm: HyperLayerNorm
     ) {
         self.cell = cell
         self.layers = layers
@@ -55,25 +50,64 @@ public struct CharacterModelConfiguration: Sendable, Codable, Equatable {
         self.hyperLayerNorm = hyperLayerNorm
     }
 
-    /// Whether the hyper cells are layer-normalised.
-    public var normalisesHyperCell: Bool { layerNorm || hyperLayerNorm == .always }
+    /// Whether the hyper cells are layer-normalized.
+    public var normalizesHyperCell: Bool { layerNorm || hyperLayerNorm == .always }
 
     /// Numbers to learn, without making any of them.
     ///
     /// - Parameter vocabularySize: V, of the one-hot input and the softmax.
     public func parameterCount(vocabularySize V: Int) -> Int {
-        let H = units, h = hyperUnits, Nz = embeddingSize
-        func lstm(inputs: Int, units: Int, normalised: Bool) -> Int {
-            4 * units * (inputs + units + 1) + (normalised ? 10 * units : 0)
+        (0..<layers).reduce(units * V + V) { total, layer in
+            total + cell.parameterCount(self, layer == 0 ? V : units)
         }
-        return (0..<layers).reduce(H * V + V) { total, layer in
-            let I = layer == 0 ? V : H
-            var count = lstm(inputs: I, units: H, normalised: layerNorm)
-            if cell == .hyperLSTM {
-                count += lstm(inputs: H + I, units: h, normalised: normalisesHyperCell)
-                count += 4 * (2 * (h * Nz + Nz) + h * Nz) + 12 * Nz * H
+    }
+
+    /// Checks that a model can be built with these settings, wherever they come from.
+    ///
+    /// - Throws: `InvalidModelSetting`, the first that cannot be.
+    public func validate() throws(InvalidModelSetting) {
+        let dimensions = 1...1 << 16
+        try Self.check("layers", layers, in: 1...1 << 10)
+        try Self.check("units", units, in: dimensions)
+        for (key, value) in [("hyperUnits", hyperUnits), ("embeddingSize", embeddingSize)] {
+            if cell.features.contains(.hyperCell) {
+                try Self.check(key, value, in: dimensions)
+            } else if value != 0 {
+                throw InvalidModelSetting(
+                    key: key, expected: "0 for the cell '\(cell.rawValue)', which has no hyper cell", found: "\(value)")
             }
-            return total + count
+        }
+        if layerNorm, !cell.features.contains(.layerNorm) {
+            throw InvalidModelSetting(
+                key: "layerNorm", expected: "false for the cell '\(cell.rawValue)', which has no layer normalization",
+                found: "true")
+        }
+        for (key, keep) in [
+            ("keepInput", keepInput), ("keepOutput", keepOutput), ("keepRecurrent", keepRecurrent),
+            ("keepHyperRecurrent", keepHyperRecurrent),
+        ] {
+            guard keep > 0, keep <= 1 else {
+                throw InvalidModelSetting(key: key, expected: "a keep probability above 0, up to 1", found: "\(keep)")
+            }
+            if keep < 1, key.hasSuffix("Recurrent"), !cell.features.contains(.recurrentDropout) {
+                throw InvalidModelSetting(
+                    key: key, expected: "1 for the cell '\(cell.rawValue)', which has no recurrent dropout",
+                    found: "\(keep)")
+            }
+        }
+        guard forgetBias.isFinite else {
+            throw InvalidModelSetting(key: "forgetBias", expected: "a finite number", found: "\(forgetBias)")
+        }
+        guard layerNormEpsilon > 0, layerNormEpsilon.isFinite else {
+            throw InvalidModelSetting(
+                key: "layerNormEpsilon", expected: "a number above 0", found: "\(layerNormEpsilon)")
+        }
+    }
+
+    private static func check(_ key: String, _ value: Int, in range: ClosedRange<Int>) throws(InvalidModelSetting) {
+        guard range.contains(value) else {
+            throw InvalidModelSetting(
+                key: key, expected: "a whole number from \(range.lowerBound) to \(range.upperBound)", found: "\(value)")
         }
     }
 }

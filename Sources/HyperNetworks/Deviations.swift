@@ -1,7 +1,7 @@
 // Where the paper is silent or contradicts itself, and what this suite does: each a value that configurations can set,
 // where it has a switch, and that RESULTS.md prints.
 
-/// Whether Eq. 11 reads the hyper cell's output after its step or before it (deviation 6).
+/// Whether Eq. 11 reads the hyper cell's output after its step or before it (deviation `hyperStateForEmbeddings`).
 public enum HyperStateForEmbeddings: String, Sendable, Codable, CaseIterable {
     /// ĥ_t: as the text of §3.2 and the author's code.
     case current
@@ -9,7 +9,7 @@ public enum HyperStateForEmbeddings: String, Sendable, Codable, CaseIterable {
     case previous
 }
 
-/// Whether the hyper cell is layer-normalised (deviation 8).
+/// Whether the hyper cell is layer-normalized (deviation `hyperLayerNorm`).
 public enum HyperLayerNorm: String, Sendable, Codable, CaseIterable {
     /// Exactly where the main cell is: as the author's code.
     case matchMain = "match-main"
@@ -17,7 +17,8 @@ public enum HyperLayerNorm: String, Sendable, Codable, CaseIterable {
     case always
 }
 
-/// How the generator and the embeddings of a static hypernetwork start (deviation 2).
+/// How the generator and the embeddings of a static hypernetwork start (deviation
+/// `staticInitialValues`).
 public enum GeneratorInitialValues: String, Sendable, Codable, CaseIterable {
     /// Generated kernels start with the standard deviation of He et al. for their layer's fan-in, exactly.
     case he
@@ -75,6 +76,13 @@ public struct Deviation: Sendable, Equatable {
             choice: "orthogonal",
             reason: "the paper; a one-hot input then adds little to a unit at first, 1/√1000 in a "
                 + "plain LSTM of 1000 units, which therefore starts slowly", key: "deviations.inputInitialValues"),
+        Deviation(
+            "hyperRNNInitialValues", "Eq. 4–8, A.2.3",
+            paper: "gives initial values for the HyperLSTM alone, not for an RNN or a HyperRNN",
+            choice: "an RNN: orthogonal weights, biases 0; the efficient HyperRNN: those of the HyperLSTM; the full "
+                + "one: each slice of W_hz and W_xz orthogonal, times 0.1 / √N_z",
+            reason: "the main weights of both forms then start with elements of one mean square; equal slices would "
+                + "have equal gradients and stay equal"),
         Deviation(
             "carryState", "A.3.3", paper: "does not say whether the state is carried from one sequence to the next",
             choice: "carried, zero at the start of an epoch", reason: "evaluation reads the split as one sequence",

@@ -1,16 +1,5 @@
 @_exported import NeuralNetwork
 
-/// The state of a HyperLSTM: the main cell's h and c, [B, H], and the hyper cell's, [B, h].
-public struct HyperLSTMState {
-    public var main: LSTMState
-    public var hyper: LSTMState
-
-    public init(main: LSTMState, hyper: LSTMState) {
-        self.main = main
-        self.hyper = hyper
-    }
-}
-
 /// The HyperLSTM (§3, Equations 10–13): a small LSTM, the hyper cell, rescales the rows of a main LSTM's weights at
 /// every step.
 ///
@@ -25,7 +14,7 @@ public struct HyperLSTMState {
 /// | W_hz^y, W_xz^y, W_bz^y | `W_hz`, `W_xz`, `W_bz` | [4, N_z, H] |
 ///
 /// y runs over the gates i, g, f, o, in this order. Matrices are applied from the right: the paper's W x is x W here.
-public final class HyperLSTMCell: Module {
+public final class HyperLSTMCell: RecurrentCell {
     public let W_x: Variable
     public let W_h: Variable
     public let b_0: Variable
@@ -83,7 +72,7 @@ public final class HyperLSTMCell: Module {
         inputInitialValues: InputInitialValues, random: inout RandomStream
     ) {
         self.init(
-            W_x: inputInitialValues.variable(inputs: inputs, units: units, random: &random),
+            W_x: inputInitialValues.variable(inputs: inputs, units: units, blocks: 4, random: &random),
             W_h: Initialiser.orthogonal(rows: units, columns: units, blocks: 4, random: &random),
             b_0: Initialiser.constant(0, [4 * units]),
             update: LSTMUpdate(
@@ -135,21 +124,38 @@ public final class HyperLSTMCell: Module {
             })
     }
 
-    /// One step. `hyperLSTMSequence` does the same for a whole sequence, faster.
-    ///
-    /// - Parameters:
-    ///   - x: x_t, B rows.
-    ///   - state: The state after step t − 1.
-    ///   - mask: Recurrent dropout on the main cell's φ(g), [B, H], or nil.
-    ///   - hyperMask: The same for the hyper cell, [B, h], or nil.
-    public func step(
-        _ x: CellInput, _ state: HyperLSTMState, mask: Variable? = nil, hyperMask: Variable? = nil
-    ) -> HyperLSTMState {
+    /// The count of a cell's parameters, by the shapes in the table above.
+    public static func parameterCount(
+        inputs I: Int, units H: Int, hyperUnits h: Int, embeddingSize Nz: Int, layerNorm: Bool, hyperLayerNorm: Bool
+    ) -> Int {
+        LSTMCell.parameterCount(inputs: I, units: H, layerNorm: layerNorm)
+            + LSTMCell.parameterCount(inputs: H + I, units: h, layerNorm: hyperLayerNorm)
+            + 4 * (2 * (h * Nz + Nz) + h * Nz) + 12 * Nz * H
+    }
+
+    public var maskWidths: [Int] { [units] + hyperCell.maskWidths }
+
+    public func zeroState(batch: Int) -> HyperLSTMState {
+        HyperLSTMState(main: LSTMState(batch: batch, units: units), hyper: hyperCell.zeroState(batch: batch))
+    }
+
+    /// One step; the masks are on φ(g) of the main cell and of the hyper cell.
+    public func step(_ x: CellInput, _ state: HyperLSTMState, masks: [Variable?]) -> HyperLSTMState {
         // Eq. 10: the ordinary cell on x̂_t = (h_{t-1}; x_t)
-        let hyper = hyperCell.step(.joined(state.main.h, x), state.hyper, mask: hyperMask)
+        let hyper = hyperCell.step(.joined(state.main.h, x), state.hyper, masks: Array(masks.dropFirst()))
         let scaling = scaling(embeddingSource == .current ? hyper.h : state.hyper.h)
         // Eq. 12; its LN and Eq. 13 are the update's
         let y = scaling.d_h * matmul(state.main.h, W_h) + scaling.d_x * x.times(W_x) + scaling.b
-        return HyperLSTMState(main: update(y, c: state.main.c, mask: mask), hyper: hyper)
+        return HyperLSTMState(main: update(y, c: state.main.c, mask: masks.first ?? nil), hyper: hyper)
+    }
+
+    public func packed(batch: Int) -> PackedHyperLSTM { PackedHyperLSTM(self, batch: batch) }
+
+    /// `unrolled` as one operation.
+    public func sequence(
+        _ x: CellInput, _ state: HyperLSTMState, masks: [DropoutMask?], packed: PackedHyperLSTM?
+    ) -> (h: Variable, last: HyperLSTMState) {
+        hyperLSTMSequence(
+            self, x, state, mask: masks.first ?? nil, hyperMask: masks.dropFirst().first ?? nil, packed: packed)
     }
 }

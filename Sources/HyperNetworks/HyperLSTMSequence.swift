@@ -48,7 +48,7 @@ extension HyperLSTMCell {
 ///   - mask: Recurrent dropout on the main cell's φ(g) over [T, B, H], or nil.
 ///   - hyperMask: The same for the hyper cell over [T, B, h], or nil.
 /// - Returns: The main cell's h of all steps, [T, B, H], and the last state.
-public func hyperLSTMSequence(
+func hyperLSTMSequence(
     _ cell: HyperLSTMCell, _ x: CellInput, _ state: HyperLSTMState, mask: DropoutMask? = nil,
     hyperMask: DropoutMask? = nil, packed: PackedHyperLSTM? = nil
 ) -> (h: Variable, last: HyperLSTMState) {

@@ -9,7 +9,7 @@
 /// | W_ĥb | `W_hhat_b` | [h, N_z] |
 /// | W_bz, b_0 | `W_bz`, `b_0` | [N_z, H], [H] |
 /// | W_hz, W_xz | in `weights` | by form |
-public final class HyperRNNCell: Module {
+public final class HyperRNNCell: RecurrentCell {
     /// How the embeddings z_h and z_x make the main weights.
     public enum Weights {
         /// Eq. 5: W_h(z) = ⟨W_hz, z⟩, N_z times the memory of an RNN. W_hz [N_z, H, H], W_xz [N_z, I, H].
@@ -43,17 +43,40 @@ public final class HyperRNNCell: Module {
         self.b_0 = b_0
     }
 
-    /// The efficient form with the initial values that A.2.3 gives for the HyperLSTM.
+    /// Initial values as A.2.3 gives them for the HyperLSTM: W_ĥh, W_ĥx zero with bias 1; W_ĥb normal with s.d. 0.01;
+    /// b_0, W_bz zero; the hyper cell's weights orthogonal.
+    ///
+    /// In the efficient form W_h, W_x are orthogonal and W_hz, W_xz 0.1 / N_z, so that every scale starts at 0.1. In the
+    /// full form, for which the paper gives no values, each of the N_z slices of W_hz and W_xz is orthogonal by itself,
+    /// times 0.1 / √N_z: their sum, the first W_h, has elements of the efficient form's mean square (deviation
+    /// `hyperRNNInitialValues`).
+    ///
+    /// - Parameter full: Whether the main weights are those of Eq. 5, in place of Eq. 8.
     public convenience init(
-        inputs: Int, units: Int, hyperUnits: Int, embeddingSize Nz: Int, random: inout RandomStream
+        inputs: Int, units: Int, hyperUnits: Int, embeddingSize Nz: Int, full: Bool,
+        inputInitialValues: InputInitialValues, random: inout RandomStream
     ) {
+        func recurrent() -> Variable { Initialiser.orthogonal(rows: units, columns: units, random: &random) }
+        func input() -> Variable {
+            inputInitialValues.variable(inputs: inputs, units: units, blocks: 1, random: &random)
+        }
+        func slices(_ slice: () -> Variable) -> Variable {
+            let scaled = (0..<Nz).map { _ in affine(slice(), scale: 0.1 / Float(Nz).squareRoot()) }
+            let whole = concatenateRows(scaled).value
+            return Variable(whole.reshaped([Nz, whole.shape[0] / Nz, units]), requiresGradient: true)
+        }
+        let weights: Weights
+        if full {
+            weights = .full(W_hz: slices(recurrent), W_xz: slices(input))
+        } else {
+            weights = .scaled(
+                W_h: recurrent(), W_x: input(), W_hz: Initialiser.constant(0.1 / Float(Nz), [Nz, units]),
+                W_xz: Initialiser.constant(0.1 / Float(Nz), [Nz, units]))
+        }
         self.init(
-            weights: .scaled(
-                W_h: Initialiser.orthogonal(rows: units, columns: units, random: &random),
-                W_x: Initialiser.orthogonal(rows: inputs, columns: units, random: &random),
-                W_hz: Initialiser.constant(0.1 / Float(Nz), [Nz, units]),
-                W_xz: Initialiser.constant(0.1 / Float(Nz), [Nz, units])),
-            hyperCell: RNNCell(inputs: units + inputs, units: hyperUnits, random: &random),
+            weights: weights,
+            hyperCell: RNNCell(
+                inputs: units + inputs, units: hyperUnits, inputInitialValues: inputInitialValues, random: &random),
             W_hhat_h: Initialiser.constant(0, [hyperUnits, Nz]), b_hhat_h: Initialiser.constant(1, [Nz]),
             W_hhat_x: Initialiser.constant(0, [hyperUnits, Nz]), b_hhat_x: Initialiser.constant(1, [Nz]),
             W_hhat_b: Initialiser.normal(standardDeviation: 0.01, [hyperUnits, Nz], random: &random),
@@ -78,16 +101,30 @@ public final class HyperRNNCell: Module {
         ]
     }
 
-    /// One step.
-    ///
-    /// - Parameters:
-    ///   - x: x_t, B rows.
-    ///   - h: h_{t-1}, [B, H].
-    ///   - ĥ: ĥ_{t-1}, [B, h].
-    /// - Returns: h_t and ĥ_t.
-    public func step(_ x: CellInput, h: Variable, hyper ĥ: Variable) -> (h: Variable, hyper: Variable) {
+    public var inputs: Int {
+        switch weights {
+        case .full(_, let W_xz): W_xz.shape[1]
+        case .scaled(_, let W_x, _, _): W_x.shape[0]
+        }
+    }
+    public var units: Int { b_0.shape[0] }
+
+    /// The count of a cell's parameters, by the shapes in the table above.
+    public static func parameterCount(
+        inputs I: Int, units H: Int, hyperUnits h: Int, embeddingSize Nz: Int, full: Bool
+    ) -> Int {
+        (full ? Nz * (H + I) * H : (H + I) * H + 2 * Nz * H) + RNNCell.parameterCount(inputs: H + I, units: h)
+            + 3 * h * Nz + 2 * Nz + Nz * H + H
+    }
+
+    public func zeroState(batch: Int) -> HyperRNNState {
+        HyperRNNState(main: RNNState(batch: batch, units: units), hyper: hyperCell.zeroState(batch: batch))
+    }
+
+    public func step(_ x: CellInput, _ state: HyperRNNState, masks: [Variable?]) -> HyperRNNState {
+        let h = state.main.h
         // Eq. 6
-        let ĥ = hyperCell.step(.joined(h, x), ĥ)
+        let hyper = hyperCell.step(.joined(h, x), state.hyper), ĥ = hyper.h
         let z_h = addRow(matmul(ĥ, W_hhat_h), b_hhat_h)
         let z_x = addRow(matmul(ĥ, W_hhat_x), b_hhat_x)
         let z_b = matmul(ĥ, W_hhat_b)
@@ -101,13 +138,14 @@ public final class HyperRNNCell: Module {
             // Eq. 8
             y = matmul(z_h, W_hz) * matmul(h, W_h) + matmul(z_x, W_xz) * x.times(W_x) + b
         }
-        return (tanh(y), ĥ)
+        return HyperRNNState(main: RNNState(h: tanh(y)), hyper: hyper)
     }
 
     /// ⟨W, z⟩ applied to an input: Σ_k z_k · (input W_k), each row with its own z.
     private static func inner(_ W: Variable, _ z: Variable, _ apply: (Variable) -> Variable) -> Variable {
         let terms = (0..<W.shape[0]).map { k in
-            scaleRows(apply(reshape(rows(W, k..<k + 1), Array(W.shape.dropFirst()))), by: columns(z, k..<k + 1))
+            scaleRows(
+                apply(reshape(rows(W, k..<k + 1, shared: true), Array(W.shape.dropFirst()))), by: columns(z, k..<k + 1))
         }
         return terms.dropFirst().reduce(terms[0], +)
     }

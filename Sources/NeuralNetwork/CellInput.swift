@@ -17,6 +17,15 @@ public indirect enum CellInput {
         }
     }
 
+    /// R.
+    public var rows: Int {
+        switch self {
+        case .dense(let x): x.value.count / size
+        case .oneHot(let symbols, _, _): symbols.count
+        case .joined(_, let x): x.rows
+        }
+    }
+
     /// x W, [R, O]: for a one-hot input a gather of rows.
     ///
     /// - Parameter W: [I, O].
@@ -27,7 +36,8 @@ public indirect enum CellInput {
         case .oneHot(let symbols, _, let scale): return gatherRows(W, symbols, scale: scale)
         case .joined(let h, let x):
             let split = h.shape.last ?? 1
-            return matmul(h, rows(W, 0..<split, shared: true)) + x.times(rows(W, split..<size, shared: true))
+            return matmul(h, Compute.rows(W, 0..<split, shared: true))
+                + x.times(Compute.rows(W, split..<size, shared: true))
         }
     }
 
@@ -35,10 +45,10 @@ public indirect enum CellInput {
     public func step(_ step: Int, batch: Int) -> CellInput {
         let range = step * batch..<(step + 1) * batch
         switch self {
-        case .dense(let x): return .dense(rows(reshape(x, [x.value.count / size, size]), range))
+        case .dense(let x): return .dense(Compute.rows(reshape(x, [rows, size]), range))
         case .oneHot(let symbols, let size, let scale):
             return .oneHot(Array(symbols[range]), size: size, scale: scale.map { Array($0[range]) })
-        case .joined(let h, let x): return .joined(rows(h, range), x.step(step, batch: batch))
+        case .joined(let h, let x): return .joined(Compute.rows(h, range), x.step(step, batch: batch))
         }
     }
 }

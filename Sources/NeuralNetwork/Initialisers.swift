@@ -64,21 +64,3 @@ public enum Initialiser {
         return (0..<rows * columns).map { values[$0 % columns * length + $0 / columns] }
     }
 }
-
-/// How the input weights W_x of a recurrent cell start (deviation `inputInitialValues`).
-public enum InputInitialValues: String, Sendable, Codable, CaseIterable {
-    /// (Semi-)orthogonal gate by gate, as A.2.3 says of all weights.
-    case orthogonal
-    /// Uniform with variance 1/inputs: the author's code leaves W_x at the default of its framework, which was this one
-    /// when the paper was written (TensorFlow before 1.0).
-    case uniformUnitScaling = "uniform-unit-scaling"
-
-    /// W_x [inputs, 4 units].
-    package func variable(inputs: Int, units: Int, random: inout RandomStream) -> Variable {
-        switch self {
-        case .orthogonal: Initialiser.orthogonal(rows: inputs, columns: units, blocks: 4, random: &random)
-        case .uniformUnitScaling:
-            Initialiser.uniformUnitScaling(rows: inputs, columns: 4 * units, random: &random)
-        }
-    }
-}

@@ -113,7 +113,7 @@ public final class PackedLSTM {
 ///   - state: h_0 and c_0, [B, H].
 ///   - mask: Recurrent dropout on φ(g) over [T, B, H], or nil.
 /// - Returns: h of all steps, [T, B, H], and the last state. A gradient flows through h and through the last c.
-public func lstmSequence(
+func lstmSequence(
     _ cell: LSTMCell, _ x: CellInput, _ state: LSTMState, mask: DropoutMask? = nil, packed: PackedLSTM? = nil
 ) -> (h: Variable, last: LSTMState) {
     let B = state.h.shape[0], H = cell.units, I = cell.inputs

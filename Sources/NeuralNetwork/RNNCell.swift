@@ -7,10 +7,13 @@
 /// | W_x | `W_x` | [I, H] |
 /// | W_h | `W_h` | [H, H] |
 /// | b | `b` | [H] |
-public final class RNNCell: Module {
+public final class RNNCell: RecurrentCell {
     public let W_x: Variable
     public let W_h: Variable
     public let b: Variable
+
+    public var inputs: Int { W_x.shape[0] }
+    public var units: Int { W_h.shape[0] }
 
     public init(W_x: Variable, W_h: Variable, b: Variable) {
         self.W_x = W_x
@@ -18,10 +21,12 @@ public final class RNNCell: Module {
         self.b = b
     }
 
-    /// Orthogonal weights, biases 0.
-    public convenience init(inputs: Int, units: Int, random: inout RandomStream) {
+    /// Orthogonal weights, biases 0 (A.2.3; deviation `inputInitialValues`).
+    public convenience init(
+        inputs: Int, units: Int, inputInitialValues: InputInitialValues, random: inout RandomStream
+    ) {
         self.init(
-            W_x: Initialiser.orthogonal(rows: inputs, columns: units, random: &random),
+            W_x: inputInitialValues.variable(inputs: inputs, units: units, blocks: 1, random: &random),
             W_h: Initialiser.orthogonal(rows: units, columns: units, random: &random),
             b: Initialiser.constant(0, [units]))
     }
@@ -30,12 +35,13 @@ public final class RNNCell: Module {
         [NamedParameter("W_x", W_x), NamedParameter("W_h", W_h), NamedParameter("b", b)]
     }
 
-    /// - Parameters:
-    ///   - x: x_t, B rows.
-    ///   - h: h_{t-1}, [B, H].
-    /// - Returns: h_t, [B, H].
-    public func step(_ x: CellInput, _ h: Variable) -> Variable {
+    /// The count of a cell's parameters, by the shapes in the table above.
+    public static func parameterCount(inputs I: Int, units H: Int) -> Int { H * (I + H + 1) }
+
+    public func zeroState(batch: Int) -> RNNState { RNNState(batch: batch, units: units) }
+
+    public func step(_ x: CellInput, _ state: RNNState, masks: [Variable?]) -> RNNState {
         // Eq. 4
-        tanh(addRow(matmul(h, W_h) + x.times(W_x), b))
+        RNNState(h: tanh(addRow(matmul(state.h, W_h) + x.times(W_x), b)))
     }
 }

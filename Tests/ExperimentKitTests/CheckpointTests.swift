@@ -100,6 +100,32 @@ import Testing
         #expect(throws: SafetensorsError.self) { try TrainedCharacterModel(try Checkpoint(at: run.folder)) }
     }
 
+    /// Each of these once ended in a precondition of the model or asked for more memory than there is.
+    @Test(arguments: [
+        (#""units":12"#, #""units":0"#, "units: expected a whole number from 1 to 65536, found 0"),
+        (#""units":12"#, #""units":-7"#, "units: expected"), (#""units":12"#, #""units":60000"#, "weights"),
+        (#""layers":1"#, #""layers":900"#, "weights"), (#""layers":1"#, #""layers":0"#, "layers: expected"),
+        (#""hyperUnits":6"#, #""hyperUnits":0"#, "hyperUnits: expected"),
+        (#""cell":"hyper-lstm""#, #""cell":"lstm""#, "hyperUnits: expected 0"),
+        (#""cell":"hyper-lstm""#, #""cell":"transformer""#, "cannot be read"),
+        (#""units":12"#, #""units":1e99"#, "cannot be read"),
+    ])
+    func aDamagedDescriptionOfTheModelIsAnErrorThatNamesIt(good: String, bad: String, message: String) throws {
+        let run = try FinishedRun()
+        let path = try Checkpoint(at: run.folder).url.appendingPathComponent("model.safetensors").path
+        var file = try SafetensorsFile(path: path)
+        let model = try #require(file.metadata["model"])
+        #expect(model.contains(good))
+        file.metadata["model"] = model.replacingOccurrences(of: good, with: bad)
+        try file.write(to: path)
+        do {
+            _ = try TrainedCharacterModel(try Checkpoint(at: run.folder))
+            Issue.record("accepted")
+        } catch let error as CheckpointError {
+            #expect(error.description.contains(message) && error.description.contains(path), "\(error)")
+        }
+    }
+
     @Test func aWriteThatFailsAtItsLastStepLeavesTheEarlierCheckpoint() throws {
         let run = try FinishedRun()
         let store = try CheckpointStore(runFolder: run.folder)

@@ -13,7 +13,7 @@ struct CharacterModelTests {
         let layers = try fixture.meta("layers", as: Int.self), hyper = try fixture.meta("hyper") == "true"
         let shape = try fixture.shape("in.symbols"), units = try fixture.shape("in.layer0.h0")[1]
         let vocabulary = try fixture.shape("param.output.b")[0]
-        let configuration = CharacterModelConfiguration(
+        let configuration = CharacterModelConfiguration.test(
             cell: hyper ? .hyperLSTM : .lstm, layers: layers, units: units,
             layerNorm: try fixture.meta("layerNorm") == "true",
             hyperUnits: hyper ? try fixture.shape("in.layer0.hyper_h0")[1] : 0,
@@ -32,7 +32,7 @@ struct CharacterModelTests {
         }
         let masks = CharacterModel.Masks(
             input: try test.mask("in.inputScale"),
-            layers: try (0..<layers).map { (main: try test.mask("in.layer\($0).dropout"), hyper: nil) },
+            layers: try (0..<layers).map { [try test.mask("in.layer\($0).dropout")] },
             output: try test.mask("in.outputDropout"))
         let logits = model.logits(
             inputs: try fixture.ints("in.symbols").map { Int32($0) }, batch: shape[1], state: &state, masks: masks)
@@ -61,41 +61,41 @@ struct CharacterModelTests {
 
     /// Rows of Tables 3 and 4: the exact counts that the formula of §3 gives.
     static let tableRows: [(row: String, V: Int, configuration: CharacterModelConfiguration, count: Int)] = [
-        ("LSTM, 1000 units", 50, .init(cell: .lstm, units: 1000, layerNorm: false), 4_254_050),
-        ("LSTM, 1250 units", 50, .init(cell: .lstm, units: 1250, layerNorm: false), 6_567_550),
-        ("2-Layer LSTM, 1000 units", 50, .init(cell: .lstm, layers: 2, units: 1000, layerNorm: false), 12_258_050),
-        ("Layer Norm LSTM, 1000 units", 50, .init(cell: .lstm, units: 1000, layerNorm: true), 4_264_050),
+        ("LSTM, 1000 units", 50, .test(cell: .lstm, units: 1000, layerNorm: false), 4_254_050),
+        ("LSTM, 1250 units", 50, .test(cell: .lstm, units: 1250, layerNorm: false), 6_567_550),
+        ("2-Layer LSTM, 1000 units", 50, .test(cell: .lstm, layers: 2, units: 1000, layerNorm: false), 12_258_050),
+        ("Layer Norm LSTM, 1000 units", 50, .test(cell: .lstm, units: 1000, layerNorm: true), 4_264_050),
         (
             "HyperLSTM, 1000 units", 50,
-            .init(cell: .hyperLSTM, units: 1000, layerNorm: false, hyperUnits: 128, embeddingSize: 4), 4_911_874
+            .test(cell: .hyperLSTM, units: 1000, layerNorm: false, hyperUnits: 128, embeddingSize: 4), 4_911_874
         ),
         (
             "Layer Norm HyperLSTM, 1000 units", 50,
-            .init(cell: .hyperLSTM, units: 1000, layerNorm: true, hyperUnits: 128, embeddingSize: 4), 4_923_154
+            .test(cell: .hyperLSTM, units: 1000, layerNorm: true, hyperUnits: 128, embeddingSize: 4), 4_923_154
         ),
         (
             "Layer Norm HyperLSTM, large embedding", 50,
-            .init(cell: .hyperLSTM, units: 1000, layerNorm: true, hyperUnits: 128, embeddingSize: 16), 5_085_682
+            .test(cell: .hyperLSTM, units: 1000, layerNorm: true, hyperUnits: 128, embeddingSize: 16), 5_085_682
         ),
         (
             "2-Layer Norm HyperLSTM, 1000 units", 50,
-            .init(cell: .hyperLSTM, layers: 2, units: 1000, layerNorm: true, hyperUnits: 128, embeddingSize: 16),
+            .test(cell: .hyperLSTM, layers: 2, units: 1000, layerNorm: true, hyperUnits: 128, embeddingSize: 16),
             14_407_714
         ),
-        ("LSTM 1800", 205, .init(cell: .lstm, units: 1800, layerNorm: false), 14_812_405),
-        ("LSTM 2000", 205, .init(cell: .lstm, units: 2000, layerNorm: false), 18_058_205),
-        ("Layer Norm LSTM 1800", 205, .init(cell: .lstm, units: 1800, layerNorm: true), 14_830_405),
+        ("LSTM 1800", 205, .test(cell: .lstm, units: 1800, layerNorm: false), 14_812_405),
+        ("LSTM 2000", 205, .test(cell: .lstm, units: 2000, layerNorm: false), 18_058_205),
+        ("Layer Norm LSTM 1800", 205, .test(cell: .lstm, units: 1800, layerNorm: true), 14_830_405),
         (
             "HyperLSTM 1800", 205,
-            .init(cell: .hyperLSTM, units: 1800, layerNorm: false, hyperUnits: 256, embeddingSize: 64), 18_708_213
+            .test(cell: .hyperLSTM, units: 1800, layerNorm: false, hyperUnits: 256, embeddingSize: 64), 18_708_213
         ),
         (
             "Layer Norm HyperLSTM 1800", 205,
-            .init(cell: .hyperLSTM, units: 1800, layerNorm: true, hyperUnits: 256, embeddingSize: 64), 18_728_773
+            .test(cell: .hyperLSTM, units: 1800, layerNorm: true, hyperUnits: 256, embeddingSize: 64), 18_728_773
         ),
         (
             "Layer Norm HyperLSTM 2048", 205,
-            .init(cell: .hyperLSTM, units: 2048, layerNorm: true, hyperUnits: 512, embeddingSize: 64), 26_541_773
+            .test(cell: .hyperLSTM, units: 2048, layerNorm: true, hyperUnits: 512, embeddingSize: 64), 26_541_773
         ),
     ]
 
@@ -106,11 +106,16 @@ struct CharacterModelTests {
     }
 
     @Test(arguments: [
-        CharacterModelConfiguration(cell: .lstm, layers: 2, units: 9, layerNorm: true),
-        CharacterModelConfiguration(
+        CharacterModelConfiguration.test(cell: .lstm, layers: 2, units: 9, layerNorm: true),
+        CharacterModelConfiguration.test(cell: .rnn, layers: 2, units: 9, layerNorm: false),
+        CharacterModelConfiguration.test(
+            cell: .hyperRNN, layers: 2, units: 9, layerNorm: false, hyperUnits: 5, embeddingSize: 3),
+        CharacterModelConfiguration.test(
+            cell: .hyperRNNFull, layers: 2, units: 9, layerNorm: false, hyperUnits: 5, embeddingSize: 3),
+        CharacterModelConfiguration.test(
             cell: .hyperLSTM, layers: 2, units: 9, layerNorm: true, hyperUnits: 5, embeddingSize: 3),
-        CharacterModelConfiguration(cell: .hyperLSTM, units: 9, layerNorm: false, hyperUnits: 5, embeddingSize: 3),
-        CharacterModelConfiguration(
+        CharacterModelConfiguration.test(cell: .hyperLSTM, units: 9, layerNorm: false, hyperUnits: 5, embeddingSize: 3),
+        CharacterModelConfiguration.test(
             cell: .hyperLSTM, units: 9, layerNorm: false, hyperUnits: 5, embeddingSize: 3, hyperLayerNorm: .always),
     ])
     func parameterCount_isWhatAModelReallyHas(configuration: CharacterModelConfiguration) {
@@ -199,8 +204,8 @@ struct CharacterModelTests {
         let main = LSTMState(
             h: Variable(Tensor(random.normal(B * H), shape: [B, H])),
             c: Variable(Tensor(random.normal(B * H), shape: [B, H])))
-        let hyper = hyperLSTMSequence(cell, x, HyperLSTMState(main: main, hyper: LSTMState(batch: B, units: 5)))
-        let plain = lstmSequence(tenth, x, main)
+        let hyper = cell.sequence(x, HyperLSTMState(main: main, hyper: LSTMState(batch: B, units: 5)))
+        let plain = tenth.sequence(x, main)
         expectClose(
             hyper.h.value.floats, plain.h.value.floats.map(Double.init), relative: 1e-5, absolute: 1e-6, what: "h")
     }
@@ -234,11 +239,12 @@ struct CharacterModelTests {
             reshape(
                 concatenateRows((0..<Nz).map { scaleColumns(W, by: rows(scales, $0..<$0 + 1)) }), [Nz] + W.shape)
         }
-        let x = CellInput.dense(draw([B, I])), before = draw([B, H]), hyperBefore = draw([B, h])
+        let x = CellInput.dense(draw([B, I]))
+        let before = HyperRNNState(main: RNNState(h: draw([B, H])), hyper: RNNState(h: draw([B, h])))
         let efficient = cell(.scaled(W_h: W_h, W_x: W_x, W_hz: W_hz, W_xz: W_xz))
-            .step(x, h: before, hyper: hyperBefore)
+            .step(x, before)
         let full = cell(.full(W_hz: slices(W_h, W_hz), W_xz: slices(W_x, W_xz)))
-            .step(x, h: before, hyper: hyperBefore)
+            .step(x, before)
         expectClose(
             full.h.value.floats, efficient.h.value.floats.map(Double.init), relative: 1e-4, absolute: 1e-5, what: "h_t")
     }
@@ -246,12 +252,12 @@ struct CharacterModelTests {
     // MARK: Fused = composed
 
     static let models: [CharacterModelConfiguration] = [
-        .init(cell: .lstm, units: 33, layerNorm: false, keepInput: 0.9, keepOutput: 0.8, keepRecurrent: 0.7),
-        .init(cell: .lstm, layers: 2, units: 20, layerNorm: true, keepInput: 0.9, keepOutput: 0.8, keepRecurrent: 0.7),
-        .init(
+        .test(cell: .lstm, units: 33, layerNorm: false, keepInput: 0.9, keepOutput: 0.8, keepRecurrent: 0.7),
+        .test(cell: .lstm, layers: 2, units: 20, layerNorm: true, keepInput: 0.9, keepOutput: 0.8, keepRecurrent: 0.7),
+        .test(
             cell: .hyperLSTM, units: 33, layerNorm: false, hyperUnits: 17, embeddingSize: 4, keepInput: 0.9,
             keepOutput: 0.8, keepRecurrent: 0.7, keepHyperRecurrent: 0.6),
-        .init(
+        .test(
             cell: .hyperLSTM, layers: 2, units: 20, layerNorm: true, hyperUnits: 9, embeddingSize: 5, keepInput: 0.9,
             keepOutput: 0.8, keepRecurrent: 0.7),
     ]
@@ -263,11 +269,11 @@ struct CharacterModelTests {
     }
 
     /// From these sizes on the recurrent products are Strassen's; odd ones, so that halves differ.
-    @Test(arguments: [CharacterModelConfiguration.Cell.lstm, .hyperLSTM])
-    func fusedSequence_equalsItsTwinAtSizesOfStrassensAlgorithm(cell: CharacterModelConfiguration.Cell) {
+    @Test(arguments: [CellKind.lstm, .hyperLSTM])
+    func fusedSequence_equalsItsTwinAtSizesOfStrassensAlgorithm(cell: CellKind) {
         let hyper = cell == .hyperLSTM
         compareWithTwin(
-            .init(
+            .test(
                 cell: cell, units: PackedMatrix.leastExtent + 1, layerNorm: true, hyperUnits: hyper ? 17 : 0,
                 embeddingSize: hyper ? 4 : 0, keepRecurrent: 0.9),
             steps: 3, batch: PackedMatrix.leastRows + 5)
@@ -313,30 +319,24 @@ struct CharacterModelTests {
         _ model: CharacterModel, inputs: [Int32], targets: [Int32], steps T: Int, batch B: Int, start: RecurrentState,
         random: inout RandomStream
     ) -> Variable {
-        let configuration = model.configuration, (H, h) = (configuration.units, configuration.hyperUnits)
+        let configuration = model.configuration, H = configuration.units
         func mask(_ keep: Float, _ count: Int) -> DropoutMask? {
             keep < 1 && count > 0 ? DropoutMask(keep: keep, count: count, random: &random) : nil
         }
         let scale = mask(configuration.keepInput, T * B)?.tensor([T * B]).floats
         var x = CellInput.oneHot(inputs, size: model.vocabularySize, scale: scale)
         var states = start.tensors.map { Variable($0.tensor) }[...]
-        let masks = model.layers.map { _ in
-            (mask(configuration.keepRecurrent, T * B * H), mask(configuration.keepHyperRecurrent, T * B * h))
-        }
-        var output: Variable!
-        for (layer, mask) in zip(model.layers, masks) {
-            let main = LSTMState(h: states.removeFirst(), c: states.removeFirst())
-            switch layer {
-            case .lstm(let cell):
-                output = unrolled(cell, x, main, steps: T, mask: mask.0).h
-            case .hyperLSTM(let cell):
-                let hyper = LSTMState(h: states.removeFirst(), c: states.removeFirst())
-                output =
-                    unrolled(
-                        cell, x, HyperLSTMState(main: main, hyper: hyper), steps: T, mask: mask.0, hyperMask: mask.1
-                    ).h
+        let masks = model.layers.map { cell in
+            cell.maskWidths.enumerated().map { n, width in
+                mask(n == 0 ? configuration.keepRecurrent : configuration.keepHyperRecurrent, T * B * width)
             }
-            output = reshape(output, [T * B, H])
+        }
+        var output = Variable(Tensor(zeros: [0]))
+        func unroll<Cell: RecurrentCell>(_ cell: Cell, masks: [DropoutMask?]) -> Variable {
+            cell.unrolled(x, cell.zeroState(batch: B).map { _, _ in states.removeFirst() }, masks: masks).h
+        }
+        for (cell, masks) in zip(model.layers, masks) {
+            output = reshape(unroll(cell, masks: masks), [T * B, cell.units])
             x = .dense(output)
         }
         if let mask = mask(configuration.keepOutput, T * B * H) { output = output * Variable(mask.tensor([T * B, H])) }

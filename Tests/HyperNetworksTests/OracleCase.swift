@@ -33,17 +33,17 @@ final class OracleCase {
         fixture.has(key) ? DropoutMask(factors: try tensor(key)) : nil
     }
 
-    /// The input of all steps, and how many steps and sequences there are.
-    func input(vocabulary: Int) throws -> (x: CellInput, steps: Int, batch: Int) {
+    /// The input of all steps.
+    func input(vocabulary: Int) throws -> CellInput {
         if fixture.has("in.symbols") {
-            let shape = try fixture.shape("in.symbols"), symbols = try fixture.ints("in.symbols").map { Int32($0) }
+            let symbols = try fixture.ints("in.symbols").map { Int32($0) }
             let scale = fixture.has("in.inputScale") ? try fixture.floats("in.inputScale") : nil
-            return (.oneHot(symbols, size: vocabulary, scale: scale), shape[0], shape[1])
+            return .oneHot(symbols, size: vocabulary, scale: scale)
         }
         let x = try variable("in.x"), steps = x.shape[0], batch = x.shape[1]
         let flat = reshape(x, [steps * batch, x.shape[2]])
         let scale = try variable(ifPresent: "in.inputScale").map { reshape($0, [steps * batch]) }
-        return (.dense(scale.map { scaleRows(flat, by: $0) } ?? flat), steps, batch)
+        return .dense(scale.map { scaleRows(flat, by: $0) } ?? flat)
     }
 
     func layerNorm(_ prefix: String) throws -> LSTMLayerNorm? {
@@ -113,15 +113,8 @@ final class OracleCase {
 enum Way: String, CaseIterable, Sendable, CustomTestStringConvertible {
     /// One operation for the sequence.
     case fused
-    /// The readable cell, step by step.
+    /// `unrolled`: the readable step T times.
     case twin
 
     var testDescription: String { rawValue }
-}
-
-/// Step `t` of a mask over [T, B, N], as a constant.
-func step(_ mask: DropoutMask?, _ t: Int, _ shape: [Int], of steps: Int) -> Variable? {
-    guard let mask else { return nil }
-    let whole = Variable(mask.tensor([steps] + shape))
-    return reshape(rows(whole, t..<t + 1), shape)
 }

@@ -2,33 +2,16 @@ import HyperNetworks
 import TestSupport
 import Testing
 
-/// Runs an LSTM through a sequence step by step.
-func unrolled(
-    _ cell: LSTMCell, _ x: CellInput, _ state: LSTMState, steps: Int, mask: DropoutMask?
-) -> (h: Variable, last: LSTMState) {
-    var state = state, outputs: [Variable] = []
-    let shape = state.h.shape
-    for t in 0..<steps {
-        state = cell.step(x.step(t, batch: shape[0]), state, mask: step(mask, t, shape, of: steps))
-        outputs.append(state.h)
+extension Way {
+    /// Runs a cell through a sequence.
+    func run<Cell: RecurrentCell>(
+        _ cell: Cell, _ x: CellInput, _ state: Cell.State, masks: [DropoutMask?] = []
+    ) -> (h: Variable, last: Cell.State) {
+        switch self {
+        case .fused: cell.sequence(x, state, masks: masks)
+        case .twin: cell.unrolled(x, state, masks: masks)
+        }
     }
-    return (reshape(concatenateRows(outputs), [steps] + shape), state)
-}
-
-/// The same for a HyperLSTM.
-func unrolled(
-    _ cell: HyperLSTMCell, _ x: CellInput, _ state: HyperLSTMState, steps: Int, mask: DropoutMask?,
-    hyperMask: DropoutMask?
-) -> (h: Variable, last: HyperLSTMState) {
-    var state = state, outputs: [Variable] = []
-    let shape = state.main.h.shape, hyperShape = state.hyper.h.shape
-    for t in 0..<steps {
-        state = cell.step(
-            x.step(t, batch: shape[0]), state, mask: step(mask, t, shape, of: steps),
-            hyperMask: step(hyperMask, t, hyperShape, of: steps))
-        outputs.append(state.main.h)
-    }
-    return (reshape(concatenateRows(outputs), [steps] + shape), state)
 }
 
 @Suite("Sequences against PyTorch in float64: values and all gradients")
@@ -41,11 +24,8 @@ struct SequenceOracleTests {
     @Test(arguments: lstms, Way.allCases)
     func lstm_equations9And13(name: String, way: Way) throws {
         let test = try OracleCase(name), cell = try test.lstm()
-        let (x, steps, _) = try test.input(vocabulary: cell.inputs), state = try test.state()
-        let mask = try test.mask("in.dropout")
-        let result =
-            way == .fused
-            ? lstmSequence(cell, x, state, mask: mask) : unrolled(cell, x, state, steps: steps, mask: mask)
+        let x = try test.input(vocabulary: cell.inputs)
+        let result = way.run(cell, x, try test.state(), masks: [try test.mask("in.dropout")])
         try test.check(outputs: [
             ("out.h", result.h), ("out.hT", result.last.h), ("out.cT", result.last.c),
         ])
@@ -60,13 +40,10 @@ struct SequenceOracleTests {
     @Test(arguments: hyperLSTMs, Way.allCases)
     func hyperLSTM_equations10To13(name: String, way: Way) throws {
         let test = try OracleCase(name), cell = try test.hyperLSTM()
-        let (x, steps, _) = try test.input(vocabulary: cell.inputs)
+        let x = try test.input(vocabulary: cell.inputs)
         let state = HyperLSTMState(main: try test.state(), hyper: try test.state("in.hyper_"))
-        let mask = try test.mask("in.dropout"), hyperMask = try test.mask("in.hyperDropout")
-        let result =
-            way == .fused
-            ? hyperLSTMSequence(cell, x, state, mask: mask, hyperMask: hyperMask)
-            : unrolled(cell, x, state, steps: steps, mask: mask, hyperMask: hyperMask)
+        let masks = [try test.mask("in.dropout"), try test.mask("in.hyperDropout")]
+        let result = way.run(cell, x, state, masks: masks)
         try test.check(outputs: [
             ("out.h", result.h), ("out.hT", result.last.main.h), ("out.cT", result.last.main.c),
             ("out.hyper_hT", result.last.hyper.h), ("out.hyper_cT", result.last.hyper.c),
@@ -91,13 +68,12 @@ struct SequenceOracleTests {
             W_hhat_x: try test.variable("param.W_hhat_x"), b_hhat_x: try test.variable("param.b_hhat_x"),
             W_hhat_b: try test.variable("param.W_hhat_b"), W_bz: try test.variable("param.W_bz"),
             b_0: try test.variable("param.b_0"))
-        let (x, steps, batch) = try test.input(vocabulary: 0)
-        var h = try test.variable("in.h0"), ĥ = try test.variable("in.hyper_h0"), outputs: [Variable] = []
-        for t in 0..<steps {
-            (h, ĥ) = cell.step(x.step(t, batch: batch), h: h, hyper: ĥ)
-            outputs.append(h)
-        }
-        let all = reshape(concatenateRows(outputs), [steps] + h.shape)
-        try test.check(outputs: [("out.h", all), ("out.hT", h), ("out.hyper_hT", ĥ)])
+        let x = try test.input(vocabulary: 0)
+        let state = HyperRNNState(
+            main: RNNState(h: try test.variable("in.h0")), hyper: RNNState(h: try test.variable("in.hyper_h0")))
+        let result = cell.sequence(x, state)
+        try test.check(outputs: [
+            ("out.h", result.h), ("out.hT", result.last.h), ("out.hyper_hT", result.last.hyper.h),
+        ])
     }
 }

@@ -24,7 +24,9 @@ struct CharactersCommand: ParsableCommand {
         try ComputeEnvironment.configure(threads: threads)
         let vocabulary = 50
         let configuration = CharacterModelConfiguration(
-            cell: .hyperLSTM, units: 1000, layerNorm: true, hyperUnits: 128, embeddingSize: 4)
+            cell: .hyperLSTM, layers: 1, units: 1000, layerNorm: true, hyperUnits: 128, embeddingSize: 4, keepInput: 1,
+            keepOutput: 1, keepRecurrent: 1, keepHyperRecurrent: 1, forgetBias: 1, layerNormEpsilon: 1e-3,
+            hyperStateForEmbeddings: .current, hyperLayerNorm: .matchMain)
         let model = CharacterModel(configuration: configuration, vocabularySize: vocabulary, seed: 0)
         var random = RandomStream(seed: 1, stream: 1), symbol: Int32 = 0, text: [Int32] = []
         var state = model.zeroState(batch: 1)

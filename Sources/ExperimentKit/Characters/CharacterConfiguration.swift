@@ -130,40 +130,31 @@ public struct CharacterConfiguration: RunConfiguration {
                 "cell", "layers", "units", "layerNorm", "hyperUnits", "embeddingSize", "keepInput", "keepOutput",
                 "keepRecurrent", "keepHyperRecurrent",
             ])
-        let cell = try reader.choice("cell", of: CharacterModelConfiguration.Cell.self)
-        let least = cell == .hyperLSTM ? 1 : 0
+        let cell = try reader.choice("cell", of: CellKind.self)
         let model = CharacterModelConfiguration(
             cell: cell,
             layers: try reader.integer("layers", atLeast: 1),
             units: try reader.integer("units", atLeast: 1),
             layerNorm: try reader.boolean("layerNorm"),
-            hyperUnits: try reader.integer("hyperUnits", atLeast: least),
-            embeddingSize: try reader.integer("embeddingSize", atLeast: least),
-            keepInput: try keep(reader, "keepInput"),
-            keepOutput: try keep(reader, "keepOutput"),
-            keepRecurrent: try keep(reader, "keepRecurrent"),
-            keepHyperRecurrent: try keep(reader, "keepHyperRecurrent"),
+            hyperUnits: try reader.integer("hyperUnits", atLeast: 0),
+            embeddingSize: try reader.integer("embeddingSize", atLeast: 0),
+            keepInput: Float(try reader.number("keepInput", in: 0...1)),
+            keepOutput: Float(try reader.number("keepOutput", in: 0...1)),
+            keepRecurrent: Float(try reader.number("keepRecurrent", in: 0...1)),
+            keepHyperRecurrent: Float(try reader.number("keepHyperRecurrent", in: 0...1)),
             forgetBias: Float(try deviations.number("forgetBias", in: -10...10)),
             layerNormEpsilon: Float(try deviations.number("layerNormEpsilon", in: 1e-12...1)),
             hyperStateForEmbeddings: try deviations.choice(
                 "hyperStateForEmbeddings", of: HyperStateForEmbeddings.self),
             hyperLayerNorm: try deviations.choice(
                 "hyperLayerNorm", of: HyperLayerNorm.self))
-        if cell == .lstm {
-            for key in ["hyperUnits", "embeddingSize"] where try reader.integer(key, atLeast: 0) != 0 {
-                throw reader.invalid(key, expected: "0 for an LSTM, which has no hyper cell", found: "another number")
-            }
+        do {
+            try model.validate()
+        } catch {
+            throw reader.invalid(error.key, expected: error.expected, found: error.found)
         }
         reader.finish()
         return model
-    }
-
-    private static func keep(_ reader: ConfigurationReader, _ key: String) throws(ConfigurationError) -> Float {
-        let probability = try reader.number(key, in: 0...1)
-        guard probability > 0 else {
-            throw reader.invalid(key, expected: "a keep probability above 0, up to 1", found: "0")
-        }
-        return Float(probability)
     }
 
     private static func training(_ root: ConfigurationReader) throws(ConfigurationError) -> Training {

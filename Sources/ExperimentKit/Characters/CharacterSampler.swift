@@ -23,9 +23,32 @@ public struct TrainedCharacterModel {
             throw CheckpointError.file(path: path, reason: "the metadata 'model' cannot be read: \(error)")
         }
         vocabulary = Vocabulary(of: bytes.split(separator: " ").compactMap { UInt8($0) })
+        try Self.check(
+            configuration, vocabulary, path: path, weights: try checkpoint.elementCount(CheckpointFile.model))
         model = CharacterModel(configuration: configuration, vocabularySize: vocabulary.count, seed: 0)
         self.checkpoint = checkpoint
         try checkpoint.restoreParameters(model.parameters)
+    }
+
+    /// Checks that a model can be built and has as many parameters as the checkpoint, before its memory is asked for.
+    private static func check(
+        _ configuration: CharacterModelConfiguration, _ vocabulary: Vocabulary, path: String, weights: Int
+    ) throws {
+        do {
+            try configuration.validate()
+        } catch {
+            throw CheckpointError.file(path: path, reason: "the metadata 'model' describes no model: \(error)")
+        }
+        guard vocabulary.count > 0 else {
+            throw CheckpointError.file(path: path, reason: "the metadata 'vocabulary' names no byte")
+        }
+        let count = configuration.parameterCount(vocabularySize: vocabulary.count)
+        guard count == weights else {
+            throw CheckpointError.file(
+                path: path,
+                reason: "the metadata 'model' and 'vocabulary' describe \(grouped(count)) weights, the file holds "
+                    + "\(grouped(weights))")
+        }
     }
 
     /// Lets the model continue a text.

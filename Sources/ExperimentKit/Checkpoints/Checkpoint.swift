@@ -108,6 +108,11 @@ public struct Checkpoint: Sendable {
         }
     }
 
+    /// Numbers in one of the checkpoint's files.
+    func elementCount(_ name: String) throws -> Int {
+        try tensorFile(name).entries.reduce(0) { $0 + $1.shape.reduce(1, *) }
+    }
+
     private func tensorFile(_ name: String) throws -> SafetensorsFile {
         try SafetensorsFile(path: url.appendingPathComponent(name).path)
     }

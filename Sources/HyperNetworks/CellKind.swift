@@ -1,0 +1,147 @@
+import Synchronization
+
+/// A kind of recurrent cell that a configuration of a character model can name: `cell: lstm`.
+///
+/// A new cell becomes one by a line of its own:
+///
+///     CellKind.register(CellKind("my-cell", features: []) { settings, inputs, _, random in
+///         MyCell(inputs: inputs, units: settings.units, random: &random)
+///     })
+///
+/// Those of this module stand in `own`.
+public struct CellKind: RawRepresentable, CaseIterable, Codable, Hashable, Sendable {
+    /// An optional part of a cell. A configuration may ask a cell only for parts that it has.
+    public enum Feature: Sendable {
+        /// Layer normalization (`layerNorm`).
+        case layerNorm
+        /// Recurrent dropout (`keepRecurrent`, and with a hyper cell `keepHyperRecurrent`).
+        case recurrentDropout
+        /// A hyper cell (`hyperUnits`, `embeddingSize`).
+        case hyperCell
+    }
+
+    /// A cell with initial values: from the configuration, the extent of its input, how W_x starts, and random numbers.
+    public typealias Make =
+        @Sendable (
+            _ configuration: CharacterModelConfiguration, _ inputs: Int, _ inputInitialValues: InputInitialValues,
+            _ random: inout RandomStream
+        ) -> any RecurrentCell
+    /// The count of a cell's parameters, from the configuration and the extent of its input.
+    public typealias Count = @Sendable (_ configuration: CharacterModelConfiguration, _ inputs: Int) -> Int
+
+    /// The name in configurations and checkpoints.
+    public let rawValue: String
+    /// The optional parts that the cell has.
+    public let features: Set<Feature>
+    /// Makes a cell with initial values.
+    public let make: Make
+    /// Counts the parameters of a cell.
+    public let parameterCount: Count
+
+    /// - Parameters:
+    ///   - name: The name in configurations, different from those of all other kinds.
+    ///   - features: The optional parts that the cell has.
+    ///   - parameterCount: The count in closed form; nil makes a cell and counts.
+    ///   - make: Makes a cell.
+    public init(_ name: String, features: Set<Feature>, parameterCount: Count? = nil, make: @escaping Make) {
+        rawValue = name
+        self.features = features
+        self.make = make
+        self.parameterCount =
+            parameterCount
+            ?? { configuration, inputs in
+                var random = RandomStream(seed: 0, stream: 0)
+                return make(configuration, inputs, .orthogonal, &random).parameterCount
+            }
+    }
+
+    /// The kind of this name, or nil.
+    public init?(rawValue: String) {
+        guard let kind = Self.allCases.first(where: { $0.rawValue == rawValue }) else { return nil }
+        self = kind
+    }
+
+    public static func == (a: CellKind, b: CellKind) -> Bool { a.rawValue == b.rawValue }
+    public func hash(into hasher: inout Hasher) { hasher.combine(rawValue) }
+
+    /// All kinds: those of this module, then those registered.
+    public static var allCases: [CellKind] { own + registered.withLock { $0 } }
+
+    private static let registered = Mutex<[CellKind]>([])
+
+    /// Makes a kind of cell known by its name, to configurations as to checkpoints. A second one of the same name takes
+    /// the first's place.
+    public static func register(_ kind: CellKind) {
+        registered.withLock { kinds in
+            kinds.removeAll { $0 == kind }
+            kinds.append(kind)
+        }
+    }
+}
+
+extension CellKind {
+    private static let own = [lstm, hyperLSTM, rnn, hyperRNN, hyperRNNFull]
+
+    /// Eq. 9, or with layer normalization Eq. 10.
+    public static let lstm = CellKind(
+        "lstm", features: [.layerNorm, .recurrentDropout],
+        parameterCount: { settings, inputs in
+            LSTMCell.parameterCount(inputs: inputs, units: settings.units, layerNorm: settings.layerNorm)
+        },
+        make: { settings, inputs, inputInitialValues, random in
+            LSTMCell(
+                inputs: inputs, units: settings.units,
+                layerNormEpsilon: settings.layerNorm ? settings.layerNormEpsilon : nil,
+                forgetBias: settings.forgetBias, inputInitialValues: inputInitialValues, random: &random)
+        })
+
+    /// Eq. 10–13.
+    public static let hyperLSTM = CellKind(
+        "hyper-lstm", features: [.layerNorm, .recurrentDropout, .hyperCell],
+        parameterCount: { settings, inputs in
+            HyperLSTMCell.parameterCount(
+                inputs: inputs, units: settings.units, hyperUnits: settings.hyperUnits,
+                embeddingSize: settings.embeddingSize, layerNorm: settings.layerNorm,
+                hyperLayerNorm: settings.normalizesHyperCell)
+        },
+        make: { settings, inputs, inputInitialValues, random in
+            HyperLSTMCell(
+                inputs: inputs, units: settings.units, hyperUnits: settings.hyperUnits,
+                embeddingSize: settings.embeddingSize,
+                layerNormEpsilon: settings.layerNorm ? settings.layerNormEpsilon : nil,
+                hyperLayerNormEpsilon: settings.normalizesHyperCell ? settings.layerNormEpsilon : nil,
+                forgetBias: settings.forgetBias, embeddingSource: settings.hyperStateForEmbeddings,
+                inputInitialValues: inputInitialValues, random: &random)
+        })
+
+    /// Eq. 4.
+    public static let rnn = CellKind(
+        "rnn", features: [],
+        parameterCount: { settings, inputs in RNNCell.parameterCount(inputs: inputs, units: settings.units) },
+        make: { settings, inputs, inputInitialValues, random in
+            RNNCell(
+                inputs: inputs, units: settings.units, inputInitialValues: inputInitialValues, random: &random)
+        })
+
+    /// Eq. 8, the efficient form.
+    public static let hyperRNN = hyperRNN("hyper-rnn", full: false)
+
+    /// Eq. 5, the full form.
+    public static let hyperRNNFull = hyperRNN("hyper-rnn-full", full: true)
+
+    private static func hyperRNN(_ name: String, full: Bool) -> CellKind {
+        CellKind(
+            name, features: [.hyperCell],
+            parameterCount: { settings, inputs in
+                HyperRNNCell.parameterCount(
+                    inputs: inputs, units: settings.units, hyperUnits: settings.hyperUnits,
+                    embeddingSize: settings.embeddingSize, full: full)
+            },
+            make: { settings, inputs, inputInitialValues, random in
+                HyperRNNCell(
+                    inputs: inputs, units: settings.units, hyperUnits: settings.hyperUnits,
+                    embeddingSize: settings.embeddingSize, full: full, inputInitialValues: inputInitialValues,
+                    random: &random)
+            })
+    }
+}

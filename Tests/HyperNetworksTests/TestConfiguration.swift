@@ -1,0 +1,17 @@
+import HyperNetworks
+
+extension CharacterModelConfiguration {
+    /// A configuration of which a test names what it is about: one layer, no dropout, the deviations as RESULTS.md
+    /// states them.
+    static func test(
+        cell: CellKind, layers: Int = 1, units: Int, layerNorm: Bool, hyperUnits: Int = 0, embeddingSize: Int = 0,
+        keepInput: Float = 1, keepOutput: Float = 1, keepRecurrent: Float = 1, keepHyperRecurrent: Float = 1,
+        hyperLayerNorm: HyperLayerNorm = .matchMain
+    ) -> CharacterModelConfiguration {
+        CharacterModelConfiguration(
+            cell: cell, layers: layers, units: units, layerNorm: layerNorm, hyperUnits: hyperUnits,
+            embeddingSize: embeddingSize, keepInput: keepInput, keepOutput: keepOutput, keepRecurrent: keepRecurrent,
+            keepHyperRecurrent: keepHyperRecurrent, forgetBias: 1, layerNormEpsilon: 1e-3,
+            hyperStateForEmbeddings: .current, hyperLayerNorm: hyperLayerNorm)
+    }
+}
