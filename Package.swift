@@ -57,7 +57,7 @@ let package = Package(
         .executableTarget(
             name: "benchmarks",
             dependencies: [
-                "ExperimentKit", "HyperNetworks",
+                "ExperimentKit", "ExperimentCommands", "HyperNetworks",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "experiments/benchmarks",

@@ -6,6 +6,7 @@ import Synchronization
 /// A reason why the compute core cannot start as asked.
 public enum ComputeError: Error, CustomStringConvertible, Equatable {
     case threads(requested: Int, source: String)
+    case addressSpace(limit: UInt64, needed: UInt64)
     case blas(String)
     case kernels(requested: String, available: [String])
 
@@ -13,6 +14,9 @@ public enum ComputeError: Error, CustomStringConvertible, Equatable {
         switch self {
         case .threads(let requested, let source):
             "\(source): expected a number of threads from 1 to \(ThreadChoice.most), found \(requested)"
+        case .addressSpace(let limit, let needed):
+            "expected room for \(needed >> 20) MiB of addresses, found a limit of \(limit >> 20) MiB"
+                + " (`ulimit -v`): raise it, or give fewer --threads"
         case .blas(let message):
             message
         case .kernels(let requested, let available):
@@ -31,15 +35,33 @@ public enum ComputeEnvironment {
     /// Sets the number of threads and loads the libraries. Call it once, before any computation.
     ///
     /// - Parameter requested: Threads to use; nil takes what the process may use (`ThreadChoice`).
-    /// - Throws: `ComputeError.threads` for a number out of range, `.blas` where OpenBLAS cannot be loaded, `.kernels`
+    /// - Throws: `ComputeError.threads` for a number out of range, `.addressSpace` where the limit on addresses is too low
+    ///   for OpenBLAS, `.blas` where OpenBLAS cannot be loaded, `.kernels`
     ///   where `HYPERNETWORKS_SIMD` names kernels that this CPU does not run.
     public static func configure(threads requested: Int? = nil) throws {
         let choice = try ThreadChoice.current(requested: requested)
         if let name = ProcessInfo.processInfo.environment[Kernels.variable], Kernels.named(name) == nil {
             throw ComputeError.kernels(requested: name, available: Kernels.available)
         }
+        try requireAddressSpace(threads: choice.count)
         if case .failure(let error) = Blas.loaded { throw error }
         use(choice)
+    }
+
+    /// OpenBLAS asks for buffers of 32 MiB until it gets them, without an end where a limit forbids it.
+    private static func requireAddressSpace(threads: Int) throws {
+        var limit = rlimit()
+        #if canImport(Glibc)
+            let resource = __rlimit_resource_t(RLIMIT_AS.rawValue)
+        #else
+            let resource = RLIMIT_AS
+        #endif
+        guard getrlimit(resource, &limit) == 0 else { return }  // no limit is the largest number
+        // The program itself, a stack of 8 MiB and an arena of 64 MiB a thread, and OpenBLAS's buffers.
+        let needed = UInt64(512 << 20) + UInt64(threads) * (72 << 20)
+        guard limit.rlim_cur >= needed else {
+            throw ComputeError.addressSpace(limit: UInt64(limit.rlim_cur), needed: needed)
+        }
     }
 
     private static func use(_ choice: ThreadChoice) {

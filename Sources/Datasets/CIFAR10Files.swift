@@ -22,11 +22,12 @@ enum CIFAR10Files {
         var training = ImageCollector(split: split, side: side, channels: channels)
         var test = ImageCollector(split: ImageSplit(count: name.testFileCount), side: side, channels: channels)
         let archive = name.folderPrefix + archiveName
+        var contents = [String](repeating: "", count: fileNames.count)
         let files: [DataSource.File]
         if FileManager.default.fileExists(atPath: folder.appending(archive)) {
-            files = [try readArchive(archive, name, folder, &training, &test)]
+            files = [try readArchive(archive, name, folder, &training, &test, &contents)]
         } else {
-            files = try readLooseFiles(name, folder, &training, &test)
+            files = try readLooseFiles(name, folder, &training, &test, &contents)
         }
 
         let isOfficial = files.allSatisfy(\.isOfficial)
@@ -48,7 +49,7 @@ enum CIFAR10Files {
         }
         return ImageDataset(
             name: name, isUnofficial: isUnofficial, training: training, test: test,
-            source: DataSource(files: files, notes: notes))
+            source: DataSource(files: files, contents: contents, notes: notes))
     }
 
     /// Whether classes are as frequent as in CIFAR-10 and the training images have its means and deviations.
@@ -70,28 +71,34 @@ enum CIFAR10Files {
 
     private static func readArchive(
         _ path: String, _ name: ImageDatasetName, _ folder: DataFolder, _ training: inout ImageCollector,
-        _ test: inout ImageCollector
+        _ test: inout ImageCollector, _ contents: inout [String]
     ) throws -> DataSource.File {
         let fullPath = folder.appending(path)
         // Both sums of the archive take about half as long as decompressing it: on another thread, nothing.
         let sums = BackgroundChecksums(ofFile: fullPath)
         // Twice the official archive's length, as a bound on a wrong file.
         let archive = try TarReader(path: fullPath, maximumBytes: 1 << 28)
-        var read: Set<String> = []
+        var read: Set<String> = [], isPythonEdition = false
         while let entry = try archive.nextEntry() {
             // Some programs write "./cifar-10-batches-bin/…".
             let fileName = entry.name.split(separator: "/").last.map(String.init) ?? ""
+            if fileName == "data_batch_1" { isPythonEdition = true }
             guard entry.kind == .file, let file = fileNames.firstIndex(of: fileName) else { continue }
             guard read.insert(fileName).inserted else {
                 throw DatasetError.malformedContent(
                     path: fullPath, contentOffset: entry.contentOffset, expected: "one file \(fileName)",
                     found: "a second one")
             }
-            try readRecords(
+            contents[file] = try readRecords(
                 of: file, name, byteCount: entry.byteCount, path: fullPath, contentOffset: entry.contentOffset,
                 &training, &test, from: archive.read(into:))
         }
         for fileName in fileNames where !read.contains(fileName) {
+            if isPythonEdition {
+                throw DatasetError.unsupported(
+                    path: fullPath,
+                    feature: "CIFAR-10's python edition (pickled files); the binary edition is read, \(archiveName)")
+            }
             throw DatasetError.missingEntry(path: fullPath, entry: "\(folderName)/\(fileName)")
         }
         let (md5, sha256) = try sums.wait()
@@ -107,7 +114,8 @@ enum CIFAR10Files {
     // MARK: - Loose files
 
     private static func readLooseFiles(
-        _ name: ImageDatasetName, _ folder: DataFolder, _ training: inout ImageCollector, _ test: inout ImageCollector
+        _ name: ImageDatasetName, _ folder: DataFolder, _ training: inout ImageCollector, _ test: inout ImageCollector,
+        _ contents: inout [String]
     ) throws -> [DataSource.File] {
         var paths: [String] = []
         var missing: [String] = []
@@ -120,14 +128,22 @@ enum CIFAR10Files {
             }
         }
         guard missing.isEmpty else {
+            for python in ["cifar-10-python.tar.gz", "cifar-10-batches-py"]
+            where FileManager.default.fileExists(atPath: folder.appending(name.folderPrefix + python)) {
+                throw DatasetError.unsupported(
+                    path: folder.appending(name.folderPrefix + python),
+                    feature: "CIFAR-10's python edition (pickled files); the binary edition is read, \(archiveName)")
+            }
             throw DatasetError.missingImages(
                 images: name, folder: folder,
                 pathsTried: ([name.folderPrefix + archiveName] + missing).map(folder.appending))
         }
         return try paths.enumerated().map { file, path in
-            let content = try readContent(folder.appending(path), maximumBytes: 1 << 26)
+            let content = try readContent(folder.appending(path), maximumBytes: 1 << 26) {
+                !$0.isEmpty && $0.count % recordBytes == 0
+            }
             var offset = 0
-            try readRecords(
+            contents[file] = try readRecords(
                 of: file, name, byteCount: content.count, path: folder.appending(path), contentOffset: 0, &training,
                 &test
             ) { output in
@@ -151,11 +167,12 @@ enum CIFAR10Files {
     ///   - byteCount: length of the file's content.
     ///   - contentOffset: where it starts in the content of `path`, for errors.
     ///   - read: fills a buffer with what comes next; less than the buffer only at the end.
+    /// - Returns: the SHA-256 of the file's content.
     private static func readRecords(
         of file: Int, _ name: ImageDatasetName, byteCount: Int, path: String, contentOffset: Int,
         _ training: inout ImageCollector, _ test: inout ImageCollector,
         from read: (UnsafeMutableRawBufferPointer) throws -> Int
-    ) throws {
+    ) throws -> String {
         let isTest = file == fileNames.count - 1
         let expected = isTest ? name.testFileCount : name.trainingFileCount / (fileNames.count - 1)
         guard byteCount % recordBytes == 0 else {
@@ -169,6 +186,7 @@ enum CIFAR10Files {
                 found: byteCount / recordBytes)
         }
         let first = isTest ? 0 : file * expected
+        let digest = BackgroundDigest()
         let recordsAtOnce = 64  // 197 kB: they stay in the second-level cache until they are put
         try withUnsafeTemporaryAllocation(byteCount: recordsAtOnce * recordBytes, alignment: 64) { buffer in
             for start in stride(from: 0, to: expected, by: recordsAtOnce) {
@@ -181,6 +199,7 @@ enum CIFAR10Files {
                         path: path, contentOffset: contentOffset + start * recordBytes + found,
                         expected: "\(wanted.count - found) more bytes of \(fileNames[file])")
                 }
+                digest.update(Array(wanted))
                 for record in 0..<count {
                     let bytes = wanted.baseAddress!.assumingMemoryBound(to: UInt8.self) + record * recordBytes
                     let label = bytes[0]
@@ -197,14 +216,18 @@ enum CIFAR10Files {
                 }
             }
         }
+        return digest.finalized()
     }
 }
 
-/// The whole content of a file, decompressed if its name ends in `.gz`.
-func readContent(_ path: String, maximumBytes: Int) throws -> [UInt8] {
-    path.hasSuffix(".gz")
-        ? try readGzip(path: path, maximumBytes: maximumBytes)
-        : try FileBytes.readAll(path: path, maximumBytes: maximumBytes)
+/// A SHA-256 computed on another thread while this one reads on.
+private final class BackgroundDigest: @unchecked Sendable {
+    // Touched on the queue alone.
+    private var digest = SHA256Digest()
+    private let queue = DispatchQueue(label: "digest", qos: .userInitiated)
+
+    func update(_ bytes: [UInt8]) { queue.async { bytes.withUnsafeBytes { self.digest.update($0) } } }
+    func finalized() -> String { queue.sync { digest.finalized() } }
 }
 
 /// MD5 and SHA-256 of a file, computed on another thread while this one does something else.

@@ -44,11 +44,21 @@ public struct DataSource: Equatable, Codable, Sendable {
 
     /// In the order train, validation, test where there is one for each; images before their labels.
     public let files: [File]
+    /// What the data are, however they are packed: the SHA-256 of the SHA-256 sums of the files' uncompressed contents,
+    /// a line each, in the order of `files` (of the files in CIFAR-10's archive: the five of training, then the test's).
+    public let contentSHA256: String
     /// What a reader of a result must know: that a file is not the official one, and in what.
     public let notes: [String]
 
     /// Whether every file is the official one.
     public var isOfficial: Bool { files.allSatisfy(\.isOfficial) }
+
+    /// - Parameter contents: the SHA-256 of each file's content.
+    init(files: [File], contents: [String], notes: [String]) {
+        self.files = files
+        self.notes = notes
+        contentSHA256 = Checksum.sha256(contents.flatMap { Array("\($0)\n".utf8) })
+    }
 }
 
 /// A text in three splits as symbols of one vocabulary.
@@ -143,8 +153,8 @@ public struct CharacterCorpus: Sendable {
     private static func openPennTreebank(_ folder: DataFolder) throws -> CharacterCorpus {
         let texts = try readSplits(.ptb, stem: "ptb/ptb", officialMD5: pennTreebankMD5, folder)
         return try CharacterCorpus(
-            corpus: .ptb, texts: texts.map { charactersOfWordLines($0.text) }, files: texts.map(\.file),
-            entropyRateBits: nil, folder)
+            corpus: .ptb, texts: texts.map { charactersOfWordLines($0.text) }, contents: texts.map(\.text),
+            files: texts.map(\.file), entropyRateBits: nil, folder)
     }
 
     // MARK: - Sample
@@ -153,7 +163,7 @@ public struct CharacterCorpus: Sendable {
         let texts = try readSplits(.sample, stem: "sample/sample", officialMD5: SampleCorpus.md5, folder)
         let isOfficial = texts.allSatisfy { $0.file.isOfficial }
         return try CharacterCorpus(
-            corpus: .sample, texts: texts.map(\.text), files: texts.map(\.file),
+            corpus: .sample, texts: texts.map(\.text), contents: texts.map(\.text), files: texts.map(\.file),
             entropyRateBits: isOfficial ? SampleCorpus.entropyRateBits : nil, folder)
     }
 
@@ -207,7 +217,8 @@ public struct CharacterCorpus: Sendable {
             train: try symbols(0..<validationStart, .train),
             validation: try symbols(validationStart..<(validationStart + heldOut), .validation),
             test: try symbols((validationStart + heldOut)..<text.count, .test),
-            source: DataSource(files: [file], notes: notes), entropyRateBits: nil)
+            source: DataSource(files: [file], contents: [Checksum.sha256(text)], notes: notes),
+            entropyRateBits: nil)
     }
 
     /// The file of text8 or enwik8, relative to the data folder.
@@ -267,10 +278,8 @@ public struct CharacterCorpus: Sendable {
         let text: [UInt8]
         if path.hasSuffix(".zip") {
             text = try readZip(path: fullPath, maximumBytes: maximumBytes)
-        } else if path.hasSuffix(".gz") {
-            text = try readGzip(path: fullPath, maximumBytes: maximumBytes)
         } else {
-            text = try FileBytes.readAll(path: fullPath, maximumBytes: maximumBytes)
+            text = try readContent(fullPath, maximumBytes: maximumBytes) { Checksum.md5($0) == officialMD5 }
         }
         let file = DataSource.File(
             path: path, sha256: try Checksum.sha256(ofFile: fullPath), contentBytes: text.count,
@@ -278,9 +287,10 @@ public struct CharacterCorpus: Sendable {
         return (text, file)
     }
 
-    /// A corpus of three files; `texts` and `files` in the order train, validation, test.
+    /// A corpus of three files; `texts`, the files' `contents` and `files` in the order train, validation, test.
     private init(
-        corpus: CorpusName, texts: [[UInt8]], files: [DataSource.File], entropyRateBits: Double?, _ folder: DataFolder
+        corpus: CorpusName, texts: [[UInt8]], contents: [[UInt8]], files: [DataSource.File], entropyRateBits: Double?,
+        _ folder: DataFolder
     ) throws {
         let isOfficial = files.allSatisfy(\.isOfficial)
         let title = corpus == .sample ? "Generated sample" : corpus.title
@@ -294,7 +304,7 @@ public struct CharacterCorpus: Sendable {
         validation = try vocabulary.encode(texts[1], place: "the validation split of \(displayName)")
         test = try vocabulary.encode(texts[2], place: "the test split of \(displayName)")
         source = DataSource(
-            files: files,
+            files: files, contents: contents.map(Checksum.sha256),
             notes: files.filter { !$0.isOfficial }.map {
                 "\($0.path) is not the official file: results on it are not results on \(corpus.title)"
             })

@@ -19,6 +19,8 @@ public enum DatasetError: Error, Equatable, Sendable {
     case empty(path: String)
     /// The file is not what its name says: other bytes stand where its format has a fixed mark.
     case wrongFormat(path: String, offset: Int, expected: String, found: String)
+    /// The file is of another format than its name says; `found` names it.
+    case otherFormat(path: String, found: String)
     /// The file ends too early: `expected` is what had to come at `offset`.
     case truncated(path: String, offset: Int, expected: String)
     /// The bytes at or shortly before `offset` cannot be decoded.
@@ -75,6 +77,10 @@ extension DatasetError: CustomStringConvertible, LocalizedError {
         case .empty(let path): return "\(path): the file is empty"
         case .wrongFormat(let path, let offset, let expected, let found):
             return "\(path): byte \(offset): expected \(expected), found \(found)"
+        case .otherFormat(let path, let found):
+            return
+                "\(path): expected the data file of this name, found \(found): `data/download.sh` brings the right one,"
+                + " or see data/README.md"
         case .truncated(let path, let offset, let expected):
             return "\(path): the file ends at byte \(offset), where \(expected) was expected"
         case .corrupt(let path, let offset, let reason): return "\(path): damaged near byte \(offset): \(reason)"

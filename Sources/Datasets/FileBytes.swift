@@ -107,6 +107,14 @@ final class FileBytes {
         offsetOfEnd = offset
     }
 
+    /// The first bytes of a file, by which formats are told apart.
+    ///
+    /// - Throws: `DatasetError.unreadable`, `DatasetError.empty`.
+    static func beginning(of path: String) throws -> [UInt8] {
+        let file = try FileBytes(path: path)
+        return try withExtendedLifetime(file) { Array(try file.available().prefix(512)) }
+    }
+
     /// Reads a whole file as it is.
     ///
     /// - Throws: `DatasetError.unreadable`, `.empty`, and `.tooLarge` above `maximumBytes`.

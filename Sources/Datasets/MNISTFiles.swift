@@ -3,7 +3,6 @@ import Foundation
 /// MNIST's four files in the IDX format: images and labels, of the training and of the test part.
 enum MNISTFiles {
     static let side = 28
-    static let folderName = "mnist"
     private static let classes = 10
 
     /// One of the four.
@@ -12,6 +11,15 @@ enum MNISTFiles {
         case trainLabels = "train-labels-idx1-ubyte"
         case testImages = "t10k-images-idx3-ubyte"
         case testLabels = "t10k-labels-idx1-ubyte"
+
+        /// Where the file may be: under its official name, with a dot in it as some programs unpack it, and where
+        /// torchvision puts it.
+        func candidates(prefix: String) -> [String] {
+            let dotted = rawValue.replacing("-idx", with: ".idx")
+            return ["mnist", "MNIST/raw"].flatMap { folder in
+                [rawValue, dotted].flatMap { name in [".gz", ""].map { "\(prefix)\(folder)/\(name)\($0)" } }
+            }
+        }
 
         /// MD5 of the official file's content, uncompressed.
         var md5: String {
@@ -28,7 +36,7 @@ enum MNISTFiles {
         var paths: [String] = []
         var missing: [String] = []
         for file in File.allCases {
-            let candidates = [".gz", ""].map { "\(name.folderPrefix)\(folderName)/\(file.rawValue)\($0)" }
+            let candidates = file.candidates(prefix: name.folderPrefix)
             if let path = candidates.first(where: { FileManager.default.fileExists(atPath: folder.appending($0)) }) {
                 paths.append(path)
             } else {
@@ -40,6 +48,7 @@ enum MNISTFiles {
         }
 
         var files: [DataSource.File] = []
+        var contents: [String] = []
         func read(_ file: Int, count: Int, imageShape: [Int]) throws -> IDXContent {
             let path = folder.appending(paths[file])
             let kind = imageShape.isEmpty ? "labels" : "images of \(side) × \(side)"
@@ -59,6 +68,7 @@ enum MNISTFiles {
                     path: paths[file], sha256: try Checksum.sha256(ofFile: path), contentBytes: idx.bytes.count,
                     isOfficial: Checksum.md5(idx.bytes)
                         == (name.isSample ? SampleImages.idxMD5[official] : official.md5)))
+            contents.append(Checksum.sha256(idx.bytes))
             return idx
         }
         func collect(_ images: IDXContent, _ labels: IDXContent, path: String, into collector: inout ImageCollector)
@@ -89,7 +99,7 @@ enum MNISTFiles {
         return ImageDataset(
             name: name, isUnofficial: !files.allSatisfy(\.isOfficial), training: training, test: test,
             source: DataSource(
-                files: files,
+                files: files, contents: contents,
                 notes: files.filter { !$0.isOfficial }.map {
                     "\($0.path) is not the official file: results on it are not results on \(name.title)"
                 }))
@@ -112,8 +122,8 @@ struct IDXContent {
 /// - Parameter dimensions: how many it must have.
 /// - Throws: `DatasetError.malformedContent`, `.truncatedContent`, and those of ``GzipReader``.
 func readIDX(_ path: String, maximumBytes: Int, dimensions: Int) throws -> IDXContent {
-    let bytes = try readContent(path, maximumBytes: maximumBytes)
     let mark: [UInt8] = [0, 0, 8, UInt8(dimensions)]
+    let bytes = try readContent(path, maximumBytes: maximumBytes) { $0.starts(with: mark) }
     guard bytes.starts(with: mark) else {
         throw DatasetError.malformedContent(
             path: path, contentOffset: 0, expected: "the IDX mark \(hexadecimal(mark))",

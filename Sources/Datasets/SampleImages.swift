@@ -61,7 +61,7 @@ public enum SampleImages {
                 .testLabels: idx([test.count], test.map(\.label)),
             ]
             return MNISTFiles.File.allCases.map {
-                ("sample/\(MNISTFiles.folderName)/\($0.rawValue).gz", contents[$0]!)
+                ("sample/mnist/\($0.rawValue).gz", contents[$0]!)
             }
         }
     }
@@ -72,7 +72,7 @@ public enum SampleImages {
     /// - Throws: `DatasetError.unwritable`.
     @discardableResult
     public static func write(to folder: DataFolder) throws -> [String] {
-        let directory = folder.appending("sample/\(MNISTFiles.folderName)")
+        let directory = folder.appending("sample/mnist")
         do {
             try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         } catch {

@@ -53,6 +53,10 @@ public final class TarReader {
     /// - Throws: as `GzipReader.init`.
     public init(path: String, maximumBytes: Int) throws {
         self.path = path
+        let start = try FileBytes.beginning(of: path)
+        if !start.starts(with: FileFormat.gzip.mark), let format = FileFormat(of: start) {
+            throw DatasetError.otherFormat(path: path, found: format.name)
+        }
         stream = try GzipReader(path: path, maximumBytes: maximumBytes)
     }
 
@@ -141,6 +145,9 @@ public final class TarReader {
 
             let name = overrides.name ?? headerName(block)
             if let size = overrides.byteCount { byteCount = size }
+            guard byteCount <= stream.maximumBytes else {
+                throw DatasetError.tooLarge(path: path, maximumBytes: stream.maximumBytes)
+            }
             let kind: Entry.Kind
             switch type {
             case UInt8(ascii: "0"), 0, UInt8(ascii: "7"): kind = name.hasSuffix("/") ? .folder : .file

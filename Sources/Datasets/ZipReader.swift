@@ -34,6 +34,9 @@ public final class ZipReader {
     public init(path: String, maximumBytes: Int) throws {
         precondition(maximumBytes >= 0, "maximumBytes is \(maximumBytes)")
         let file = try FileBytes(path: path)
+        if let format = FileFormat(of: Array(try file.available())), format != .zip {
+            throw DatasetError.otherFormat(path: path, found: format.name)
+        }
         let directory = try ZipReader.findDirectory(file)
 
         // The directory's one record.

@@ -96,26 +96,27 @@ public func configurationFile(
 
 // MARK: - What a person sees
 
-/// A line on stderr: stdout is kept for results, so that they can be piped.
-public func note(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
-
 public func progress(_ label: String, unit: ProgressUnit) -> TextProgress {
-    TextProgress(label: label, unit: unit, isTerminal: isatty(STDERR_FILENO) != 0) { text in
-        FileHandle.standardError.write(Data(text.utf8))
-    }
+    TextProgress(label: label, unit: unit, isTerminal: isatty(STDERR_FILENO) != 0, write: show)
 }
 
 // MARK: - Stopping
 
-/// Set by Ctrl-C and SIGTERM. Global because a C signal handler can reach nothing else.
+/// Set by the signals of `catchSignals()`. Global because a C signal handler can reach nothing else.
 public let interruption = Interruption()
 
-/// The first signal asks for a checkpoint and a stop, the second kills as usual.
+/// Stops with a checkpoint at the first signal that asks for an end: Ctrl-C, SIGTERM, a terminal or connection that is
+/// gone (SIGHUP), and SIGUSR1 and SIGUSR2, with which schedulers announce that time is up. A second one kills as usual.
+///
+/// A signal that whoever started the program ignores stays ignored, as `nohup` wants it.
 public func catchSignals() {
     // Whoever started this process may have left them blocked, and a blocked signal is never heard.
     var caughtSignals = sigset_t()
     sigemptyset(&caughtSignals)
-    for caught in [SIGINT, SIGTERM] {
+    for caught in [SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2] {
+        var inherited = sigaction()
+        sigaction(caught, nil, &inherited)
+        guard !isIgnored(inherited) else { continue }
         sigaddset(&caughtSignals, caught)
         signal(caught) { number in
             interruption.request(signal: number)
@@ -123,4 +124,14 @@ public func catchSignals() {
         }
     }
     pthread_sigmask(SIG_UNBLOCK, &caughtSignals, nil)
+}
+
+private func isIgnored(_ action: sigaction) -> Bool {
+    #if canImport(Darwin)
+        let handler = action.__sigaction_u.__sa_handler
+    #else
+        let handler = action.__sigaction_handler.sa_handler
+    #endif
+    // Functions cannot be compared; SIG_IGN is the address 1.
+    return unsafeBitCast(handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
 }

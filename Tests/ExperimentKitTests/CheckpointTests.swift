@@ -92,12 +92,45 @@ import Testing
         #expect(throws: CheckpointError.noCheckpoint(path: folder.url.path)) { try Checkpoint(at: folder.url) }
     }
 
+    /// One bit of any file, at any place, and the sums themselves.
+    @Test(arguments: CheckpointFile.all + [CheckpointFile.sums])
+    func aDamagedFileOfACheckpointIsRefusedByName(name: String) throws {
+        let run = try FinishedRun()
+        let checkpoint = try Checkpoint(at: run.folder)
+        let file = checkpoint.url.appendingPathComponent(name)
+        let bytes = try Data(contentsOf: file)
+        for place in stride(from: 0, to: bytes.count, by: max(1, bytes.count / 16)) {
+            var damaged = bytes
+            damaged[place] ^= 0x08
+            try damaged.write(to: file)
+            #expect {
+                for name in CheckpointFile.all { try checkpoint.check(name) }
+            } throws: { error in
+                guard case CheckpointError.file = error else { return false }
+                return true
+            }
+        }
+        try FileManager.default.removeItem(at: file)
+        #expect(throws: CheckpointError.self) { for name in CheckpointFile.all { try checkpoint.check(name) } }
+    }
+
+    @Test func aCheckpointFromBeforeThereWereSumsIsRead() throws {
+        let run = try FinishedRun()
+        let checkpoint = try Checkpoint(at: run.folder)
+        let state = checkpoint.url.appendingPathComponent(CheckpointFile.state)
+        let text = try String(contentsOf: state, encoding: .utf8)
+        try Data(text.replacingOccurrences(of: "  \"checksums\" : \"SHA256SUMS\",\n", with: "").utf8).write(to: state)
+        try FileManager.default.removeItem(at: checkpoint.url.appendingPathComponent(CheckpointFile.sums))
+        _ = try TrainedCharacterModel(checkpoint)
+        _ = try checkpoint.state(CheckpointState<CharacterTask.Position>.self)
+    }
+
     @Test func aTruncatedWeightsFileIsRefused() throws {
         let run = try FinishedRun()
         let file = try Checkpoint(at: run.folder).url.appendingPathComponent("model.safetensors")
         let bytes = try Data(contentsOf: file)
         try bytes.prefix(bytes.count / 2).write(to: file)
-        #expect(throws: SafetensorsError.self) { try TrainedCharacterModel(try Checkpoint(at: run.folder)) }
+        #expect(throws: CheckpointError.self) { try TrainedCharacterModel(try Checkpoint(at: run.folder)) }
     }
 
     /// Each of these once ended in a precondition of the model or asked for more memory than there is.

@@ -66,7 +66,50 @@ import Testing
         #expect(wasKilledInTime)
     }
 
-    @Test(arguments: [(SIGINT, Int32(130)), (SIGTERM, Int32(143))])
+    /// A channel for messages that fails, in every way that it can; what stands before the command sets it up.
+    @Test(arguments: ["2>/dev/full", "2>&-", "2> >(:)", "trap '' PIPE HUP; 2> >(:)", "1>&- 2>&-", "0<&-"])
+    func messagesThatCannotBeWrittenDoNotStopTheRun(streams: String) throws {
+        let run = try TestRun(overrides: [])
+        let setup = streams.replacingOccurrences(of: "2> >(:)", with: "exec 2> >(:); sleep 0.1;")
+        let before = setup.hasSuffix(";") ? setup : "exec \(setup);"
+        let output = try Self.run(train(run), before: before)
+        #expect(streams.contains("1>&-") ? output.status == 1 : output.status == 0, "\(output.errors)")
+        let record = try RunRecord(contentsOf: runFolder(run).appendingPathComponent("record.json"))
+        #expect(record.status == .finished)
+        for case let name as String in try #require(FileManager.default.enumerator(atPath: runFolder(run).path)) {
+            let bytes = (try? Data(contentsOf: runFolder(run).appendingPathComponent(name))) ?? Data()
+            #expect(bytes.range(of: Data("parameters, ".utf8)) == nil, "a message was written into \(name)")
+        }
+    }
+
+    @Test(arguments: [["list"], ["--help"], ["train", "--help"], ["list", "--help"]])
+    func aResultThatCannotBeWrittenEndsWithAMessageAndAStatus(arguments: [String]) throws {
+        for program in ["char-hyperlstm", "static-hypernet"].map(BuiltProgram.init(name:)) {
+            for before in ["exec 1>/dev/full;", "exec 1>&-;", "exec 1> >(:); sleep 0.1;"] {
+                let output = try program.run(arguments, before: before)
+                #expect(output.status == 1 && output.errors.contains("standard output"), "\(before) \(output.errors)")
+            }
+        }
+    }
+
+    @Test func anArgumentThatIsNotUTF8IsRefused() throws {
+        let output = try Self.run([], before: #"set -- train sample-lstm --out $'/tmp/\xff-runs';"#)
+        #expect(output.status != 0 && output.errors.contains("not UTF-8"), "\(output.errors)")
+    }
+
+    @Test func signalsThatWereIgnoredAtTheStartStayIgnored() throws {
+        let run = try TestRun()
+        let (process, _, _) = try Self.start(train(run, ["--set", "training.steps=200"]), before: "trap '' INT HUP;")
+        let index = runFolder(run).appendingPathComponent("checkpoints/index.json")
+        while process.isRunning, !FileManager.default.fileExists(atPath: index.path) { usleep(1000) }
+        for signal in [SIGINT, SIGHUP] { kill(process.processIdentifier, signal) }
+        process.waitUntilExit()
+        #expect(process.terminationReason == .exit && process.terminationStatus == 0)
+    }
+
+    @Test(arguments: [
+        (SIGINT, Int32(130)), (SIGTERM, Int32(143)), (SIGHUP, Int32(129)), (SIGUSR1, Int32(138)), (SIGUSR2, Int32(140)),
+    ])
     func aSignalWritesACheckpointAndTellsHowToGoOn(signal: Int32, status: Int32) throws {
         let run = try TestRun()
         let (process, _, errors) = try Self.start(train(run, ["--set", "training.steps=1000000"]))
@@ -86,19 +129,13 @@ import Testing
         // Files may grow to 8 blocks of 1024 bytes: enough for the configuration and the record, not for the weights.
         // The first sitting has room; the second has not.
         let run = try TestRun(overrides: [])
-        let first = try Self.run(train(run, ["--set", "training.steps=10"]))
-        #expect(first.status == 0, "\(first.errors)")
-        // Make it an unfinished run again, with 30 steps to go.
-        let folder = runFolder(run)
-        let yaml = try String(contentsOf: folder.appendingPathComponent("config.yaml"), encoding: .utf8)
-        try Data(yaml.replacingOccurrences(of: "steps: 10", with: "steps: 40").utf8)
-            .write(to: folder.appendingPathComponent("config.yaml"))
-        var record = try RunRecord(contentsOf: folder.appendingPathComponent("record.json"))
-        record.status = .running
-        try record.write(to: folder.appendingPathComponent("record.json"))
+        let interruption = Interruption()
+        let first = try run.begin(progress: StopAtStep(10, interruption), interruption: interruption)
+        #expect(try first.run() == .interrupted(signal: 15))
+        let folder = first.folder
         let before = try lastingState(of: folder)[CheckpointFile.model]
 
-        let second = try Self.run(resume(folder, run), before: "trap '' XFSZ; ulimit -f 8;")
+        let second = try Self.run(resume(folder, run), before: "ulimit -f 8;")
         #expect(second.status != 0 && second.status < 128)
         #expect(second.errors.contains("the earlier checkpoints are untouched"), "\(second.errors)")
         #expect(try CheckpointStore(runFolder: folder).latest?.url.lastPathComponent == "step-0000010")

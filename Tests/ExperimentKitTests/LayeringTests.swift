@@ -64,6 +64,20 @@ import Testing
         #expect(Self.violations(in: "NeuralNetwork", source: "@_exported import Compute // import Yams") == [])
     }
 
+    /// A write to a stream that is gone must be an error and not the end of the process.
+    @Test func programsWriteThroughTheirChannelsAlone() throws {
+        let forbidden = try Regex(#"(^|[^.\w])(print|debugPrint|fputs|fwrite)\(|FileHandle\.standard"#)
+        for folder in ["Sources", "experiments"].map(checkout.url.appendingPathComponent) {
+            for case let file as String in try #require(FileManager.default.enumerator(atPath: folder.path))
+            where file.hasSuffix(".swift") {
+                let source = try String(contentsOf: folder.appendingPathComponent(file), encoding: .utf8)
+                for (number, line) in source.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+                    #expect(line.firstMatch(of: forbidden) == nil, "\(file):\(number + 1): \(line)")
+                }
+            }
+        }
+    }
+
     @Test func librariesNeitherPrintNorExit() throws {
         let sources = checkout.url.appendingPathComponent("Sources")
         let files = try #require(FileManager.default.enumerator(atPath: sources.path)).compactMap { $0 as? String }

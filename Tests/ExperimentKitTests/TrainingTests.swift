@@ -109,14 +109,14 @@ import Testing
 
     @Test func resumingWithOtherDataIsRefused() throws {
         let run = try TestRun()
-        let training = try run.begin()
+        let folder = try run.begin().folder
         let other = try TestRun()
         try other.folder.write(TestRun.text(characters: 1400), to: "data/sample/sample.train.txt")
         let corpus = try CharacterCorpus.open(
             .sample, dataFolder: .init(path: other.folder.url.appendingPathComponent("data").path, origin: .option))
         #expect(throws: CheckpointError.self) {
             try CharacterRun(
-                resuming: training.folder, data: corpus, progress: SilentProgress(), interruption: Interruption())
+                resuming: folder, data: corpus, progress: SilentProgress(), interruption: Interruption())
         }
     }
 
@@ -144,19 +144,28 @@ private final class ScriptedTask: TrainingTask {
     let parameters: [NamedParameter]
     let unitsPerStep = 1
     let carriedTensors: [(name: String, tensor: Tensor)] = []
+    private let validationLoss: Double
 
-    init(losses: [Float]) {
+    init(losses: [Float], validationLoss: Double = 1) {
         self.losses = losses
+        self.validationLoss = validationLoss
         parameters = [NamedParameter("x", variable)]
     }
 
+    let buffer = Tensor([0], shape: [1])
+    var buffers: [(name: String, tensor: Tensor)] { [("running", buffer)] }
+    var onLoss: (Int) -> Void = { _ in }
+
     func nextLoss() -> Variable {
         position += 1
+        onLoss(position)
         // The gradient is as finite as the loss.
         return sum(affine(variable, scale: losses[position - 1]))
     }
 
-    func validate() -> SplitEvaluation { SplitEvaluation(lossNats: 1, predictions: 1, streams: 1, seconds: 0) }
+    func validate() -> SplitEvaluation {
+        SplitEvaluation(lossNats: validationLoss, predictions: 1, streams: 1, seconds: 0)
+    }
     func restore(position: Int, carried: [NamedTensor]) { self.position = position }
 }
 
@@ -185,6 +194,29 @@ private final class ScriptedTask: TrainingTask {
         }
         let kept = try #require(try CheckpointStore(runFolder: folder.url).latest).tensors(CheckpointFile.model)
         #expect(kept[0].values == task.variable.value.floats && kept[0].values[0].isFinite)
+    }
+
+    @Test func aValidationThatIsNotFiniteStopsTheRunAndIsNotLogged() throws {
+        let folder = try TemporaryFolder()
+        let task = ScriptedTask(losses: [Float](repeating: 1, count: 10), validationLoss: .nan)
+        #expect(
+            throws: TrainingError.notFinite(
+                what: "validation loss", step: 10,
+                lastCheckpoint: folder.url.appendingPathComponent("checkpoints/step-0000008").path)
+        ) { try loop(task, in: folder.url).run() }
+        #expect(try StepLog.read(folder.url.appendingPathComponent("steps.jsonl")).allSatisfy { $0.validation == nil })
+    }
+
+    /// The running statistics of batch normalization can be infinite while every loss is finite.
+    @Test func aNumberOfTheModelThatIsNotFiniteIsNamedAndTheCheckpointBeforeItStays() throws {
+        let folder = try TemporaryFolder()
+        let task = ScriptedTask(losses: [Float](repeating: 1, count: 10))
+        task.onLoss = { step in if step == 3 { task.buffer.copy(from: [.infinity]) } }
+        #expect(
+            throws: TrainingError.notFinite(
+                what: "tensor 'running'", step: 4,
+                lastCheckpoint: folder.url.appendingPathComponent("checkpoints/step-0000002").path)
+        ) { try loop(task, in: folder.url).run() }
     }
 
     @Test func aGradientThatIsNotFiniteStopsTheRunBeforeTheUpdate() throws {

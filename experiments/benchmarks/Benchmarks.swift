@@ -1,4 +1,6 @@
 import ArgumentParser
+import ExperimentCommands
+import Foundation
 import HyperNetworks
 
 @main
@@ -8,6 +10,8 @@ struct Benchmarks: ParsableCommand {
         abstract: "Times training steps, alone or beside the PyTorch programs in pytorch/.",
         subcommands: [StepCommand.self, CharactersCommand.self, CompareCommand.self],
         defaultSubcommand: CompareCommand.self)
+
+    static func main() { Foundation.exit(runProgram(Self.self)) }
 }
 
 /// A model whose step is timed.

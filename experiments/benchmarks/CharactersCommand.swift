@@ -1,4 +1,5 @@
 import ArgumentParser
+import ExperimentCommands
 import ExperimentKit
 import Foundation
 import HyperNetworks
@@ -41,7 +42,7 @@ struct CharactersCommand: ParsableCommand {
         }
         draw(20)
         if profile {
-            print(ProfileTable(steps: count) { draw(1) }.text, terminator: "")
+            try writeResult(ProfileTable(steps: count) { draw(1) }.text, terminator: "")
             return
         }
         let drawing = Self.seconds { draw(count) }
@@ -60,7 +61,7 @@ struct CharactersCommand: ParsableCommand {
             copy_gb_per_s: (ComputeEnvironment.measureCopy() * 10).rounded() / 10)
         let encoder = JSONEncoder()
         encoder.outputFormatting = .sortedKeys
-        FileHandle.standardOutput.write(try encoder.encode(measurement) + Data("\n".utf8))
+        try writeResult(bytes: Array(try encoder.encode(measurement) + Data("\n".utf8)))
     }
 
     private static func seconds(_ body: () -> Void) -> Double {

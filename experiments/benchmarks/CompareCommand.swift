@@ -1,4 +1,5 @@
 import ArgumentParser
+import ExperimentCommands
 import Foundation
 import HyperNetworks
 
@@ -86,7 +87,7 @@ struct CompareCommand: ParsableCommand {
         let text =
             "# Training steps, timed\n\nWritten by `make bench`; not edited by hand.\n\n\(table)"
             + (kinds.isEmpty ? "\n## One character at a time\n\n" + (try characters(threads, hasPeers: hasPeers)) : "")
-        print(text, terminator: "")
+        try writeResult(text, terminator: "")
         if let output {
             try text.write(toFile: output, atomically: true, encoding: .utf8)
         }
@@ -137,8 +138,6 @@ struct CompareCommand: ParsableCommand {
     }
 
     private func number(_ value: Double) -> String { String(format: "%.2f", value) }
-
-    private func note(_ text: String) { FileHandle.standardError.write(Data("\(text)\n".utf8)) }
 
     struct Failure: Error, CustomStringConvertible { let description: String }
 

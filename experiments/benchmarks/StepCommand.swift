@@ -1,4 +1,5 @@
 import ArgumentParser
+import ExperimentCommands
 import Foundation
 import HyperNetworks
 
@@ -33,12 +34,12 @@ struct StepCommand: ParsableCommand {
     func run() throws {
         try ComputeEnvironment.configure(threads: threads)
         for warning in ComputeEnvironment.warnings {
-            FileHandle.standardError.write(Data("warning: \(warning)\n".utf8))
+            note("warning: \(warning)")
         }
         let (model, flops, step) = kind.wideResNet.map(imageStep) ?? characterStep()
         if profile {
             for _ in 0..<2 { step() }
-            print(ProfileTable(steps: steps, step).text, terminator: "")
+            try writeResult(ProfileTable(steps: steps, step).text, terminator: "")
             return
         }
         var seconds: [Double] = []
@@ -60,7 +61,7 @@ struct StepCommand: ParsableCommand {
             simd: ComputeEnvironment.simdName)
         let encoder = JSONEncoder()
         encoder.outputFormatting = .sortedKeys
-        FileHandle.standardOutput.write(try encoder.encode(measurement) + Data("\n".utf8))
+        try writeResult(bytes: Array(try encoder.encode(measurement) + Data("\n".utf8)))
     }
 
     /// A model, the floating-point operations of a step's products, and the step.

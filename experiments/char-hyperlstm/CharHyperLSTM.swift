@@ -1,5 +1,7 @@
 import ArgumentParser
+import ExperimentCommands
 import ExperimentKit
+import Foundation
 
 /// The character experiments of *HyperNetworks* (Ha, Dai, Le 2016), sections 4.3 and 4.4.
 @main
@@ -25,4 +27,6 @@ struct CharHyperLSTM: ParsableCommand {
             Train.self, Resume.self, Reproduce.self, Evaluate.self, Sample.self, List.self, Results.self,
             MakeSample.self,
         ])
+
+    static func main() { Foundation.exit(runProgram(Self.self)) }
 }

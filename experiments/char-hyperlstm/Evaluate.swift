@@ -43,7 +43,7 @@ struct Evaluate: ParsableCommand {
             let result = try evaluator.evaluate(
                 trained.model, symbols: corpus[split], streams: streams, name: split.rawValue)
             let reading = streams == 1 ? "one sequence" : "\(streams) streams"
-            print(
+            try writeResult(
                 "\(corpus.displayName), \(split.rawValue): \(fixed(result.bits, 4)) bits per character,"
                     + " \(fixed(result.lossNats, 4)) nats, \(grouped(result.predictions)) characters as \(reading)")
         } catch let interrupted as Interrupted {

@@ -51,8 +51,8 @@ struct Reproduce: ParsableCommand {
                     try characterRuns.trainOrResume(file, seed: seed, data: opened.corpus, out: out.url))
             }
         }
-        print(RunTable(runs).text)
-        if opened.name == .sample { print(Self.sampleWarning) }
+        try writeResult(RunTable(runs).text)
+        if opened.name == .sample { try writeResult(Self.sampleWarning) }
     }
 
     private func openOrFallBack() throws -> (opened: (name: CorpusName, corpus: CharacterCorpus), budget: String) {

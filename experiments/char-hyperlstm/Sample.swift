@@ -33,6 +33,6 @@ struct Sample: ParsableCommand {
         let trained = try TrainedCharacterModel(checkpoint)
         let text = try trained.sample(prompt: prompt, length: length, temperature: temperature, seed: seed)
         // Bytes, not a String: what a model of bytes writes need not be UTF-8.
-        FileHandle.standardOutput.write(Data(Array(prompt.utf8) + text + [UInt8(ascii: "\n")]))
+        try writeResult(bytes: Array(prompt.utf8) + text + [UInt8(ascii: "\n")])
     }
 }

@@ -40,7 +40,7 @@ struct Train: ParsableCommand {
         for seed in seed.map({ [$0] }) ?? decoded.training.seeds {
             runs.append(try characterRuns.train(file, seed: seed, data: corpus, out: out.url))
         }
-        print(RunTable(runs).text)
+        try writeResult(RunTable(runs).text)
     }
 }
 
@@ -60,6 +60,6 @@ struct Resume: ParsableCommand {
         try threads.configure()
         catchSignals()
         let resumed = try characterRuns.resume(folder, data: corpus)
-        print(RunTable([resumed]).text)
+        try writeResult(RunTable([resumed]).text)
     }
 }

@@ -30,7 +30,7 @@ struct Bake: ParsableCommand {
         }
         let file = output.map { URL(fileURLWithPath: $0) } ?? url.appendingPathComponent("baked.safetensors")
         let plain = try trained.writeBaked(to: file)
-        print(
+        try writeResult(
             "\(file.path): \(grouped(trained.model.parameterCount)) parameters with the hypernetwork,"
                 + " \(grouped(plain.parameterCount)) without")
     }

@@ -43,7 +43,7 @@ struct Evaluate: ParsableCommand {
             let result = try evaluator.evaluate(
                 trained.model, set, normalisation: trained.normalisation, batch: configuration.evaluation.batch,
                 name: split.rawValue)
-            print(
+            try writeResult(
                 "\(dataset.displayName), \(split.rawValue): error \(fixed(result.errorPercent ?? .nan, 2)) %,"
                     + " loss \(fixed(result.lossNats, 4)) nats, \(grouped(result.predictions)) images,"
                     + " \(grouped(trained.model.parameterCount)) parameters, kernels"

@@ -26,6 +26,6 @@ struct List: ParsableCommand {
             let row = decoded.reproduces.map { "\($0.table.rawValue), row \($0.row)" } ?? "-"
             rows.append([file.name, decoded.budget, row, file.header.cost ?? "-", file.header.expected ?? "-"])
         }
-        print(alignedColumns(rows))
+        try writeResult(alignedColumns(rows))
     }
 }

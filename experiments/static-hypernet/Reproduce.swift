@@ -84,8 +84,8 @@ struct Reproduce: ParsableCommand {
                 runs.append(try imageRuns.trainOrResume(file, seed: seed, data: images, out: out.url))
             }
         }
-        print(ImageRunTable(runs).text)
-        if isSample { print(sampleWarning) }
+        try writeResult(ImageRunTable(runs).text)
+        if isSample { try writeResult(sampleWarning) }
     }
 
     private var sampleWarning: String {

@@ -1,5 +1,7 @@
 import ArgumentParser
+import ExperimentCommands
 import ExperimentKit
+import Foundation
 
 /// The experiments with images of *HyperNetworks* (Ha, Dai, Le 2016): sections 4.1 and 4.2, appendix A.1.
 @main
@@ -25,4 +27,6 @@ struct StaticHypernet: ParsableCommand {
         subcommands: [
             Train.self, Resume.self, Reproduce.self, Evaluate.self, Bake.self, List.self, Results.self,
         ])
+
+    static func main() { Foundation.exit(runProgram(Self.self)) }
 }

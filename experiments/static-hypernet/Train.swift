@@ -40,7 +40,7 @@ struct Train: ParsableCommand {
         for seed in seed.map({ [$0] }) ?? decoded.seeds {
             runs.append(try imageRuns.train(file, seed: seed, data: images, out: out.url))
         }
-        print(ImageRunTable(runs).text)
+        try writeResult(ImageRunTable(runs).text)
     }
 }
 
@@ -58,6 +58,6 @@ struct Resume: ParsableCommand {
         let images = try data.images(try ImageRun.configuration(of: folder).data)
         try threads.configure()
         catchSignals()
-        print(ImageRunTable([try imageRuns.resume(folder, data: images)]).text)
+        try writeResult(ImageRunTable([try imageRuns.resume(folder, data: images)]).text)
     }
 }

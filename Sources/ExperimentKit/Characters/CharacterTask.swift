@@ -79,7 +79,7 @@ public final class CharacterTask: TrainingTask {
 
     public func restore(position: Position, carried: [NamedTensor]) throws {
         guard position.trainingCharacters == self.position.trainingCharacters,
-            position.sequence < streams.sequencesPerEpoch
+            (0..<streams.sequencesPerEpoch).contains(position.sequence), position.epoch >= 0
         else {
             throw CheckpointError.otherData(
                 what: "the training split", expected: "\(grouped(position.trainingCharacters)) characters",

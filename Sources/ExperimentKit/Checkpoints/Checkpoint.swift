@@ -1,4 +1,5 @@
 import Compute
+import Datasets
 import Foundation
 import NeuralNetwork
 import Safetensors
@@ -12,6 +13,10 @@ import Safetensors
 /// | `carried.safetensors` | tensors carried between steps: the recurrent state, [B, units] each |
 /// | `state.json` | step, best so far, data position, random numbers' position, seconds |
 /// | `config.yaml` | the resolved configuration of the run |
+/// | `SHA256SUMS` | the sums of the files above, as `sha256sum -c` reads them |
+///
+/// Each file is held to its sum when it is read. Checkpoints from before `SHA256SUMS` have none; that the state names the
+/// file tells a checkpoint that lost it.
 ///
 /// The weights read in Python as `safetensors.numpy.load_file("model.safetensors")`.
 public enum CheckpointFile {
@@ -20,6 +25,10 @@ public enum CheckpointFile {
     public static let carried = "carried.safetensors"
     public static let state = "state.json"
     public static let configuration = "config.yaml"
+    public static let sums = "SHA256SUMS"
+
+    /// The files that have a sum.
+    static let all = [model, optimizer, carried, state, configuration]
 }
 
 /// Everything that goes into one checkpoint.
@@ -41,6 +50,11 @@ struct CheckpointContent {
         try writeFileAtomically(
             path: folder.appendingPathComponent(CheckpointFile.configuration).path,
             bytes: [UInt8](configurationYAML.utf8))
+        let sums = try CheckpointFile.all.map {
+            "\(try Checksum.sha256(ofFile: folder.appendingPathComponent($0).path))  \($0)\n"
+        }
+        try writeFileAtomically(
+            path: folder.appendingPathComponent(CheckpointFile.sums).path, bytes: [UInt8](sums.joined().utf8))
     }
 
     private static func tensorFile(
@@ -65,7 +79,7 @@ public struct Checkpoint: Sendable {
     ///
     /// - Throws: `CheckpointError.noCheckpoint`.
     public init(at url: URL) throws {
-        if FileManager.default.fileExists(atPath: url.appendingPathComponent(CheckpointFile.model).path) {
+        if try RunFolder.exists(url.appendingPathComponent(CheckpointFile.model)) {
             self.init(url: url)
             return
         }
@@ -85,6 +99,7 @@ public struct Checkpoint: Sendable {
     /// The resolved configuration of the run, decoded no further.
     public func configuration() throws -> ConfigurationNode {
         let file = url.appendingPathComponent(CheckpointFile.configuration)
+        try check(CheckpointFile.configuration)
         guard let text = try? String(contentsOf: file, encoding: .utf8) else {
             throw CheckpointError.file(path: file.path, reason: "cannot be read")
         }
@@ -93,6 +108,7 @@ public struct Checkpoint: Sendable {
 
     func state<State: Decodable>(_ type: State.Type) throws -> State {
         let file = url.appendingPathComponent(CheckpointFile.state)
+        try check(CheckpointFile.state)
         do {
             return try StableJSON.decode(type, from: [UInt8](Data(contentsOf: file)))
         } catch {
@@ -114,7 +130,45 @@ public struct Checkpoint: Sendable {
     }
 
     private func tensorFile(_ name: String) throws -> SafetensorsFile {
-        try SafetensorsFile(path: url.appendingPathComponent(name).path)
+        try check(name)
+        return try SafetensorsFile(path: url.appendingPathComponent(name).path)
+    }
+
+    /// Holds a file to its checksum, where the checkpoint has any.
+    ///
+    /// - Throws: `CheckpointError.file` for another sum, and for sums that the state names and that are not there.
+    func check(_ name: String) throws {
+        struct Names: Decodable { let checksums: String? }
+        let sums = url.appendingPathComponent(CheckpointFile.sums), file = url.appendingPathComponent(name)
+        guard try RunFolder.exists(sums) else {
+            let state = try? Data(contentsOf: url.appendingPathComponent(CheckpointFile.state))
+            let names = state.flatMap { try? StableJSON.decode(Names.self, from: [UInt8]($0)) }
+            if let missing = names?.checksums {
+                throw CheckpointError.file(
+                    path: url.appendingPathComponent(missing).path, reason: "missing: the checkpoint is damaged")
+            }
+            return
+        }
+        do {
+            let lines = try String(contentsOf: sums, encoding: .utf8).split(separator: "\n")
+            guard let line = lines.first(where: { $0.hasSuffix("  \(name)") }) else {
+                // Weights that somebody put beside the checkpoint's own.
+                if !CheckpointFile.all.contains(name) { return }
+                throw CheckpointError.file(path: sums.path, reason: "damaged: expected a line of \(name), found none")
+            }
+            let expected = String(line.dropLast(name.utf8.count + 2))
+            let found = try Checksum.sha256(ofFile: file.path)
+            guard found == expected else {
+                throw CheckpointError.file(
+                    path: file.path,
+                    reason: "damaged: expected the SHA-256 \(expected), found \(found);"
+                        + " resume from a copy, or begin anew")
+            }
+        } catch let error as CheckpointError {
+            throw error
+        } catch {
+            throw CheckpointError.file(path: file.path, reason: "cannot be checked: \(error)")
+        }
     }
 
     /// Writes the checkpoint's weights into a model.

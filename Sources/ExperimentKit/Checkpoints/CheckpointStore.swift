@@ -16,13 +16,25 @@ public final class CheckpointStore {
     }
 
     private var index: Index
+    /// Held while checkpoints are written.
+    var lock: RunLock?
 
-    /// - Throws: `CheckpointError.file` for an index that is there and cannot be read: to take it for none would be to
-    ///   overwrite the checkpoints that it names.
+    /// - Throws: `CheckpointError.file` for an index that is there and cannot be read, and for checkpoints without one:
+    ///   to take it for none would be to overwrite the checkpoints that it names.
     public init(runFolder: URL) throws {
         url = runFolder.appendingPathComponent("checkpoints", isDirectory: true)
         let file = url.appendingPathComponent("index.json")
-        guard FileManager.default.fileExists(atPath: file.path) else {
+        guard try RunFolder.exists(file) else {
+            // A process killed within its first checkpoint leaves that one without an index, and nothing else.
+            let names = (try? FileManager.default.contentsOfDirectory(atPath: url.path)) ?? []
+            let orphans = names.filter { $0.hasPrefix("step-") && !$0.hasSuffix(".partial") && $0 != Self.name(0) }
+            if let newest = orphans.max() {
+                throw CheckpointError.file(
+                    path: file.path,
+                    reason:
+                        "missing beside checkpoints; to go on from the newest, write {\"latest\": \"\(newest)\"} into it"
+                )
+            }
             index = Index()
             return
         }
@@ -40,7 +52,8 @@ public final class CheckpointStore {
     ///
     /// - Throws: `CheckpointError.file` with the system's reason; the checkpoints before it stand as they were.
     func write(_ content: CheckpointContent, step: Int, isBest: Bool) throws {
-        let name = "step-" + String(repeating: "0", count: max(0, 7 - String(step).count)) + String(step)
+        try lock?.check()
+        let name = Self.name(step)
         // Written twice at one step only if the first was interrupted in an evaluation: never overwrite what the index
         // names, put the second beside it.
         let folderName = name == index.latest || name == index.best ? nextFreeName(name) : name
@@ -68,6 +81,11 @@ public final class CheckpointStore {
                 reason: "the checkpoint could not be written (\(error)); the earlier checkpoints are untouched")
         }
         removeAllOthers()
+    }
+
+    /// `step-0000123`
+    private static func name(_ step: Int) -> String {
+        "step-" + String(repeating: "0", count: max(0, 7 - String(step).count)) + String(step)
     }
 
     private func nextFreeName(_ name: String) -> String {

@@ -29,6 +29,7 @@ public struct ConfigurationNode: Equatable, Sendable {
     /// - Throws: `ConfigurationError.invalidYAML`.
     public init(yaml: String, path: String) throws(ConfigurationError) {
         let root: Node?
+        try Self.requireFlat(yaml, path: path)
         do {
             root = try Yams.compose(yaml: yaml)
         } catch {
@@ -37,10 +38,47 @@ public struct ConfigurationNode: Equatable, Sendable {
         guard let root, case .mapping = root else {
             throw .invalidYAML(path: path, reason: "the file must hold a mapping of keys to values")
         }
-        try self.init(root, path: path, hasLines: true)
+        var room = Self.mostValues
+        try self.init(root, path: path, hasLines: true, room: &room)
     }
 
-    private init(_ node: Node, path: String, hasLines: Bool) throws(ConfigurationError) {
+    /// Holds a text to a length and a depth that the parser, which calls itself for each level, has stack for.
+    ///
+    /// Depth is bounded from the characters alone: brackets that are open at once, and the column of a line's first
+    /// word, before which each level of block style takes at least one.
+    private static func requireFlat(_ text: String, path: String) throws(ConfigurationError) {
+        let (mostBytes, deepest) = (1 << 18, 100)
+        guard text.utf8.count <= mostBytes else {
+            throw .invalidYAML(path: path, reason: "expected at most \(mostBytes) bytes, found \(text.utf8.count)")
+        }
+        var open = 0, line = 1, column = 0, isBeforeWord = true
+        for byte in text.utf8 {
+            switch byte {
+            case UInt8(ascii: "\n"):
+                (line, column, isBeforeWord) = (line + 1, 0, true)
+                continue
+            case UInt8(ascii: "["), UInt8(ascii: "{"): open += 1
+            case UInt8(ascii: "]"), UInt8(ascii: "}"): open = max(0, open - 1)
+            // Blanks, and the marks of a sequence's element and of a key, which nest within one line.
+            case UInt8(ascii: " "), UInt8(ascii: "\t"), UInt8(ascii: "-"), UInt8(ascii: "?"), UInt8(ascii: ":"): break
+            default: isBeforeWord = false
+            }
+            if isBeforeWord { column += 1 }
+            guard open <= deepest, column <= deepest else {
+                throw .invalidYAML(path: "\(path):\(line)", reason: "expected at most \(deepest) levels, found more")
+            }
+        }
+    }
+
+    /// Most values in a file. A few lines of aliases can stand for more than there is memory for.
+    private static let mostValues = 10_000
+
+    /// - Parameter room: how many values may still come.
+    private init(_ node: Node, path: String, hasLines: Bool, room: inout Int) throws(ConfigurationError) {
+        room -= 1
+        guard room >= 0 else {
+            throw .invalidYAML(path: path, reason: "expected at most \(Self.mostValues) values, found more")
+        }
         origin = node.mark.map { hasLines ? "\(path):\($0.line)" : path } ?? path
         if case .mapping(let mapping) = node {
             var entries: [Entry] = []
@@ -50,12 +88,16 @@ public struct ConfigurationNode: Equatable, Sendable {
                     throw .invalidYAML(path: origin, reason: "the key '\(key)' stands there twice")
                 }
                 entries.append(
-                    Entry(key: key, value: try ConfigurationNode(pair.value, path: path, hasLines: hasLines)))
+                    Entry(
+                        key: key, value: try ConfigurationNode(pair.value, path: path, hasLines: hasLines, room: &room))
+                )
             }
             content = .mapping(entries)
         } else if case .sequence(let sequence) = node {
             var values: [ConfigurationNode] = []
-            for element in sequence { values.append(try ConfigurationNode(element, path: path, hasLines: hasLines)) }
+            for element in sequence {
+                values.append(try ConfigurationNode(element, path: path, hasLines: hasLines, room: &room))
+            }
             content = .sequence(values)
         } else if case .scalar(let scalar) = node {
             let type: ScalarType
@@ -108,16 +150,18 @@ public struct ConfigurationNode: Equatable, Sendable {
     public init(override text: String) throws(ConfigurationError) {
         guard let equals = text.firstIndex(of: "="), equals != text.startIndex else { throw .invalidOverride(text) }
         let keys = text[..<equals].split(separator: ".", omittingEmptySubsequences: false).map(String.init)
-        guard !keys.contains("") else { throw .invalidOverride(text) }
+        guard !keys.contains(""), keys.count < 100 else { throw .invalidOverride(text) }
         let value = String(text[text.index(after: equals)...])
         let node: Node?
+        try Self.requireFlat(value, path: "--set")
         do {
             node = try Yams.compose(yaml: value)
         } catch {
             throw .invalidOverride(text)
         }
         // `--set training.patience=` means null, as an empty value does in a file.
-        var tree = try ConfigurationNode(node ?? Node("null"), path: "--set \(text)", hasLines: false)
+        var room = Self.mostValues
+        var tree = try ConfigurationNode(node ?? Node("null"), path: "--set \(text)", hasLines: false, room: &room)
         for key in keys.reversed() {
             tree = ConfigurationNode(origin: tree.origin, content: .mapping([Entry(key: key, value: tree)]))
         }
@@ -134,6 +178,14 @@ public struct ConfigurationNode: Equatable, Sendable {
                 (leaf.keyPath.isEmpty ? entry.key : "\(entry.key).\(leaf.keyPath)", leaf.text)
             }
         }
+    }
+
+    /// The key paths whose values are not the same in another tree, in the order of this one.
+    func differingKeys(from other: ConfigurationNode) -> [String] {
+        let (ours, theirs) = (leaves, other.leaves)
+        let changed = ours.filter { leaf in theirs.first { $0.keyPath == leaf.keyPath }?.text != leaf.text }
+        let missing = theirs.filter { leaf in !ours.contains { $0.keyPath == leaf.keyPath } }
+        return (changed + missing).map(\.keyPath)
     }
 
     /// The value on one line, in YAML's flow style.

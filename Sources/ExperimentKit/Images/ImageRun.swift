@@ -92,6 +92,8 @@ public struct TrainedImageModel {
     }
 
     private init(weights url: URL) throws {
+        let checkpoint = Checkpoint(url: url.deletingLastPathComponent())
+        try checkpoint.check(url.lastPathComponent)
         let file: SafetensorsFile
         do {
             file = try SafetensorsFile(path: url.path)
@@ -124,8 +126,16 @@ public struct TrainedImageModel {
         normalisation =
             means.count == 3
             ? PixelNormalisation(means: means, deviations: deviations) : .unitInterval(channels: 1)
+        // Before anything of that size is allocated; running statistics come on top of what is learned.
+        let numbers = file.entries.reduce(0) { $0 + $1.values.count }, learned = configuration.parameterCount
+        guard (learned...(2 * learned)).contains(numbers) else {
+            throw CheckpointError.file(
+                path: url.path,
+                reason:
+                    "expected at least \(grouped(learned)) numbers by the metadata 'model', found \(grouped(numbers))")
+        }
         model = configuration.model(seed: 0)
-        try Checkpoint(url: url.deletingLastPathComponent()).restore(model.tensors, from: url.lastPathComponent)
+        try checkpoint.restore(model.tensors, from: url.lastPathComponent)
     }
 
     /// Generates the kernels once and writes the plain network: no hypernetwork, and the same logits.

@@ -108,7 +108,9 @@ public final class ImageTask: TrainingTask {
     }
 
     public func restore(position: Position, carried: [NamedTensor]) throws {
-        guard position.trainingImages == self.position.trainingImages, position.batch < batchesPerEpoch else {
+        guard position.trainingImages == self.position.trainingImages,
+            (0..<batchesPerEpoch).contains(position.batch), position.epoch >= 0
+        else {
             throw CheckpointError.otherData(
                 what: "the training split", expected: "\(grouped(position.trainingImages)) images",
                 found: "\(grouped(self.position.trainingImages))")

@@ -149,6 +149,13 @@ public struct RunRecord: Codable, Equatable, Sendable {
         } catch {
             throw RecordError.unreadable(path: url.path, reason: "\(error)")
         }
+        for (name, number) in [
+            ("seed", seed), ("stepsDone", training.stepsDone), ("stepsPlanned", training.stepsPlanned),
+            ("parameterCount", parameterCount),
+        ] where number < 0 {
+            throw RecordError.unreadable(
+                path: url.path, reason: "'\(name)' expected a whole number of at least 0, found \(number)")
+        }
     }
 }
 

@@ -1,4 +1,5 @@
 import Foundation
+import Safetensors
 
 /// One line of `steps.jsonl`: a training step or a validation.
 public struct StepRecord: Codable, Equatable, Sendable {
@@ -38,31 +39,76 @@ public final class StepLog {
     /// - Throws: `RecordError.unwritable`.
     public func append(_ record: StepRecord) throws {
         do {
-            if !FileManager.default.fileExists(atPath: url.path) { try Data().write(to: url) }
-            let file = try FileHandle(forWritingTo: url)
-            defer { try? file.close() }
-            try file.seekToEnd()
-            try file.write(contentsOf: Data(try StableJSON.encodeLine(record)))
+            let line = try StableJSON.encodeLine(record)
+            let file = open(url.path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o666)
+            guard file >= 0 else { throw AtomicFileError(path: url.path, operation: .create, code: errno) }
+            defer { close(file) }
+            let count = write(file, line, line.count)
+            guard count == line.count else {
+                throw AtomicFileError(path: url.path, operation: .write, code: count < 0 ? errno : ENOSPC)
+            }
         } catch {
             throw RecordError.unwritable(path: url.path, reason: "\(error)")
         }
     }
 
-    /// The lines of a log in order; one that a killed process left unfinished at the end is passed over.
+    /// The lines of a log in order, none where there is no log; a last line without its end, which a killed process
+    /// left, is passed over.
     ///
-    /// - Throws: `RecordError.unreadable` for a damaged line elsewhere.
+    /// - Throws: `RecordError.unreadable` for a log that is there and cannot be read, and for a damaged line.
     public static func read(_ url: URL) throws -> [StepRecord] {
-        guard let text = try? String(contentsOf: url, encoding: .utf8) else { return [] }
-        let lines = text.split(separator: "\n")
-        var records: [StepRecord] = []
-        for (number, line) in lines.enumerated() {
+        guard try RunFolder.exists(url) else { return [] }
+        let bytes: [UInt8]
+        do {
+            bytes = try [UInt8](Data(contentsOf: url))
+        } catch {
+            throw RecordError.unreadable(path: url.path, reason: "\(error.localizedDescription)")
+        }
+        let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).dropLast()
+        return try lines.enumerated().map { number, line in
             do {
-                records.append(try StableJSON.decode(StepRecord.self, from: [UInt8](line.utf8)))
+                return try StableJSON.decode(StepRecord.self, from: [UInt8](line))
             } catch {
-                guard number == lines.count - 1 else {
-                    throw RecordError.unreadable(path: "\(url.path):\(number + 1)", reason: "no line of a step log")
-                }
+                throw RecordError.unreadable(path: "\(url.path):\(number + 1)", reason: "no line of a step log")
             }
+        }
+    }
+
+    /// The lines of a run's log, held to being whole: each step that had to be logged once and in order, each validation
+    /// behind its step.
+    ///
+    /// - Parameters:
+    ///   - interval: steps between two lines; the first step and the last planned one have a line too.
+    ///   - done: steps that the run took.
+    ///   - planned: steps that it was to take.
+    /// - Throws: `RecordError.unreadable` naming the first line that is not as it must be.
+    public static func readWhole(_ url: URL, interval: Int, done: Int, planned: Int) throws -> [StepRecord] {
+        let records = try read(url)
+        func next(after step: Int) -> Int {
+            let multiple = step - step % interval + interval
+            return step < planned ? min(multiple, planned) : multiple
+        }
+        var expected = 1, lastValidation = 0
+        for (number, record) in records.enumerated() {
+            let place = "\(url.path):\(number + 1)"
+            if record.validation == nil {
+                guard record.step == expected else {
+                    throw RecordError.unreadable(
+                        path: place, reason: "expected step \(expected), found step \(record.step)")
+                }
+                expected = next(after: record.step)
+            } else {
+                guard record.step > lastValidation, record.step < expected else {
+                    throw RecordError.unreadable(
+                        path: place,
+                        reason: "expected a validation after step \(lastValidation) and before step"
+                            + " \(expected), found one of step \(record.step)")
+                }
+                lastValidation = record.step
+            }
+        }
+        guard expected > done else {
+            throw RecordError.unreadable(path: url.path, reason: "expected a line of step \(expected), found the end")
         }
         return records
     }
@@ -73,8 +119,7 @@ public final class StepLog {
             $0.step < step || ($0.step == step && ($0.validation == nil || keepingItsValidation))
         }
         do {
-            let bytes = try kept.flatMap { try StableJSON.encodeLine($0) }
-            try Data(bytes).write(to: url, options: .atomic)
+            try writeFileAtomically(path: url.path, bytes: try kept.flatMap { try StableJSON.encodeLine($0) })
         } catch {
             throw RecordError.unwritable(path: url.path, reason: "\(error)")
         }
@@ -89,6 +134,16 @@ public enum RecordError: Error, Equatable, CustomStringConvertible {
     case runExists(path: String, step: Int, experiment: String)
     /// `resume` of a folder that holds none.
     case noRun(path: String)
+    /// A part of a run is missing: nothing is begun anew over the rest.
+    case incomplete(path: String, missing: String, found: String)
+    /// A run of another program.
+    case otherProgram(path: String, expected: String, found: String)
+    /// Another process works in the folder; nil where its lock does not say who.
+    case busy(path: String, host: String?, process: Int32?, since: String?)
+    /// Another process took the folder over while this one was suspended.
+    case lockLost(path: String)
+    /// The configuration in the folder is not the one that its checkpoints were made with.
+    case configurationEdited(path: String, keys: [String])
 
     public var description: String {
         switch self {
@@ -99,6 +154,20 @@ public enum RecordError: Error, Equatable, CustomStringConvertible {
                 + " choose another --out, or remove the folder"
         case .noRun(let path):
             return "\(path) holds no run: there is no record.json in it"
+        case .incomplete(let path, let missing, let found):
+            return "\(path): an incomplete run: \(missing) is missing beside \(found); put it back,"
+                + " or remove the folder to begin anew"
+        case .otherProgram(let path, let expected, let found):
+            return "\(path): expected a run of \(expected), found one of \(found)"
+        case .busy(let path, let host, let process, let since):
+            return "\(path): process \(process.map(String.init) ?? "?") on \(host ?? "a host that it does not name")"
+                + " works in this folder\(since.map { " since \($0)" } ?? ""); wait for it, or stop it there"
+        case .lockLost(let path):
+            return "\(path): no longer this process's: another took the folder over while this one was suspended;"
+                + " nothing more is written"
+        case .configurationEdited(let path, let keys):
+            return "\(path): edited since the run's last checkpoint: \(keys.joined(separator: ", ")); put the old"
+                + " values back, or begin a run with the new ones"
         }
     }
 }

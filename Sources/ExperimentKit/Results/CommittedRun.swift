@@ -18,12 +18,15 @@ struct CommittedRun<Work: ExperimentWork> {
                 let record = seed.appendingPathComponent("record.json")
                 guard FileManager.default.fileExists(atPath: record.path) else { continue }
                 let (name, number) = (configuration.lastPathComponent, seed.lastPathComponent)
+                let run = try RunRecord(contentsOf: record)
+                let decoded = try TrainingRun<Work>.configuration(of: seed)
                 found.append(
                     CommittedRun(
-                        record: try RunRecord(contentsOf: record),
-                        path: "experiments/\(Work.experiment)/runs/\(name)/\(number)",
-                        configuration: try TrainingRun<Work>.configuration(of: seed),
-                        log: try StepLog.read(seed.appendingPathComponent("steps.jsonl"))))
+                        record: run, path: "experiments/\(Work.experiment)/runs/\(name)/\(number)",
+                        configuration: decoded,
+                        log: try StepLog.readWhole(
+                            seed.appendingPathComponent("steps.jsonl"), interval: decoded.loop.logEvery,
+                            done: run.training.stepsDone, planned: run.training.stepsPlanned)))
             }
         }
         return found

@@ -60,7 +60,7 @@ public enum TrainingEnd: Equatable, Sendable {
 }
 
 public enum TrainingError: Error, Equatable, CustomStringConvertible {
-    /// The loss or the gradient's norm is NaN or infinite; the parameters were not touched by that step.
+    /// A loss, a gradient or a number of the model is NaN or infinite; no checkpoint holds it.
     case notFinite(what: String, step: Int, lastCheckpoint: String?)
 
     public var description: String {
@@ -201,6 +201,7 @@ public final class TrainingLoop<Task: TrainingTask> {
 
     private func validate(_ updateWallSeconds: () -> Void) throws {
         let validation = try task.validate()
+        guard validation.lossNats.isFinite else { throw notFinite("validation loss", step: state.step) }
         let isBest = validation.isBetter(than: state.best?.validation)
         if isBest {
             state.best = TrainingState.Best(step: state.step, validation: validation)
@@ -218,9 +219,15 @@ public final class TrainingLoop<Task: TrainingTask> {
 
     // MARK: - Checkpoints
 
+    /// - Throws: `TrainingError.notFinite`, so that the checkpoint before it stays the latest; `CheckpointError`.
     private func writeCheckpoint(isBest: Bool) throws {
+        for (name, tensor) in task.modelTensors + optimizer.state + task.carriedTensors
+        where !tensor.floats.allSatisfy(\.isFinite) {
+            throw notFinite("tensor '\(name)'", step: state.step)
+        }
         let stateFile = CheckpointState(
-            training: state, optimizerStepCount: optimizer.stepCount, position: task.position)
+            training: state, optimizerStepCount: optimizer.stepCount, position: task.position,
+            checksums: CheckpointFile.sums)
         var metadata = modelMetadata
         metadata["step"] = String(state.step)
         try checkpoints.write(
@@ -237,6 +244,11 @@ public final class TrainingLoop<Task: TrainingTask> {
     public func restore() throws {
         guard let latest = checkpoints.latest else { throw CheckpointError.noCheckpoint(path: checkpoints.url.path) }
         let stateFile = try latest.state(CheckpointState<Task.Position>.self)
+        let path = latest.url.appendingPathComponent(CheckpointFile.state).path
+        guard (0...settings.steps).contains(stateFile.training.step), stateFile.optimizerStepCount >= 0 else {
+            throw CheckpointError.file(
+                path: path, reason: "expected a step from 0 to \(settings.steps), found \(stateFile.training.step)")
+        }
         try latest.restoreModel(task.modelTensors)
         try latest.restore(optimizer.state, from: CheckpointFile.optimizer)
         optimizer.stepCount = stateFile.optimizerStepCount
@@ -251,6 +263,8 @@ struct CheckpointState<Position: Codable & Sendable>: Codable {
     let training: TrainingState
     let optimizerStepCount: Int
     let position: Position
+    /// The file with the sums of the checkpoint's files; nil from before there was one.
+    let checksums: String?
 }
 
 /// Seconds of a step, smoothed over the last twenty or so; the first step is left out once there are others, because

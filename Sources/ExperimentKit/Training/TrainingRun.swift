@@ -85,9 +85,11 @@ public final class TrainingRun<Work: ExperimentWork> {
     private let progress: any ProgressReporter
     private let interruption: Interruption
     private let isResumed: Bool
+    /// Held from before the folder is looked at until `run()` ends; nil for a run that is finished.
+    private var lock: RunLock?
 
-    private var recordURL: URL { folder.appendingPathComponent("record.json") }
-    private var log: StepLog { StepLog(url: folder.appendingPathComponent("steps.jsonl")) }
+    private var files: RunFolder { RunFolder(url: folder) }
+    private var log: StepLog { StepLog(url: files.log) }
 
     /// The folder of a run.
     public static func folder(in out: URL, configuration: String, seed: Int) -> URL {
@@ -116,34 +118,31 @@ public final class TrainingRun<Work: ExperimentWork> {
             experiment: Work.experiment, configuration: file, decoded: configuration, seed: seed, code: code,
             data: Work.describe(data, configuration),
             parameterCount: Work.parameterCount(configuration, data))
-        if let existing = try? RunRecord(contentsOf: recordURL) {
-            throw RecordError.runExists(
-                path: folder.path, step: existing.training.stepsDone, experiment: Work.experiment)
-        }
+        try files.make()
+        lock = try RunLock(folder: folder)
+        try files.requireFree(experiment: Work.experiment)
+        files.removeLitter()
         do {
-            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-            try writeFileAtomically(
-                path: folder.appendingPathComponent("config.yaml").path, bytes: [UInt8](resolvedYAML.utf8))
+            try writeFileAtomically(path: files.configuration.path, bytes: [UInt8](resolvedYAML.utf8))
         } catch {
             throw RecordError.unwritable(path: folder.path, reason: "\(error)")
         }
-        try record.write(to: recordURL)
+        try record.write(to: files.record)
     }
 
     /// The configuration of a run in a folder, so that its data can be opened.
     ///
-    /// - Throws: `RecordError.noRun`, `ConfigurationError`.
+    /// - Throws: `RecordError` where it is no whole run of this program, `ConfigurationError`.
     public static func configuration(of folder: URL) throws -> Work.Configuration {
-        let url = folder.appendingPathComponent("config.yaml")
-        guard FileManager.default.fileExists(atPath: url.path),
-            FileManager.default.fileExists(atPath: folder.appendingPathComponent("record.json").path)
-        else { throw RecordError.noRun(path: folder.path) }
-        return try Work.Configuration(try ConfigurationFile(contentsOf: url).root)
+        let files = RunFolder(url: folder)
+        try files.requireRun(experiment: Work.experiment)
+        return try Work.Configuration(try ConfigurationFile(contentsOf: files.configuration).root)
     }
 
     /// Goes on with the run in a folder from its latest checkpoint; the folder's own `config.yaml` says how.
     ///
-    /// - Throws: `RecordError.noRun`; `CheckpointError.otherData` if the data are not those it was begun with.
+    /// - Throws: `RecordError` where it is no whole run of this program, another process works in it, or its
+    ///   configuration was edited; `CheckpointError.otherData` if the data are not those it was begun with.
     public init(
         resuming folder: URL, data: Work.Data, progress: any ProgressReporter, interruption: Interruption
     ) throws {
@@ -153,8 +152,21 @@ public final class TrainingRun<Work: ExperimentWork> {
         self.progress = progress
         self.interruption = interruption
         isResumed = true
-        resolvedYAML = try String(contentsOf: folder.appendingPathComponent("config.yaml"), encoding: .utf8)
-        record = try RunRecord(contentsOf: folder.appendingPathComponent("record.json"))
+        let files = RunFolder(url: folder)
+        record = try RunRecord(contentsOf: files.record)
+        if record.status != .finished {
+            lock = try RunLock(folder: folder)
+            record = try RunRecord(contentsOf: files.record)
+            files.removeLitter()
+        }
+        let file = try ConfigurationFile(contentsOf: files.configuration)
+        resolvedYAML = file.root.yaml
+        if let latest = try CheckpointStore(runFolder: folder).latest {
+            let edited = file.root.differingKeys(from: try latest.configuration())
+            guard edited.isEmpty else {
+                throw RecordError.configurationEdited(path: files.configuration.path, keys: edited)
+            }
+        }
         let found = Work.describe(data, configuration)
         guard found.files == record.data.files else {
             throw CheckpointError.otherData(
@@ -171,11 +183,15 @@ public final class TrainingRun<Work: ExperimentWork> {
     /// - Throws: `TrainingError.notFinite` (the record says so); `CheckpointError`, `RecordError`.
     public func run() throws -> End {
         if record.status == .finished { return .finished }
+        if lock == nil { lock = try RunLock(folder: folder) }
+        defer { lock = nil }
         let work = try Work(
             configuration: configuration, data: data, seed: UInt64(record.seed), progress: progress,
             interruption: interruption)
         let settings = configuration.loop
         let checkpoints = try CheckpointStore(runFolder: folder)
+        checkpoints.lock = lock
+        defer { checkpoints.lock = nil }
         let loop = TrainingLoop(
             task: work.task, optimizer: work.optimizer, settings: settings, checkpoints: checkpoints, stepLog: log,
             progress: progress, interruption: interruption, configurationYAML: resolvedYAML,
@@ -186,6 +202,7 @@ public final class TrainingRun<Work: ExperimentWork> {
                 try loop.restore()
             } else {
                 // Killed before its first checkpoint: starting over is the same as going on from step 0.
+                try files.requireNothingDone(record)
                 try log.truncate(toStep: 0, keepingItsValidation: false)
             }
             progress.report(.note("resumed at step \(grouped(loop.state.step)) of \(grouped(settings.steps))"))
@@ -196,21 +213,18 @@ public final class TrainingRun<Work: ExperimentWork> {
         record.stopReason = nil
         try update(from: loop.state)
 
-        let end: TrainingEnd
         do {
-            end = try loop.run()
-        } catch let error as TrainingError {
-            record.status = .notFinite
-            record.stopReason = "\(error)"
-            try record.write(to: recordURL)
-            throw error
-        }
-        if case .interrupted(let signal) = end { return try stop(signal: signal) }
-        record.training.stoppedEarly = end == .stoppedEarly
-        do {
+            let end = try loop.run()
+            if case .interrupted(let signal) = end { return try stop(signal: signal) }
+            record.training.stoppedEarly = end == .stoppedEarly
             try report(work, checkpoints: checkpoints)
         } catch let interrupted as Interrupted {
             return try stop(signal: interrupted.signal)
+        } catch let error as TrainingError {
+            record.status = .notFinite
+            record.stopReason = "\(error)"
+            try record.write(to: files.record)
+            throw error
         }
         return .finished
     }
@@ -223,18 +237,21 @@ public final class TrainingRun<Work: ExperimentWork> {
         let validation = try work.report(.validation)
         progress.report(.evaluated(split: "validation", step: step, result: validation, isBest: false))
         let test = try work.report(.test)
+        for (split, result) in [("validation", validation), ("test", test)] where !result.lossNats.isFinite {
+            throw TrainingError.notFinite(what: "\(split) loss", step: step, lastCheckpoint: best.path)
+        }
         progress.report(.evaluated(split: "test", step: step, result: test, isBest: false))
         record.validation = validation
         record.test = test
         record.training.wallSeconds += validation.seconds + test.seconds
         record.status = .finished
-        try record.write(to: recordURL)
+        try record.write(to: files.record)
     }
 
     private func stop(signal: Int32) throws -> End {
         record.status = .interrupted
         record.stopReason = "signal \(signal)"
-        try record.write(to: recordURL)
+        try record.write(to: files.record)
         return .interrupted(signal: signal)
     }
 
@@ -245,6 +262,6 @@ public final class TrainingRun<Work: ExperimentWork> {
         record.training.trainingSeconds = state.trainingSeconds
         record.training.secondsPerStep = state.step > 0 ? state.trainingSeconds / Double(state.step) : nil
         record.training.wallSeconds = state.wallSeconds
-        try record.write(to: recordURL)
+        try record.write(to: files.record)
     }
 }

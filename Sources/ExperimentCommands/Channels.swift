@@ -1,0 +1,68 @@
+import Foundation
+import Synchronization
+
+/// A result that could not be written to standard output.
+public struct ResultError: Error, Equatable, CustomStringConvertible {
+    /// The value of `errno`.
+    public let code: Int32
+
+    public var description: String {
+        "standard output: the result cannot be written: \(String(cString: strerror(code)));"
+            + " what the program wrote to files is whole"
+    }
+}
+
+/// Writes a result to standard output, and a line end after it.
+///
+/// - Throws: `ResultError` where not all of it could be written.
+public func writeResult(_ text: String, terminator: String = "\n") throws {
+    try writeResult(bytes: Array((text + terminator).utf8))
+}
+
+/// Writes bytes as a result to standard output: for what need not be UTF-8.
+///
+/// - Throws: `ResultError` where not all of them could be written.
+public func writeResult(bytes: [UInt8]) throws {
+    if let code = write(bytes, to: STDOUT_FILENO, patience: -1) { throw ResultError(code: code) }
+}
+
+/// A line on standard error for whoever watches; standard output is kept for results, so that they can be piped.
+///
+/// It may be lost: a full disk, a terminal that is gone or a reader that does not read never stops the work.
+public func note(_ text: String) { show(text + "\n") }
+
+/// The same without the line end.
+func show(_ text: String) {
+    // A reader that kept us waiting once is not waited for again until it reads.
+    let patience: Int32 = readerStalls.load(ordering: .relaxed) ? 0 : 1000
+    let failure = write(Array(text.utf8), to: STDERR_FILENO, patience: patience)
+    readerStalls.store(failure == ETIMEDOUT, ordering: .relaxed)
+}
+
+private let readerStalls = Atomic(false)
+
+/// Writes all bytes to a descriptor, in whatever state it is: pipe, terminal, file, blocking or not.
+///
+/// - Parameter patience: milliseconds to wait for room, negative for ever.
+/// - Returns: the value of `errno` that ended it early; nil when all bytes are written.
+private func write(_ bytes: [UInt8], to descriptor: Int32, patience: Int32) -> Int32? {
+    bytes.withUnsafeBytes { buffer in
+        var written = 0
+        while written < buffer.count {
+            var state = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+            let ready = poll(&state, 1, patience)
+            if ready == 0 { return ETIMEDOUT }
+            if ready < 0, errno != EINTR { return errno }
+            if ready < 0 { continue }
+            // As much as a pipe with room for anything takes without blocking.
+            let count = Foundation.write(
+                descriptor, buffer.baseAddress.map { $0 + written }, min(buffer.count - written, 512))
+            if count >= 0 {
+                written += count
+            } else if errno != EINTR, errno != EAGAIN {
+                return errno
+            }
+        }
+        return nil
+    }
+}

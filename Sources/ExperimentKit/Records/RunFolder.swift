@@ -1,0 +1,100 @@
+import Foundation
+
+/// What is in a run's folder: absent, whole, damaged and another program's are told apart before anything is written.
+struct RunFolder {
+    let url: URL
+
+    var configuration: URL { url.appendingPathComponent("config.yaml") }
+    var record: URL { url.appendingPathComponent("record.json") }
+    var log: URL { url.appendingPathComponent("steps.jsonl") }
+    var checkpoints: URL { url.appendingPathComponent("checkpoints", isDirectory: true) }
+
+    /// Whether there is something at a path.
+    ///
+    /// - Throws: `RecordError.unreadable` where the system does not say: what cannot be seen is not taken for absent.
+    static func exists(_ url: URL) throws -> Bool {
+        var status = stat()
+        if stat(url.path, &status) == 0 { return true }
+        guard errno == ENOENT || errno == ENOTDIR else {
+            throw RecordError.unreadable(path: url.path, reason: String(cString: strerror(errno)))
+        }
+        return false
+    }
+
+    /// Makes the folder and those above it.
+    ///
+    /// - Throws: `RecordError.unwritable`, naming the file that stands where a folder is needed.
+    func make() throws {
+        var missing: [URL] = [], folder = url.standardizedFileURL
+        while try !Self.exists(folder), folder.path != "/" {
+            missing.append(folder)
+            folder.deleteLastPathComponent()
+        }
+        var status = stat()
+        guard stat(folder.path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
+            throw RecordError.unwritable(
+                path: folder.path, reason: "expected a folder, found a file; give another --out")
+        }
+        for next in missing.reversed() where mkdir(next.path, 0o777) != 0 && errno != EEXIST {
+            throw RecordError.unwritable(path: next.path, reason: String(cString: strerror(errno)))
+        }
+    }
+
+    /// Holds the folder to being free for a new run.
+    ///
+    /// - Throws: `RecordError.runExists`; `.unreadable` for a record that is there and damaged; `.incomplete` for a
+    ///   run without its record.
+    func requireFree(experiment: String) throws {
+        if try Self.exists(record) {
+            let existing = try RunRecord(contentsOf: record)
+            throw RecordError.runExists(
+                path: url.path, step: existing.training.stepsDone, experiment: existing.experiment)
+        }
+        // A configuration alone is what a process leaves that was killed before its first record.
+        for other in [log, checkpoints] where try Self.exists(other) {
+            throw RecordError.incomplete(
+                path: url.path, missing: record.lastPathComponent, found: other.lastPathComponent)
+        }
+    }
+
+    /// Holds the folder to being a run of a program.
+    ///
+    /// - Throws: `RecordError.noRun`, `.incomplete`, `.unreadable`, `.otherProgram`.
+    func requireRun(experiment: String) throws {
+        guard try Self.exists(record) else {
+            for other in [configuration, log, checkpoints] where try Self.exists(other) {
+                throw RecordError.incomplete(
+                    path: url.path, missing: record.lastPathComponent, found: other.lastPathComponent)
+            }
+            throw RecordError.noRun(path: url.path)
+        }
+        guard try Self.exists(configuration) else {
+            throw RecordError.incomplete(
+                path: url.path, missing: configuration.lastPathComponent, found: record.lastPathComponent)
+        }
+        let found = try RunRecord(contentsOf: record).experiment
+        guard found == experiment else {
+            throw RecordError.otherProgram(path: url.path, expected: experiment, found: found)
+        }
+    }
+
+    /// Holds a run without a checkpoint to having done nothing yet; the first checkpoint comes before the first step.
+    ///
+    /// - Throws: `RecordError.incomplete` where it has: starting over would erase what it did.
+    func requireNothingDone(_ record: RunRecord) throws {
+        guard try record.training.stepsDone == 0 && StepLog.read(log).isEmpty else {
+            throw RecordError.incomplete(
+                path: url.path, missing: "checkpoints/index.json", found: "a log and a record of steps done")
+        }
+    }
+
+    /// Removes what a killed process left half written. Only for who holds the folder's lock.
+    func removeLitter() {
+        for folder in [url, checkpoints] {
+            for name in (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+            where name.hasPrefix(".") && name.hasSuffix(".tmp") || name.hasSuffix(".partial") {
+                try? FileManager.default.removeItem(at: folder.appendingPathComponent(name))
+            }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+import Dispatch
+import Foundation
+import Safetensors
+
+/// The right to write into a run's folder: one process's at a time, on all hosts that share the folder.
+///
+/// The file `lock` in the folder names its holder. Among processes of one kernel `flock` decides, and lets go when the
+/// holder ends, however it ends. Between hosts the file itself decides as well, because not every shared file system
+/// carries `flock` from one to the other: its holder renews the file's time every `renewalSeconds`, and a lock of another
+/// host that nobody renewed for `staleSeconds` is taken over, as is one from before this host's last start.
+final class RunLock {
+    static let fileName = "lock"
+    static let renewalSeconds = 30
+    static let staleSeconds = 600
+
+    /// Who works in a folder.
+    struct Holder: Codable, Equatable {
+        let host: String
+        let process: Int32
+        /// Tells one start of a host from the next, and containers of one host from other hosts.
+        let boot: String
+        /// When it began, ISO 8601.
+        let since: String
+
+        static var current: Holder {
+            var name = [CChar](repeating: 0, count: 256)
+            let isNamed = gethostname(&name, name.count - 1) == 0
+            let bytes = name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:))
+            let host = isNamed ? String(decoding: bytes, as: UTF8.self) : "an unnamed host"
+            let boot = (try? String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8)) ?? host
+            return Holder(
+                host: host, process: getpid(), boot: boot.trimmingCharacters(in: .whitespacesAndNewlines),
+                since: Date().formatted(.iso8601))
+        }
+    }
+
+    private let path: String
+    private let holder: Holder
+    private let descriptor: Int32
+    private let renewal: any DispatchSourceTimer
+
+    /// Takes the lock.
+    ///
+    /// - Throws: `RecordError.busy` naming who holds it; `RecordError.unwritable`.
+    init(folder: URL, as holder: Holder = .current) throws {
+        path = folder.appendingPathComponent(Self.fileName).path
+        self.holder = holder
+        descriptor = try Self.take(path, as: holder)
+        do {
+            let bytes = try StableJSON.encodeLine(holder)
+            guard ftruncate(descriptor, 0) == 0, pwrite(descriptor, bytes, bytes.count, 0) == bytes.count else {
+                throw RecordError.unwritable(path: path, reason: String(cString: strerror(errno)))
+            }
+        } catch {
+            close(descriptor)
+            throw error
+        }
+        renewal = DispatchSource.makeTimerSource(queue: .global(qos: .utility))
+        renewal.schedule(deadline: .now(), repeating: .seconds(Self.renewalSeconds))
+        renewal.setEventHandler { [descriptor] in futimens(descriptor, nil) }
+        renewal.resume()
+    }
+
+    deinit {
+        renewal.cancel()
+        // Removed before it is let go, so that nobody removes the next holder's.
+        if isHeld { unlink(path) }
+        close(descriptor)
+    }
+
+    /// Whether the file still names this holder; another host takes over from a process that was suspended too long.
+    var isHeld: Bool { Self.isFile(path, open: descriptor) && Self.content(of: descriptor).holder == holder }
+
+    /// - Throws: `RecordError.lockLost`.
+    func check() throws {
+        guard isHeld else { throw RecordError.lockLost(path: path) }
+    }
+
+    /// - Returns: the descriptor of a lock file that is nobody else's.
+    private static func take(_ path: String, as holder: Holder) throws -> Int32 {
+        while true {
+            let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
+            guard descriptor >= 0 else {
+                throw RecordError.unwritable(path: path, reason: String(cString: strerror(errno)))
+            }
+            let isLocked = flock(descriptor, LOCK_EX | LOCK_NB) == 0, code = errno
+            let (present, age) = content(of: descriptor)
+            if !isLocked, code == EWOULDBLOCK {
+                close(descriptor)
+                throw RecordError.busy(
+                    path: path, host: present?.host, process: present?.process, since: present?.since)
+            }
+            // Whoever held it may have removed it in the meantime.
+            guard isFile(path, open: descriptor) else {
+                close(descriptor)
+                continue
+            }
+            if let present, isAlive(present, age: age, isLocked: isLocked, seenBy: holder) {
+                close(descriptor)
+                throw RecordError.busy(path: path, host: present.host, process: present.process, since: present.since)
+            }
+            return descriptor
+        }
+    }
+
+    /// Whether the process that a lock names may still be at work.
+    ///
+    /// - Parameters:
+    ///   - age: seconds since the lock was renewed.
+    ///   - isLocked: whether the kernel gave us the lock; then no process of this kernel has it.
+    static func isAlive(_ present: Holder, age: Double, isLocked: Bool, seenBy observer: Holder) -> Bool {
+        if present.boot == observer.boot {
+            return !isLocked && present.process != observer.process
+                && (kill(present.process, 0) == 0 || errno == EPERM)
+        }
+        return present.host != observer.host && age < Double(staleSeconds)
+    }
+
+    /// The holder that an open lock file names, nil if it names none; and the seconds since it was renewed.
+    private static func content(of descriptor: Int32) -> (holder: Holder?, age: Double) {
+        var bytes = [UInt8](repeating: 0, count: 4096)
+        let count = pread(descriptor, &bytes, bytes.count, 0)
+        let holder = try? StableJSON.decode(Holder.self, from: Array(bytes.prefix(max(0, count))))
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { return (holder, .infinity) }
+        #if canImport(Darwin)
+            let renewed = Double(status.st_mtimespec.tv_sec)
+        #else
+            let renewed = Double(status.st_mtim.tv_sec)
+        #endif
+        return (holder, Date().timeIntervalSince1970 - renewed)
+    }
+
+    /// Whether the file at a path is the one that is open.
+    private static func isFile(_ path: String, open descriptor: Int32) -> Bool {
+        var (named, opened) = (stat(), stat())
+        return stat(path, &named) == 0 && fstat(descriptor, &opened) == 0 && named.st_ino == opened.st_ino
+            && named.st_dev == opened.st_dev
+    }
+}
