@@ -3,9 +3,12 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help deps build test lint data reproduce-ptb reproduce-cifar reproduce-mnist results results-check bench clean
+.PHONY: help deps build test lint data stress reproduce-ptb reproduce-cifar reproduce-mnist results results-check bench clean
 
 PROFILE ?= quick
+# How many faults `make stress` tries, of each kind.
+CASES ?= 100000
+KILLS ?= 200
 BIN := .build/release
 # One build serves the programs and the tests: `-enable-testing` lets tests see what a room keeps to itself.
 SWIFT_FLAGS := -c release -Xswiftc -enable-testing
@@ -54,6 +57,11 @@ test: deps lint ## runs every test; the oracle tests once with each instruction 
 	        || { grep -q 'expected one of' .build/$$simd.log && echo "   this CPU has no $$simd" || { cat .build/$$simd.log; exit 1; }; }; \
 	    tail -n 1 .build/$$simd.log; \
 	done
+
+stress: deps ## tries faults by the hundred thousand: damaged files of every kind, kills at random instants (an hour)
+	@swift build $(SWIFT_FLAGS) --build-tests
+	@HYPERNETWORKS_STRESS_CASES=$(CASES) HYPERNETWORKS_STRESS_KILLS=$(KILLS) swift test $(SWIFT_FLAGS) --skip-build \
+	    --filter 'DamagedFileTests|DamagedRecordTests|KillTests'
 
 lint: deps
 	@swift format lint --strict --recursive Package.swift Sources Tests experiments

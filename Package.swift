@@ -68,8 +68,9 @@ let package = Package(
             name: "TestSupport", dependencies: ["Compute", "Safetensors"], path: "Tests/TestSupport",
             exclude: ["oracle.py"]),
         .testTarget(name: "ComputeTests", dependencies: ["Compute", "CKernels", "TestSupport"]),
-        .testTarget(name: "SafetensorsTests", dependencies: ["Safetensors"], exclude: ["Fixtures"]),
-        .testTarget(name: "DatasetsTests", dependencies: ["Datasets"]),
+        .testTarget(
+            name: "SafetensorsTests", dependencies: ["Safetensors", "TestSupport"], exclude: ["Fixtures"]),
+        .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "TestSupport"]),
         .testTarget(
             name: "NeuralNetworkTests", dependencies: ["NeuralNetwork", "TestSupport"], exclude: ["Fixtures"]),
         .testTarget(

@@ -178,7 +178,7 @@ private final class ScriptedTask: TrainingTask {
                 validate: .every(10), patience: nil, logEvery: 1, checkpointEvery: 2),
             checkpoints: try CheckpointStore(runFolder: folder),
             stepLog: StepLog(url: folder.appendingPathComponent("steps.jsonl")), progress: SilentProgress(),
-            interruption: Interruption(), configurationYAML: "", modelMetadata: [:], onMilestone: { _ in })
+            interruption: Interruption(), configurationYAML: "steps: 10\n", modelMetadata: [:], onMilestone: { _ in })
     }
 
     @Test(arguments: [Float.nan, Float.infinity])
