@@ -130,7 +130,7 @@ import Testing
         // The first sitting has room; the second has not.
         let run = try TestRun(overrides: [])
         let interruption = Interruption()
-        let first = try run.begin(progress: StopAtStep(10, interruption), interruption: interruption)
+        let first = try run.begin(progress: StopAtStep(9, interruption), interruption: interruption)
         #expect(try first.run() == .interrupted(signal: 15))
         let folder = first.folder
         let before = try lastingState(of: folder)[CheckpointFile.model]
@@ -138,7 +138,7 @@ import Testing
         let second = try Self.run(resume(folder, run), before: "ulimit -f 8;")
         #expect(second.status != 0 && second.status < 128)
         #expect(second.errors.contains("the earlier checkpoints are untouched"), "\(second.errors)")
-        #expect(try CheckpointStore(runFolder: folder).latest?.url.lastPathComponent == "step-0000010")
+        #expect(try CheckpointStore(runFolder: folder).latest?.url.lastPathComponent == "step-0000009")
         #expect(try lastingState(of: folder)[CheckpointFile.model] == before)
 
         let third = try Self.run(resume(folder, run))
