@@ -54,6 +54,8 @@ public enum DatasetError: Error, Equatable, Sendable {
     /// A file holds another number of images or labels than its data set. `what` says which; `contentOffset` is where
     /// the images, or the statement of their number, start.
     case imageCount(path: String, contentOffset: Int, what: String, expected: Int, found: Int)
+    /// More images are to be set aside for validation than leave one for training.
+    case validationCount(images: ImageDatasetName, most: Int, found: Int)
     /// A label that is no class. `image` counts from 0 in its file.
     case labelOutOfRange(path: String, contentOffset: Int, image: Int, label: Int, classes: Int)
 }
@@ -61,6 +63,8 @@ public enum DatasetError: Error, Equatable, Sendable {
 extension DatasetError: CustomStringConvertible, LocalizedError {
     public var description: String {
         switch self {
+        case .validationCount(let images, let most, let found):
+            return "expected from 0 to \(most) validation images of \(images.title), found \(found)"
         case .missing(let corpus, let folder, let pathsTried):
             let tried = pathsTried.map { "\n  \($0)" }.joined()
             return "\(corpus.title) is not in the data folder \(folder.path) (\(folder.origin.explanation)). "

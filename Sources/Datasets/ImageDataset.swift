@@ -116,17 +116,18 @@ public struct ImageDataset: Sendable {
     /// - Parameters:
     ///   - validationCount: how many images to set aside; nil for ``ImageDatasetName/validationCount``.
     ///   - seed: draws the validation images, and nothing else.
-    /// - Throws: `DatasetError.missingImages` if files are absent (the caller may fall back to a sample),
+    /// - Throws: `DatasetError.validationCount` if no image is left for training; `.missingImages` if files are absent (the
+    ///   caller may fall back to a sample),
     ///   `.imageCount`, `.labelOutOfRange`, `.malformedContent`, `.truncatedContent`, `.missingEntry`, and those of
     ///   ``GzipReader`` and ``TarReader``.
-    /// - Precondition: the validation split leaves at least one image for training.
     public static func open(
         _ name: ImageDatasetName, dataFolder: DataFolder, validationCount: Int? = nil, seed: UInt64
     ) throws -> ImageDataset {
         let validationCount = validationCount ?? name.validationCount
-        precondition(
-            (0..<name.trainingFileCount).contains(validationCount),
-            "\(validationCount) validation images of \(name.trainingFileCount)")
+        guard (0..<name.trainingFileCount).contains(validationCount) else {
+            throw DatasetError.validationCount(
+                images: name, most: name.trainingFileCount - 1, found: validationCount)
+        }
         let split = ImageSplit(count: name.trainingFileCount, validationCount: validationCount, seed: seed)
         switch name {
         case .cifar10, .sampleCIFAR10: return try CIFAR10Files.open(name, dataFolder, split)

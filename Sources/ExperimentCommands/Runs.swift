@@ -35,9 +35,6 @@ public struct Runs<Work: ExperimentWork>: Sendable {
             note("\(label): finished already, in \(folder.path)")
             return run
         }
-        if let before = run.record.environments.last, before.threads != RunRecord.Environment.current.threads {
-            note("note: another number of threads than before; the run goes on, but not bit by bit as it would have")
-        }
         try finish(run)
         return run
     }

@@ -148,6 +148,14 @@ import Testing
         }
     }
 
+    @Test(arguments: [2400, 60_000, .max, -1])
+    func moreValidationImagesThanThereAreAreRefused(count: Int) throws {
+        let sample = DataFolder(path: "\(repository)/data", origin: .standard)
+        #expect(throws: DatasetError.validationCount(images: .sampleMNIST, most: 2399, found: count)) {
+            try ImageDataset.open(.sampleMNIST, dataFolder: sample, validationCount: count, seed: 1)
+        }
+    }
+
     @Test func aTarSizeThatNoMachineCountsIsRefused() throws {
         let folder = try TemporaryFolder()
         let record = Array("28 size=9223372036854775807\n".utf8)

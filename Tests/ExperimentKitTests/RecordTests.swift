@@ -50,6 +50,36 @@ import Testing
     }
 }
 
+@Suite struct CodeTests {
+    private func git(_ arguments: String, in folder: URL) throws {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/bin/bash")
+        process.arguments = [
+            "-c", "cd '\(folder.path)' && git -c user.name=a -c user.email=a@b \(arguments) >/dev/null 2>&1",
+        ]
+        try process.run()
+        process.waitUntilExit()
+    }
+
+    /// A source archive unpacked inside somebody's own repository is not at that repository's commit.
+    @Test func theCommitOfARepositoryAroundTheProjectIsNotItsOwn() throws {
+        let folder = try TemporaryFolder()
+        try git("init", in: folder.url)
+        try git("commit --allow-empty -m one", in: folder.url)
+        #expect(RunRecord.Code.current(in: folder.url).commit.count == 40)
+        let project = folder.url.appendingPathComponent("hypernetworks")
+        try FileManager.default.createDirectory(at: project, withIntermediateDirectories: true)
+        let code = RunRecord.Code.current(in: project)
+        #expect(code.commit == "unknown" && code.unknownBecause == "the project lies in another repository")
+    }
+
+    @Test func whyThereIsNoCommitIsSaid() throws {
+        #expect(
+            RunRecord.Code.current(in: try TemporaryFolder().url).unknownBecause == "the project is no git checkout")
+        #expect(RunRecord.Code.current(in: nil).unknownBecause == "no checkout of the project")
+    }
+}
+
 @Suite struct ProjectFolderTests {
     @Test func theCheckoutIsFoundFromWithinItAndFromTheProgram() {
         let inside = checkout.url.appendingPathComponent("Sources/Compute")

@@ -120,6 +120,27 @@ import Testing
         }
     }
 
+    @Test func theSameDataInAnotherPackingAreTheSameData() throws {
+        let run = try TestRun()
+        let interruption = Interruption()
+        let training = try run.begin(progress: StopAtStep(9, interruption), interruption: interruption)
+        _ = try training.run()
+        let packed = try TemporaryFolder()
+        for name in ["train", "valid", "test"] {
+            let text = try Data(contentsOf: run.folder.url.appendingPathComponent("data/sample/sample.\(name).txt"))
+            let file = try packed.write("", to: "sample/sample.\(name).txt.gz")
+            try Data(gzipCompressed([UInt8](text), level: 1)).write(to: file)
+        }
+        let corpus = try CharacterCorpus.open(.sample, dataFolder: .init(path: packed.url.path, origin: .option))
+        #expect(corpus.source.files.map(\.sha256) != run.corpus.source.files.map(\.sha256))
+        let resumed = try CharacterRun(
+            resuming: training.folder, data: corpus, progress: SilentProgress(), interruption: Interruption())
+        #expect(try resumed.run() == .finished)
+        let sittings = try #require(resumed.record.sittings)
+        #expect(sittings.map(\.fromStep) == [0, 9] && sittings.allSatisfy { $0.threads >= 1 && $0.processes == 1 })
+        #expect(sittings[0].code.commit == "test" && sittings[0].programSHA256 == sittings[1].programSHA256)
+    }
+
     @Test func theRecordStatesWhatWasRunAndOnWhat() throws {
         let run = try TestRun(overrides: ["training.steps=10", "training.seeds=[3]"])
         let training = try run.begin()

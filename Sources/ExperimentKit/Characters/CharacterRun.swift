@@ -62,7 +62,8 @@ extension RunRecord.Data {
     init(_ corpus: CharacterCorpus, name: CorpusName) {
         self.init(
             corpus: name, name: corpus.name, displayName: corpus.displayName, official: corpus.source.isOfficial,
-            files: corpus.source.files, notes: corpus.source.notes, trainingCharacters: corpus.train.count,
+            files: corpus.source.files, contentSHA256: corpus.source.contentSHA256, notes: corpus.source.notes,
+            trainingCharacters: corpus.train.count,
             validationCharacters: corpus.validation.count, testCharacters: corpus.test.count,
             vocabularySize: corpus.vocabulary.count, entropyRateBits: corpus.entropyRateBits)
     }

@@ -21,7 +21,7 @@ public final class ImageWork: ExperimentWork {
     public static func describe(_ dataset: ImageDataset, _ configuration: ImageConfiguration) -> RunRecord.Data {
         RunRecord.Data(
             name: dataset.name, displayName: dataset.displayName, official: dataset.source.isOfficial,
-            files: dataset.source.files, notes: dataset.source.notes,
+            files: dataset.source.files, contentSHA256: dataset.source.contentSHA256, notes: dataset.source.notes,
             images: RunRecord.Data.Images(
                 dataset: configuration.data.dataset, training: dataset.train.count,
                 validation: dataset.validation.count, test: dataset.test.count, splitSeed: configuration.data.splitSeed,

@@ -22,6 +22,27 @@ public struct RunRecord: Codable, Equatable, Sendable {
         public let commit: String
         /// Whether tracked or new files other than records and results differed from the commit; nil if unknown.
         public let treeDirty: Bool?
+        /// Why the commit is unknown; nil where it is known, and in records from before it was written down.
+        public var unknownBecause: String?
+    }
+
+    /// One call of the program that worked on the run: a resumed run may go on elsewhere and with other code.
+    public struct Sitting: Codable, Equatable, Sendable {
+        /// When it began: ISO 8601, UTC.
+        public let began: String
+        /// Steps that the run had taken by then.
+        public let fromStep: Int
+        public let code: Code
+        /// SHA-256 of the program's own file: what ran, whatever the checkout around it says.
+        public let programSHA256: String?
+        /// The kind of host, not its name.
+        public let cpu: String
+        public let cores: Int
+        public let memoryGiB: Int
+        public let simd: String
+        public let threads: Int
+        /// Processes that shared the work of a step.
+        public let processes: Int
     }
 
     /// The machine and the libraries.
@@ -60,6 +81,8 @@ public struct RunRecord: Codable, Equatable, Sendable {
         public let displayName: String
         public let official: Bool
         public let files: [DataSource.File]
+        /// What the data are, however they are packed; nil in records from before it was written down.
+        public var contentSHA256: String?
         public let notes: [String]
         public let trainingCharacters: Int?
         public let validationCharacters: Int?
@@ -72,7 +95,8 @@ public struct RunRecord: Codable, Equatable, Sendable {
 
         public init(
             corpus: CorpusName? = nil, name: String, displayName: String, official: Bool, files: [DataSource.File],
-            notes: [String], trainingCharacters: Int? = nil, validationCharacters: Int? = nil,
+            contentSHA256: String? = nil, notes: [String], trainingCharacters: Int? = nil,
+            validationCharacters: Int? = nil,
             testCharacters: Int? = nil, vocabularySize: Int? = nil, entropyRateBits: Double? = nil,
             images: Images? = nil
         ) {
@@ -81,6 +105,7 @@ public struct RunRecord: Codable, Equatable, Sendable {
             self.displayName = displayName
             self.official = official
             self.files = files
+            self.contentSHA256 = contentSHA256
             self.notes = notes
             self.trainingCharacters = trainingCharacters
             self.validationCharacters = validationCharacters
@@ -126,6 +151,8 @@ public struct RunRecord: Codable, Equatable, Sendable {
     public let code: Code
     /// One entry a sitting: a resumed run may go on elsewhere.
     public var environments: [Environment]
+    /// In order; nil in records from before they were written down.
+    public var sittings: [Sitting]?
     public let data: Data
     public let parameterCount: Int
     public var training: Training
@@ -218,31 +245,82 @@ extension RunRecord.Environment {
 extension RunRecord.Code {
     /// The commit checked out in a project folder and whether the code there differs from it.
     ///
-    /// Records, figures and RESULTS.md do not count as code: a run writes them itself.
+    /// Records, figures and RESULTS.md do not count as code: a run writes them itself. A project inside another
+    /// repository has no commit: that repository's is not its own.
     public static func current(in project: URL?) -> RunRecord.Code {
-        guard let project, let commit = git(["rev-parse", "HEAD"], in: project) else {
-            return RunRecord.Code(commit: "unknown", treeDirty: nil)
+        func unknown(_ reason: String) -> RunRecord.Code {
+            RunRecord.Code(commit: "unknown", treeDirty: nil, unknownBecause: reason)
+        }
+        guard let project else { return unknown("no checkout of the project") }
+        guard let head = git(["rev-parse", "--show-toplevel", "HEAD"], in: project) else {
+            return unknown("no git here")
+        }
+        let lines = head.output.split(separator: "\n")
+        guard head.status == 0, lines.count == 2 else {
+            return unknown(
+                head.errors.contains("dubious ownership")
+                    ? "git refuses a checkout of another owner: see safe.directory in `git help config`"
+                    : "the project is no git checkout")
+        }
+        let root = URL(fileURLWithPath: String(lines[0])).resolvingSymlinksInPath().path
+        guard root == project.resolvingSymlinksInPath().path else {
+            return unknown("the project lies in another repository")
         }
         let changes = git(
             [
                 "status", "--porcelain", "--", ".", ":(exclude,glob)experiments/*/runs/**",
                 ":(exclude,glob)experiments/*/figures/**", ":(exclude)RESULTS.md",
             ], in: project)
-        return RunRecord.Code(commit: commit, treeDirty: changes.map { !$0.isEmpty })
+        return RunRecord.Code(commit: String(lines[1]), treeDirty: changes.map { !$0.output.isEmpty })
     }
 
-    /// What `git` prints, without the last newline; nil if there is no git or it fails.
-    private static func git(_ arguments: [String], in folder: URL) -> String? {
-        let process = Process()
-        let output = Pipe()
+    /// What `git` answers; nil if there is no git.
+    private static func git(_ arguments: [String], in folder: URL) -> (status: Int32, output: String, errors: String)? {
+        let process = Process(), output = Pipe(), errors = Pipe()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = ["git", "-C", folder.path] + arguments
+        process.environment = ProcessInfo.processInfo.environment.merging(["LC_ALL": "C"]) { _, new in new }
         process.standardOutput = output
-        process.standardError = FileHandle.nullDevice
+        process.standardError = errors
         guard (try? process.run()) != nil else { return nil }
         let text = output.fileHandleForReading.readDataToEndOfFile()
+        let errorText = errors.fileHandleForReading.readDataToEndOfFile()
         process.waitUntilExit()
-        guard process.terminationStatus == 0 else { return nil }
-        return String(decoding: text, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+        // The status of `env` where it does not find the program.
+        if process.terminationStatus == 127 { return nil }
+        return (
+            process.terminationStatus, String(decoding: text, as: UTF8.self), String(decoding: errorText, as: UTF8.self)
+        )
+    }
+}
+
+extension RunRecord.Sitting {
+    /// This process, about to work on a run; after `ComputeEnvironment.configure`.
+    static func current(fromStep step: Int, code: RunRecord.Code) -> RunRecord.Sitting {
+        let program = Bundle.main.executableURL.flatMap { try? Checksum.sha256(ofFile: $0.path) }
+        let machine = ProcessInfo.processInfo
+        return RunRecord.Sitting(
+            began: Date().formatted(.iso8601), fromStep: step, code: code, programSHA256: program,
+            cpu: ComputeEnvironment.cpuName, cores: machine.processorCount,
+            memoryGiB: Int(machine.physicalMemory >> 30), simd: ComputeEnvironment.simdName,
+            threads: ComputeEnvironment.threads, processes: 1)
+    }
+
+    /// What a reader of the figures must know of this sitting, given the one before it; nil for nothing.
+    ///
+    /// The same seed gives the same numbers only with the same code, instruction set and number of threads.
+    func differences(from before: RunRecord.Sitting?) -> String? {
+        guard let before else { return nil }
+        var found: [String] = []
+        if code.commit != before.code.commit {
+            found.append("code \(before.code.commit.prefix(12)) → \(code.commit.prefix(12))")
+        } else if programSHA256 != before.programSHA256 {
+            found.append("another build of the program")
+        }
+        if simd != before.simd { found.append("instruction set \(before.simd) → \(simd)") }
+        if threads != before.threads { found.append("threads \(before.threads) → \(threads)") }
+        guard !found.isEmpty else { return nil }
+        return "note: not as in the sitting before: \(found.joined(separator: ", "));"
+            + " the run goes on, but not bit by bit as it would have"
     }
 }

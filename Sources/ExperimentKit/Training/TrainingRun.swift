@@ -168,11 +168,15 @@ public final class TrainingRun<Work: ExperimentWork> {
             }
         }
         let found = Work.describe(data, configuration)
-        guard found.files == record.data.files else {
+        // The content counts and not its packing; records from before it was summed know the files alone.
+        let isSame =
+            record.data.contentSHA256.map { $0 == found.contentSHA256 } ?? (found.files == record.data.files)
+        guard isSame else {
+            func sums(_ data: RunRecord.Data) -> String {
+                data.contentSHA256 ?? data.files.map { String($0.sha256.prefix(12)) }.joined(separator: " ")
+            }
             throw CheckpointError.otherData(
-                what: "the checksums of \(record.data.displayName)",
-                expected: record.data.files.map { $0.sha256.prefix(12) }.joined(separator: " "),
-                found: found.files.map { $0.sha256.prefix(12) }.joined(separator: " "))
+                what: "the checksums of \(record.data.displayName)", expected: sums(record.data), found: sums(found))
         }
     }
 
@@ -207,6 +211,13 @@ public final class TrainingRun<Work: ExperimentWork> {
             }
             progress.report(.note("resumed at step \(grouped(loop.state.step)) of \(grouped(settings.steps))"))
         }
+        let sitting = RunRecord.Sitting.current(
+            fromStep: loop.state.step, code: isResumed ? .current(in: ProjectFolder.locate()?.url) : record.code)
+        if let note = sitting.differences(from: record.sittings?.last) { progress.report(.note(note)) }
+        if let reason = sitting.code.unknownBecause {
+            progress.report(.note("note: the commit of the code is unknown: \(reason)"))
+        }
+        record.sittings = (record.sittings ?? []) + [sitting]
         let environment = RunRecord.Environment.current
         if record.environments.last != environment { record.environments.append(environment) }
         record.status = .running

@@ -1,0 +1,40 @@
+// Coverage-guided fuzzing of the four readers of binary files, with libFuzzer and the address sanitizer:
+// `make stress` builds and runs it. The first byte chooses the reader, the rest is the file.
+//
+// Built with the sources of the readers as one module, so that all of them count towards coverage.
+import Foundation
+
+private let path = "/dev/shm/hypernetworks-fuzz-\(getpid())"
+
+/// Reads the bytes as a file of one kind; whatever the reader throws is an answer, and anything else is a finding.
+@_cdecl("LLVMFuzzerTestOneInput")
+public func fuzz(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
+    guard count > 1 else { return 0 }
+    let content = Array(UnsafeBufferPointer(start: start + 1, count: count - 1))
+    let kind = Kind.allCases[Int(start[0]) % Kind.allCases.count]
+    // A tar archive is packed here: gzip's checksum would let no change through.
+    let file = kind == .tar ? gzipCompressed(content, level: 1) : content
+    guard FileManager.default.createFile(atPath: path, contents: Data(file)) else { return 0 }
+    try? kind.read(path)
+    return 0
+}
+
+private enum Kind: CaseIterable {
+    case gzip, tar, zip, idx, safetensors
+
+    func read(_ path: String) throws {
+        let most = 1 << 22
+        switch self {
+        case .gzip: _ = try readGzip(path: path, maximumBytes: most)
+        case .zip: _ = try readZip(path: path, maximumBytes: most)
+        case .idx: _ = try readIDX(path, maximumBytes: most, dimensions: 3)
+        case .safetensors: _ = try SafetensorsFile(path: path)
+        case .tar:
+            let reader = try TarReader(path: path, maximumBytes: most)
+            var buffer = [UInt8](repeating: 0, count: 1 << 12)
+            while try reader.nextEntry() != nil {
+                while try buffer.withUnsafeMutableBytes({ try reader.read(into: $0) }) > 0 {}
+            }
+        }
+    }
+}
