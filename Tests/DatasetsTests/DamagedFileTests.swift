@@ -156,6 +156,15 @@ import Testing
         }
     }
 
+    @Test func theReadmeStatesTheSamplesSizesAndSymbols() throws {
+        let readme = try String(contentsOfFile: "\(repository)/data/README.md", encoding: .utf8)
+        let corpus = try CharacterCorpus.open(
+            .sample, dataFolder: DataFolder(path: "\(repository)/data", origin: .standard))
+        let digits = readme.split(separator: "\n").first { $0.hasPrefix("| sample | ") && $0.contains(" / ") }
+        let numbers = digits?.replacing(",", with: "").split { !$0.isNumber }.compactMap { Int($0) }
+        #expect(numbers == [corpus.train.count, corpus.validation.count, corpus.test.count, corpus.vocabulary.count])
+    }
+
     @Test func aTarSizeThatNoMachineCountsIsRefused() throws {
         let folder = try TemporaryFolder()
         let record = Array("28 size=9223372036854775807\n".utf8)
