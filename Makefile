@@ -62,6 +62,7 @@ stress: deps ## tries faults by the hundred thousand: damaged files of every kin
 	@swift build $(SWIFT_FLAGS) --build-tests
 	@HYPERNETWORKS_STRESS_CASES=$(CASES) HYPERNETWORKS_STRESS_KILLS=$(KILLS) swift test $(SWIFT_FLAGS) --skip-build \
 	    --filter 'DamagedFileTests|DamagedRecordTests|KillTests'
+	@Tests/Fuzz/fuzz.sh 600
 
 lint: deps
 	@swift format lint --strict --recursive Package.swift Sources Tests experiments
