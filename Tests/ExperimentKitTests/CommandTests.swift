@@ -167,7 +167,7 @@ import Testing
 
     @Test func badArgumentsAreAnsweredInWordsAndWithAStatus() throws {
         let cases: [(arguments: [String], words: [String])] = [
-            (["train", "table3-lstm", "--threads", "0"], ["--threads", "at least 1", "0"]),
+            (["train", "table3-lstm", "--threads", "0"], ["--threads", "from 1 to 256", "0"]),
             (["train", "table3-lsmt"], ["no configuration 'table3-lsmt'", "'table3-lstm'"]),
             (["train", "sample-lstm", "--set", "training.stpes=3"], ["unknown key 'training.stpes'", "'steps'"]),
             (["train", "sample-lstm", "--set", "training.steps=x"], ["training.steps", "a whole number", "'x'"]),
