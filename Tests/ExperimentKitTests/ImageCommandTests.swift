@@ -56,7 +56,7 @@ import Testing
                 ["train", "table2-wide-resnet-40"],
                 ["no configuration 'table2-wide-resnet-40'", "table2-wide-resnet-40-"]
             ),
-            (["train", "table7-convnet", "--threads", "0"], ["--threads", "at least 1"]),
+            (["train", "table7-convnet", "--threads", "0"], ["--threads", "from 1 to 256"]),
             (["train", "table7-convnet", "--set", "training.stpes=3"], ["unknown key 'training.stpes'", "'steps'"]),
             (["train", "table7-convnet", "--data", "/nonexistent"], ["MNIST", "/nonexistent"]),
             (["resume", "/nonexistent"], ["/nonexistent", "no run"]),
