@@ -200,7 +200,7 @@ import Testing
             return
         }
         #expect(try error([]) == .empty(path: path))
-        guard case .wrongFormat(path, 0, _, _) = try error(Array("<html>404</html>".utf8)) else {
+        guard case .otherFormat(path, _) = try error(Array("<html>404</html>".utf8)) else {
             Issue.record("a web page passed")
             return
         }

@@ -49,12 +49,18 @@ import Testing
         #expect(try error(of: []) == .empty(path: folder.path("text.zip")))
     }
 
-    @Test func zip_otherFormatIsRejectedWithItsFirstBytes() throws {
+    @Test func zip_otherFormatIsRejectedByItsName() throws {
         #expect(
             try error(of: gzipCompressed(textLike(100)))
+                == .otherFormat(path: folder.path("text.zip"), found: "a gzip file"))
+    }
+
+    @Test func zip_unknownBytesAreRejectedWithTheFirstOfThem() throws {
+        #expect(
+            try error(of: textLike(100))
                 == .wrongFormat(
                     path: folder.path("text.zip"), offset: 0, expected: "the zip mark 50 4b 03 04",
-                    found: "1f 8b 08 00"))
+                    found: hexadecimal(textLike(100).prefix(4))))
     }
 
     @Test(arguments: [0, 2, 3])
