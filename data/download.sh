@@ -204,6 +204,11 @@ fetch() {
         else
             complain "  $path: curl failed with status $status (HTTP ${code:-000})"
             case $status/$code in
+            # The name of the host (or of the proxy) is not known here: no network, and the other files have no better chance.
+            5/* | 6/*)
+                unresolved=yes
+                return 1
+                ;;
             # The part does not fit what the server has now, or the server cannot resume: start over.
             33/* | 36/* | */416) rm -f "$part" ;;
             23/*)
@@ -245,6 +250,7 @@ fetch() {
 if [ -t 2 ]; then progress='--progress-bar'; else progress='--silent --show-error'; fi
 found=''
 failed=''
+unresolved=no
 trap 'complain "interrupted; run again to resume"; exit 130' INT TERM
 
 say "Data folder: $folder"
@@ -253,6 +259,11 @@ say "Data folder: $folder"
 while IFS='|' read -r set path url expected kind; do
     [ -n "$set" ] || continue
     case " $wanted " in *" $set "*) ;; *) continue ;; esac
+    if [ $unresolved = yes ] && [ ! -e "$folder/$path" ]; then
+        failed="$failed
+  $path"
+        continue
+    fi
     # curl must not read the table from the loop's input.
     fetch "$set" "$path" "$url" "$expected" "$kind" </dev/null || failed="$failed
   $path"
@@ -262,6 +273,12 @@ END
 
 if [ -n "$failed" ]; then
     complain "Failed:$failed"
+    [ $unresolved = no ] || cat >&2 <<'END'
+The server's name cannot be resolved: there is no network here, or none to that server. Three ways on:
+  a mirror   HYPERNETWORKS_MIRROR=http://HOST/DIR make data    with DIR/<data set>/<official file name> on it
+  by hand    put the files above into the data folder; data/README.md has their addresses, `make data` checks them
+  without    make reproduce-ptb and make reproduce-cifar run on the generated sample of the repository
+END
     exit 1
 fi
 say 'All there.'

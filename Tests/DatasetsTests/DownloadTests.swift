@@ -30,7 +30,8 @@ struct DownloadTests {
 
     /// Runs the script with `arguments` on the folder `data` in the temporary folder.
     private func download(
-        _ arguments: [String], from server: LocalServer, sums: [String: [UInt8]], path: String? = nil, attempts: Int = 4
+        _ arguments: [String], from server: LocalServer, sums: [String: [UInt8]], path: String? = nil,
+        attempts: Int = 4, mirror: String? = nil
     ) throws -> (status: Int32, output: String) {
         let lines = sums.map { "\(Checksum.md5($0.value))  \($0.key)\n" }.sorted().joined()
         try folder.write(lines, to: "checksums")
@@ -40,7 +41,7 @@ struct DownloadTests {
         process.environment = [
             "PATH": path ?? ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin",
             "HYPERNETWORKS_DATA": folder.path("data"),
-            "HYPERNETWORKS_MIRROR": "http://127.0.0.1:\(server.port)/",
+            "HYPERNETWORKS_MIRROR": mirror ?? "http://127.0.0.1:\(server.port)/",
             "HYPERNETWORKS_CHECKSUMS": folder.path("checksums"),
             "HYPERNETWORKS_DOWNLOAD_ATTEMPTS": "\(attempts)",
             "HYPERNETWORKS_DOWNLOAD_PAUSE": "0",
@@ -309,6 +310,17 @@ struct DownloadTests {
         #expect(run.status == 2)
         #expect(run.output.contains("usage: data/download.sh"))
         #expect(server.requests == [])
+    }
+
+    @Test func download_givesUpAtTheFirstServerThatHasNoAddressAndSaysTheWaysOn() throws {
+        let server = try LocalServer(pennTreebank)
+        defer { server.stop() }
+        // The domain .invalid has no addresses anywhere (RFC 2606).
+        let run = try download(["ptb", "mnist"], from: server, sums: pennTreebankSums, mirror: "http://x.invalid")
+        #expect(run.status == 1)
+        #expect(run.output.components(separatedBy: "downloading").count == 2, "one try: \(run.output)")
+        for way in ["HYPERNETWORKS_MIRROR=", "by hand", "make reproduce-ptb"] { #expect(run.output.contains(way)) }
+        #expect(run.output.contains("mnist/t10k-labels-idx1-ubyte.gz"), "all that is missing is listed")
     }
 
     @Test func download_withoutCurlSaysHowToGetIt() throws {
