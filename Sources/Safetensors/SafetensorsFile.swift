@@ -16,6 +16,7 @@ import Foundation
 public struct SafetensorsFile: Sendable {
     /// The type of an entry's elements; the raw value is its name in the file.
     public enum DType: String, CaseIterable, Sendable {
+        case float16 = "F16"
         case float32 = "F32"
         case float64 = "F64"
         case int64 = "I64"
@@ -24,6 +25,7 @@ public struct SafetensorsFile: Sendable {
         /// Bytes of one element.
         public var byteCount: Int {
             switch self {
+            case .float16: 2
             case .float32: 4
             case .float64, .int64: 8
             case .uint8: 1
@@ -33,6 +35,7 @@ public struct SafetensorsFile: Sendable {
 
     /// The elements of an entry, row-major.
     public enum Values: Equatable, Sendable {
+        case float16([Float16])
         case float32([Float])
         case float64([Double])
         case int64([Int64])
@@ -41,6 +44,7 @@ public struct SafetensorsFile: Sendable {
         /// The type of the elements.
         public var dtype: DType {
             switch self {
+            case .float16: .float16
             case .float32: .float32
             case .float64: .float64
             case .int64: .int64
@@ -51,6 +55,7 @@ public struct SafetensorsFile: Sendable {
         /// Number of elements.
         public var count: Int {
             switch self {
+            case .float16(let values): values.count
             case .float32(let values): values.count
             case .float64(let values): values.count
             case .int64(let values): values.count
@@ -61,6 +66,7 @@ public struct SafetensorsFile: Sendable {
         /// Calls `body` with the elements as they stand in memory and in the file.
         func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
             switch self {
+            case .float16(let values): try values.withUnsafeBytes(body)
             case .float32(let values): try values.withUnsafeBytes(body)
             case .float64(let values): try values.withUnsafeBytes(body)
             case .int64(let values): try values.withUnsafeBytes(body)
@@ -210,14 +216,17 @@ extension SafetensorsFile {
         return entry
     }
 
-    /// The elements of an F32 entry.
+    /// The elements of an F32 entry, or of an F16 entry, each of whose numbers is an F32 number too.
     ///
     /// - Parameter shape: the shape that it must have; nil takes any.
     /// - Throws: `SafetensorsError.missingName`, `.wrongShape`, `.wrongDType`.
     public func floats(_ name: String, shape: [Int]? = nil) throws(SafetensorsError) -> [Float] {
         let entry = try entry(name, shape: shape)
-        guard case .float32(let values) = entry.values else { throw wrongDType(entry, expected: .float32) }
-        return values
+        switch entry.values {
+        case .float32(let values): return values
+        case .float16(let values): return values.map { Float($0) }
+        default: throw wrongDType(entry, expected: .float32)
+        }
     }
 
     /// The elements of an F64 entry.
@@ -340,6 +349,7 @@ extension SafetensorsFile {
             let count = (stated.end - stated.begin) / dtype.byteCount
             let values: Values =
                 switch dtype {
+                case .float16: .float16(try array(offset, count: count, zero: 0))
                 case .float32: .float32(try array(offset, count: count, zero: 0))
                 case .float64: .float64(try array(offset, count: count, zero: 0))
                 case .int64: .int64(try array(offset, count: count, zero: 0))

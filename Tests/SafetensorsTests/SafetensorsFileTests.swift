@@ -206,7 +206,7 @@ struct DamagedSafetensorsTests {
     @Test func anUnknownElementTypeIsNamed() {
         #expect(
             error(header: #"{"x":{"dtype":"BF16","shape":[1],"data_offsets":[0,2]}}"#, data: [0, 0])
-                == .unknownDType(path: "p", name: "x", expected: ["F32", "F64", "I64", "U8"], found: "BF16"))
+                == .unknownDType(path: "p", name: "x", expected: ["F16", "F32", "F64", "I64", "U8"], found: "BF16"))
     }
 
     @Test func offsetsThatDoNotFitTheShapeAreRefused() {
