@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help deps build test lint data stress reproduce-ptb reproduce-cifar reproduce-mnist results results-check bench clean
+.PHONY: help deps build test lint data stress reproduce-ptb reproduce-cifar reproduce-mnist results results-check bench clean figures verify
 
 PROFILE ?= quick
 # How many faults `make stress` tries, of each kind.
@@ -12,7 +12,7 @@ KILLS ?= 200
 BIN := .build/release
 # One build serves the programs and the tests: `-enable-testing` lets tests see what a room keeps to itself.
 SWIFT_FLAGS := -c release -Xswiftc -enable-testing
-APT := libopenblas-dev zlib1g-dev pkg-config curl gnuplot-nox
+APT := libopenblas-dev zlib1g-dev pkg-config curl
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -26,7 +26,6 @@ deps: ## installs the C libraries and tools that are missing (Debian, Ubuntu; el
 	    case $$package in \
 	    libopenblas-dev) ldconfig -p 2>/dev/null | grep -q 'libopenblas\.so' || missing="$$missing $$package";; \
 	    zlib1g-dev) pkg-config --exists zlib 2>/dev/null || [ -e /usr/include/zlib.h ] || missing="$$missing $$package";; \
-	    gnuplot-nox) command -v gnuplot >/dev/null || missing="$$missing $$package";; \
 	    *) command -v $$package >/dev/null || missing="$$missing $$package";; \
 	    esac; \
 	done; \
@@ -86,6 +85,14 @@ results: build ## writes RESULTS.md and its figures from the committed records
 results-check: build ## fails if RESULTS.md is not what the records give
 	@$(BIN)/char-hyperlstm results --check
 	@$(BIN)/static-hypernet results --check
+
+figures: build ## draws the figures of the paper from the committed weights
+	@$(BIN)/char-hyperlstm figures
+	@$(BIN)/static-hypernet figures
+
+verify: build ## reads the test splits with the committed weights, compares with the records (CHARACTERS=N cuts)
+	@$(BIN)/static-hypernet verify
+	@$(BIN)/char-hyperlstm verify $(if $(CHARACTERS),--characters $(CHARACTERS))
 
 bench: build ## times training steps, beside PyTorch where Python has it
 	@$(BIN)/benchmarks compare --output experiments/benchmarks/RESULTS.md

@@ -26,14 +26,18 @@ let package = Package(
         .target(name: "Datasets", dependencies: ["CZlib"]),
         .target(name: "NeuralNetwork", dependencies: ["Compute"]),
         .target(name: "HyperNetworks", dependencies: ["NeuralNetwork", "Compute"]),
+        .target(name: "Figures", dependencies: ["CZlib"]),
+        .target(name: "PaperFigures", dependencies: ["Figures", "HyperNetworks", "Compute"]),
         .target(
             name: "ExperimentKit",
-            dependencies: ["HyperNetworks", "NeuralNetwork", "Compute", "Datasets", "Safetensors", "Yams"]),
+            dependencies: [
+                "Figures", "HyperNetworks", "NeuralNetwork", "Compute", "Datasets", "Safetensors", "Yams",
+            ]),
 
         .target(
             name: "ExperimentCommands",
             dependencies: [
-                "ExperimentKit", "Compute", "Datasets",
+                "ExperimentKit", "Figures", "Compute", "Datasets",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 
@@ -41,7 +45,7 @@ let package = Package(
         .executableTarget(
             name: "char-hyperlstm",
             dependencies: [
-                "ExperimentKit", "ExperimentCommands",
+                "ExperimentKit", "ExperimentCommands", "PaperFigures", "Figures", "HyperNetworks",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "experiments/char-hyperlstm",
@@ -49,7 +53,7 @@ let package = Package(
         .executableTarget(
             name: "static-hypernet",
             dependencies: [
-                "ExperimentKit", "ExperimentCommands",
+                "ExperimentKit", "ExperimentCommands", "PaperFigures", "Figures", "HyperNetworks",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "experiments/static-hypernet",
@@ -75,6 +79,7 @@ let package = Package(
             name: "NeuralNetworkTests", dependencies: ["NeuralNetwork", "TestSupport"], exclude: ["Fixtures"]),
         .testTarget(
             name: "HyperNetworksTests", dependencies: ["HyperNetworks", "TestSupport"], exclude: ["Fixtures"]),
+        .testTarget(name: "FiguresTests", dependencies: ["Figures", "PaperFigures"]),
         .testTarget(
             name: "ExperimentKitTests",
             dependencies: ["ExperimentKit", "char-hyperlstm", "static-hypernet", "TestSupport"], exclude: ["Fixtures"]),

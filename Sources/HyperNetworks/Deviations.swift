@@ -102,6 +102,11 @@ public struct Deviation: Sendable, Equatable {
             choice: "input dropout on the one-hot input, output dropout on the last layer, recurrent dropout in each; "
                 + "nothing more between layers",
             reason: "the paper names input, output and recurrent only"),
+        Deviation(
+            "gateChangeNorm", "Figure 4",
+            paper: "shows how much each gate's weights changed, without saying in which norm",
+            choice: "the Frobenius norm of the change of diag(d_h) W_h, gate by gate",
+            reason: "the change of the matrix that multiplies h_{t-1}"),
     ]
 
     /// Those that concern the static hypernetworks.

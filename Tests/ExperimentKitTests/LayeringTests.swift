@@ -12,8 +12,10 @@ import Testing
         "Datasets": ["CZlib"],
         "NeuralNetwork": ["Compute"],
         "HyperNetworks": ["NeuralNetwork", "Compute"],
-        "ExperimentKit": ["HyperNetworks", "NeuralNetwork", "Compute", "Datasets", "Safetensors", "Yams"],
-        "ExperimentCommands": ["ExperimentKit", "Compute", "Datasets", "ArgumentParser"],
+        "Figures": ["CZlib"],
+        "PaperFigures": ["Figures", "HyperNetworks", "Compute"],
+        "ExperimentKit": ["Figures", "HyperNetworks", "NeuralNetwork", "Compute", "Datasets", "Safetensors", "Yams"],
+        "ExperimentCommands": ["ExperimentKit", "Figures", "Compute", "Datasets", "ArgumentParser"],
     ]
     /// What every target may import.
     private static let system: Set<String> = ["Foundation", "Synchronization", "Glibc"]

@@ -25,7 +25,7 @@ struct CharHyperLSTM: ParsableCommand {
             """,
         subcommands: [
             Train.self, Resume.self, Reproduce.self, Evaluate.self, Sample.self, List.self, Results.self,
-            MakeSample.self,
+            MakeSample.self, FiguresCommand.self, Verify.self, Keep.self,
         ])
 
     static func main() { Foundation.exit(runProgram(Self.self)) }

@@ -8,11 +8,12 @@ struct Evaluate: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Read a split with a checkpoint and print its loss in nats and bits per character.",
         discussion: """
-            CHECKPOINT is a run's folder (its best checkpoint is taken) or a folder checkpoints/step-….
+            CHECKPOINT is a run's folder (its best checkpoint is taken), a folder checkpoints/step-…, or a name of
+            committed weights, such as layer-norm-hyperlstm.
             With --streams 1, the default, the split is one sequence, as in the paper.
             """)
 
-    @Argument(help: "A run's folder or a checkpoint's.")
+    @Argument(help: "A run's folder, a checkpoint's, or a name of committed weights.")
     var checkpoint: String
     @Option(help: "train, validation or test.")
     var split: CorpusSplit = .test
@@ -26,7 +27,8 @@ struct Evaluate: ParsableCommand {
     }
 
     func run() throws {
-        let checkpoint = try Checkpoint(at: URL(fileURLWithPath: checkpoint, isDirectory: true))
+        let checkpoint = try Checkpoint(
+            at: try modelLocation(checkpoint, experiment: CharacterWork.experiment))
         let configuration = try CharacterConfiguration(try checkpoint.configuration())
         let corpus = try data.corpus(configuration.corpus)
         try threads.configure()

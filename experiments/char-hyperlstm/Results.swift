@@ -7,8 +7,7 @@ struct Results: ParsableCommand {
         abstract: "Write RESULTS.md and the figures from the committed records.",
         discussion: """
             Reads experiments/char-hyperlstm/configs and experiments/char-hyperlstm/runs, and writes this experiment's
-            sections of RESULTS.md; those of other experiments stay as they are. The charts are drawn where gnuplot is
-            installed.
+            sections of RESULTS.md and its charts; those of other experiments stay as they are.
             """)
 
     @Flag(help: "Write nothing; fail if RESULTS.md or a figure is not what the records give.")

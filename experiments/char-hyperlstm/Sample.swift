@@ -8,7 +8,7 @@ struct Sample: ParsableCommand {
         abstract: "Let a trained model write.",
         discussion: "Prints the prompt and what follows it. Needs no data: a checkpoint knows its vocabulary.")
 
-    @Argument(help: "A run's folder or a checkpoint's.")
+    @Argument(help: "A run's folder, a checkpoint's, or a name of committed weights, such as layer-norm-hyperlstm.")
     var checkpoint: String
     @Option(help: "The text to go on from; each character must be in the model's vocabulary.")
     var prompt: String = ""
@@ -18,6 +18,8 @@ struct Sample: ParsableCommand {
     var temperature: Double = 1
     @Option(help: "Seed of the draws.")
     var seed: UInt64 = 0
+    @Flag(help: "Show under each character how much each gate's recurrent weights changed (Figure 4).")
+    var gates = false
     @OptionGroup var threads: ThreadOptions
 
     func validate() throws {
@@ -28,11 +30,30 @@ struct Sample: ParsableCommand {
     }
 
     func run() throws {
-        let checkpoint = try Checkpoint(at: URL(fileURLWithPath: checkpoint, isDirectory: true))
+        let location = try modelLocation(checkpoint, experiment: CharacterWork.experiment)
+        let checkpoint = try Checkpoint(at: location)
         try threads.configure()
         let trained = try TrainedCharacterModel(checkpoint)
+        if gates {
+            try showGates(of: trained, name: shortName(location.path))
+            return
+        }
         let text = try trained.sample(prompt: prompt, length: length, temperature: temperature, seed: seed)
         // Bytes, not a String: what a model of bytes writes need not be UTF-8.
         try writeResult(bytes: Array(prompt.utf8) + text + [UInt8(ascii: "\n")])
+    }
+
+    /// Figure 4 in the terminal: in colors where there is one that shows them.
+    private func showGates(of trained: TrainedCharacterModel, name: String) throws {
+        let trace = try trained.trace(prompt: prompt, length: length, temperature: temperature, seed: seed).trace
+        guard let figure = trace.figure4(name: name) else {
+            throw UserError(description: "\(name): an LSTM; --gates shows what a hyper cell changes in a HyperLSTM")
+        }
+        let environment = ProcessInfo.processInfo.environment
+        let isTerminal = isatty(STDOUT_FILENO) != 0
+        let colored = isTerminal && environment["NO_COLOR"] == nil && environment["TERM"] != "dumb"
+        var size = winsize()
+        let columns = isTerminal && ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0 ? Int(size.ws_col) : 80
+        print(figure.terminal(columns: columns > 0 ? columns : 80, colored: colored))
     }
 }

@@ -12,7 +12,7 @@ struct Bake: ParsableCommand {
             hypernetwork, no data and no configuration.
 
               static-hypernet bake runs/table2-hyper-wide-resnet-40-1/0 --output plain.safetensors
-              static-hypernet evaluate plain.safetensors --config table2-hyper-wide-resnet-40-1
+              static-hypernet evaluate plain.safetensors
             """)
 
     @Argument(help: "A run's folder or a checkpoint's.")
@@ -22,7 +22,7 @@ struct Bake: ParsableCommand {
     @OptionGroup var threads: ThreadOptions
 
     func run() throws {
-        let url = URL(fileURLWithPath: model)
+        let url = try modelLocation(model, experiment: ImageWork.experiment)
         try threads.configure()
         let trained = try TrainedImageModel(at: url)
         guard trained.configuration.kernels == .generated else {

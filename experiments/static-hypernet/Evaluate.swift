@@ -12,11 +12,11 @@ struct Evaluate: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Read a split with a checkpoint or a baked network and print its error and loss.",
         discussion: """
-            MODEL is a run's folder (its best checkpoint is taken), a folder checkpoints/step-…, or a .safetensors file
-            of weights, such as one that `bake` wrote; a file alone needs --config, which says what data to read.
+            MODEL is a run's folder (its best checkpoint is taken), a folder checkpoints/step-…, a name of committed
+            weights, such as hyper-wide-resnet-40-1, or a .safetensors file of weights, such as one that `bake` wrote.
             """)
 
-    @Argument(help: "A run's folder, a checkpoint's, or a file of weights.")
+    @Argument(help: "A run's folder, a checkpoint's, a name of committed weights, or a file of weights.")
     var model: String
     @Option(help: "train, validation or test.")
     var split: Split = .test
@@ -26,7 +26,7 @@ struct Evaluate: ParsableCommand {
     @OptionGroup var threads: ThreadOptions
 
     func run() throws {
-        let url = URL(fileURLWithPath: model)
+        let url = try modelLocation(model, experiment: ImageWork.experiment)
         let configuration = try configuration(of: url)
         let dataset = try data.images(configuration.data)
         try threads.configure()
@@ -58,9 +58,23 @@ struct Evaluate: ParsableCommand {
         if let config {
             return try ImageConfiguration(try configurationFile(config, experiment: ImageWork.experiment).root)
         }
-        guard url.pathExtension != "safetensors" else {
-            throw UserError(description: "\(url.path): a file of weights does not say what data to read; give --config")
-        }
+        if url.pathExtension == "safetensors" { return try configuration(ofWeights: url) }
         return try ImageConfiguration(try Checkpoint(at: url).configuration())
+    }
+
+    /// A file of weights names the data that it was trained on; the committed configurations know how to read it.
+    private func configuration(ofWeights url: URL) throws -> ImageConfiguration {
+        let dataset = try TrainedImageModel(at: url).dataset
+        let configs = try experimentFolder(ImageWork.experiment).appendingPathComponent("configs")
+        for file in ConfigurationFile.all(in: configs) {
+            let decoded = try ImageConfiguration(try ConfigurationFile(contentsOf: file).root)
+            let name = decoded.data.dataset.rawValue
+            // An unofficial archive has a name that begins with the official one's.
+            if dataset == name || dataset?.hasPrefix("\(name)-") == true { return decoded }
+        }
+        throw UserError(
+            description:
+                "\(url.path): says that it was trained on '\(dataset ?? "nothing")', and no configuration reads"
+                + " that; give --config")
     }
 }

@@ -26,6 +26,7 @@ struct StaticHypernet: ParsableCommand {
             """,
         subcommands: [
             Train.self, Resume.self, Reproduce.self, Evaluate.self, Bake.self, List.self, Results.self,
+            FiguresCommand.self, Verify.self, Keep.self,
         ])
 
     static func main() { Foundation.exit(runProgram(Self.self)) }

@@ -1,3 +1,4 @@
+import Figures
 import Foundation
 import HyperNetworks
 
@@ -108,9 +109,7 @@ public struct CharacterResults: ResultsSection {
             parts.append(reducedTable(members))
             parts.append(differences(members))
             parts += members.compactMap(curveTable)
-            if table == .table3, let figure = figures.first(where: { $0.budget == budget }) {
-                parts.append("![Validation against steps](\(figure.imagePath))")
-            }
+            if table == .table3 { parts += figures.filter { $0.budget == budget }.map(\.markdown) }
             return parts
         }
     }
@@ -232,30 +231,29 @@ public struct CharacterResults: ResultsSection {
 
     // MARK: - Figures
 
-    /// One chart for each budget that has runs on Penn Treebank beside the paper's curve.
+    /// The curves of each budget that has runs on Penn Treebank beside the paper's curve.
     public var figures: [CurveFigure] {
         let groups = groups {
             $0.configuration.reproduces?.table == .table3 && Self.followsPaperSettings($0.record)
         }
         var budgets: [String] = []
         for group in groups where !budgets.contains(group.record.budget) { budgets.append(group.record.budget) }
-        return budgets.map { budget in
-            let name =
-                budgets.count == 1 ? "ptb-curves" : "ptb-curves-\(budget.replacingOccurrences(of: " ", with: "-"))"
+        return budgets.flatMap { budget in
             let runs = groups.filter { $0.record.budget == budget }.flatMap(\.runs)
             let lastStep = runs.map(\.record.training.stepsDone).max() ?? 0
-            let paper = PaperCurve.pennTreebank.points.filter { $0.step <= lastStep }
-            var curves = runs.map { run in
-                CurveFigure.Curve(
-                    title: "\(run.configuration.reproduces?.name ?? run.record.configuration), seed \(run.record.seed)",
-                    points: run.log.compactMap { line in line.validation.map { (line.step, $0.bits) } }, isPaper: false)
-            }
-            curves.append(
-                CurveFigure.Curve(
-                    title: PaperCurve.pennTreebank.title, points: paper.map { ($0.step, $0.bits) }, isPaper: true))
-            return CurveFigure(
-                budget: budget, folder: "experiments/\(Self.id)/figures", name: name,
-                title: "Penn Treebank, characters: validation (\(budget))", curves: curves)
+            let paper = PaperCurve.pennTreebank
+            return CurveFigure.ofRuns(
+                runs.map { run in
+                    let row = run.configuration.reproduces?.name ?? run.record.configuration
+                    return NamedLog(name: "\(row), seed \(run.record.seed)", log: run.log)
+                },
+                budget: budget, folder: "experiments/\(Self.id)/figures",
+                name: "ptb-\(budget.replacingOccurrences(of: " ", with: "-"))",
+                title: "Penn Treebank, characters, \(budget)", metric: "bits per character", value: { $0.bits },
+                paper: LineChart.Series(
+                    name: paper.title, kind: .reference,
+                    points: paper.points.filter { $0.step <= lastStep }.map { (Double($0.step), $0.bits) }),
+                loss: ("bits per character", 1 / log(2)))
         }
     }
 }

@@ -59,9 +59,13 @@ public struct TrainedCharacterModel {
     ///   - temperature: the logits are divided by it; 1 draws from the model's own distribution, 0 takes the most
     ///     probable character each time.
     ///   - seed: of the draws.
+    ///   - observe: called after each step with the byte that the model read and its state afterwards.
     /// - Returns: the drawn bytes, without the prompt.
     /// - Throws: `DatasetError.unknownSymbol` for a prompt with a character that the vocabulary does not have.
-    public func sample(prompt: String, length: Int, temperature: Double, seed: UInt64) throws -> [UInt8] {
+    public func sample(
+        prompt: String, length: Int, temperature: Double, seed: UInt64,
+        observe: (_ read: UInt8, _ state: RecurrentState) -> Void = { _, _ in }
+    ) throws -> [UInt8] {
         var random = RandomStream(seed: seed, stream: Self.samplingStream)
         var text = try vocabulary.encode(prompt: prompt)
         let promptLength = text.count
@@ -73,6 +77,7 @@ public struct TrainedCharacterModel {
         var position = 0
         while text.count < promptLength + length {
             let logits = model.step(symbols: [Int32(text[position])], state: &state, weights: weights)
+            observe(vocabulary.bytes[Int(text[position])], state)
             position += 1
             if position == text.count {
                 text.append(Self.draw(logits.floats, temperature: temperature, uniform: Double(random.uniform(1)[0])))

@@ -22,8 +22,22 @@ public struct ImageResults: ResultsSection {
         runs = try Run.all(in: experiment)
     }
 
-    /// There is no curve of the paper to draw ours beside.
-    public var figures: [CurveFigure] { [] }
+    /// The curves of each budget of Table 2; the paper draws none to stand beside them.
+    public var figures: [CurveFigure] {
+        let groups = Group.groups(of: runs.filter { $0.configuration.reproduces?.table == .table2 })
+        var budgets: [String] = []
+        for group in groups where !budgets.contains(group.record.budget) { budgets.append(group.record.budget) }
+        return budgets.flatMap { budget in
+            CurveFigure.ofRuns(
+                groups.filter { $0.record.budget == budget }.flatMap(\.runs).map { run in
+                    NamedLog(name: "\(run.record.configuration), seed \(run.record.seed)", log: run.log)
+                },
+                budget: budget, folder: "experiments/\(experiment)/figures",
+                name: "cifar-\(budget.replacingOccurrences(of: " ", with: "-"))", title: "CIFAR-10, \(budget)",
+                metric: "error, percent", value: { $0.errorPercent },
+                loss: ("cross entropy and L2 penalty, nats", 1))
+        }
+    }
 
     public var section: String {
         var parts = [
@@ -100,7 +114,8 @@ public struct ImageResults: ResultsSection {
         return budgets.flatMap { budget -> [String] in
             let members = groups.filter { $0.record.budget == budget }
             let data = Set(members.map(\.record.data.displayName)).sorted().joined(separator: "; ")
-            return ["#### Reduced budget: \(budget) (\(data))", runTable(members), differences(members)]
+            let charts = table == .table2 ? figures.filter { $0.budget == budget }.map(\.markdown) : []
+            return ["#### Reduced budget: \(budget) (\(data))", runTable(members), differences(members)] + charts
         }
     }
 

@@ -80,6 +80,8 @@ public struct TrainedImageModel {
     /// How the images that it was trained on became numbers.
     public let normalisation: PixelNormalisation
     private let metadata: [String: String]
+    /// The name of the data set that it was trained on, if the file says.
+    public var dataset: String? { metadata["dataset"] }
 
     /// - Parameter url: a run's folder, a checkpoint's, or a file of weights.
     /// - Throws: `CheckpointError` if there is none, it is damaged, or its weights do not fit what it says of itself.

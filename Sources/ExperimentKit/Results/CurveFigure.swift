@@ -1,82 +1,73 @@
+import Figures
 import Foundation
 
-/// A chart of validation bits per character against training steps: a gnuplot script that holds its data, and the SVG
-/// drawn from it.
+/// A chart of runs for RESULTS.md, as SVG. It depends on the records alone, so `results --check` compares it.
 public struct CurveFigure {
-    struct Curve {
-        let title: String
-        let points: [(step: Int, bits: Double)]
-        /// The paper's curve is dashed and black, ours have colours.
-        let isPaper: Bool
-    }
-
+    /// The budget of the runs in it.
     let budget: String
     /// Relative to the checkout.
-    let folder: String
+    let path: String
+    let chart: LineChart
+
+    var markdown: String { "![\(chart.title)](\(path))" }
+}
+
+/// The log of a run under the name that a chart gives it.
+struct NamedLog {
     let name: String
-    let title: String
-    let curves: [Curve]
+    let log: [StepRecord]
+}
 
-    var scriptPath: String { "\(folder)/\(name).gnuplot" }
-    var imagePath: String { "\(folder)/\(name).svg" }
-
-    /// The script; it depends on the records alone, so it is what `results --check` compares.
-    var script: String {
-        let drawn = curves.filter { !$0.points.isEmpty }
-        var lines = [
-            "# Made by `char-hyperlstm results` from the records; draw with: gnuplot \(name).gnuplot",
-            "set terminal svg size 800,500 font 'Helvetica,14' background rgb 'white'",
-            "set output '\(name).svg'",
-            "set title '\(Self.quoted(title))'",
-            "set xlabel 'training steps'",
-            "set ylabel 'bits per character'",
-            "set grid",
-            "set key top right",
-        ]
-        for (index, curve) in drawn.enumerated() {
-            lines.append("$curve\(index) << END")
-            lines += curve.points.map { "\($0.step) \(fixed($0.bits, 4))" }
-            lines.append("END")
-        }
-        let plots = drawn.enumerated().map { index, curve in
-            let style = curve.isPaper ? "dashtype 2 linecolor rgb 'black'" : "linecolor \(index + 1)"
-            return "$curve\(index) using 1:2 with linespoints linewidth 2 pointtype 7 pointsize 0.5 \(style)"
-                + " title '\(Self.quoted(curve.title))'"
-        }
-        if !plots.isEmpty { lines.append("plot " + plots.joined(separator: ", \\\n     ")) }
-        return lines.joined(separator: "\n") + "\n"
-    }
-
-    /// A text inside gnuplot's single quotes.
-    private static func quoted(_ text: String) -> String { text.replacingOccurrences(of: "'", with: "''") }
-
-    /// Draws the image beside its script.
+extension CurveFigure {
+    /// The curves of runs of one budget: validation against steps and against hours, and the training loss.
     ///
-    /// - Returns: false where there is no gnuplot; the image stays as it was.
-    /// - Throws: `FigureError` if gnuplot fails.
-    func draw(in project: URL) throws -> Bool {
-        let process = Process()
-        let errors = Pipe()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = ["gnuplot", "\(name).gnuplot"]
-        process.currentDirectoryURL = project.appendingPathComponent(folder, isDirectory: true)
-        process.standardError = errors
-        guard (try? process.run()) != nil else { return false }
-        let text = errors.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        // `env` answers 127 where it finds no such program.
-        if process.terminationStatus == 127 { return false }
-        guard process.terminationStatus == 0 else {
-            throw FigureError(path: scriptPath, reason: String(decoding: text, as: UTF8.self))
+    /// - Parameters:
+    ///   - folder: Where the files go, relative to the checkout.
+    ///   - name: What the files' names begin with.
+    ///   - metric: The name of the figure of a validation, with its unit.
+    ///   - value: The figure itself.
+    ///   - paper: The paper's curve, of the same figure against steps.
+    ///   - loss: The name of the training loss, with its unit, and how many of the unit one nat is.
+    static func ofRuns(
+        _ runs: [NamedLog], budget: String, folder: String, name: String, title: String, metric: String,
+        value: (SplitEvaluation) -> Double?, paper: LineChart.Series? = nil, loss: (name: String, perNat: Double)
+    ) -> [CurveFigure] {
+        func series(_ point: (StepRecord) -> (x: Double, y: Double)?) -> [LineChart.Series] {
+            runs.map { run in LineChart.Series(name: run.name, points: run.log.compactMap(point)) }
         }
-        return true
+        func figure(
+            _ kind: String, _ what: String, x: String, y: String, _ series: [LineChart.Series]
+        ) -> CurveFigure {
+            CurveFigure(
+                budget: budget, path: "\(folder)/\(name)-\(kind).svg",
+                chart: LineChart(
+                    title: "\(title): \(what)", xLabel: x, yLabel: y, yScale: .logarithmic, series: series))
+        }
+        let againstSteps = series { line in
+            line.validation.flatMap(value).map { (Double(line.step), $0) }
+        }
+        let againstHours = series { line in
+            line.validation.flatMap(value).map { (line.seconds / 3600, $0) }
+        }
+        let training = series { line in line.lossNats.map { (Double(line.step), $0 * loss.perNat) } }
+        return [
+            figure(
+                "steps", "validation", x: "training steps", y: metric, againstSteps + (paper.map { [$0] } ?? [])),
+            figure("hours", "validation by time", x: "hours, evaluations included", y: metric, againstHours),
+            figure(
+                "training", "training batches", x: "training steps", y: loss.name, training.map(\.smoothed)),
+        ]
     }
 }
 
-/// gnuplot refused a script.
-public struct FigureError: Error, Equatable, CustomStringConvertible {
-    public let path: String
-    public let reason: String
-
-    public var description: String { "\(path): gnuplot failed: \(reason)" }
+extension LineChart.Series {
+    /// At most 200 points, each the mean of the same number of neighbors: what a chart can show of a noisy curve.
+    fileprivate var smoothed: LineChart.Series {
+        let width = max(1, (points.count + 199) / 200)
+        let means = stride(from: 0, to: points.count, by: width).map { first in
+            let part = points[first..<min(first + width, points.count)]
+            return (x: part[part.endIndex - 1].x, y: part.reduce(0) { $0 + $1.y } / Double(part.count))
+        }
+        return LineChart.Series(name: name, kind: kind, points: means)
+    }
 }

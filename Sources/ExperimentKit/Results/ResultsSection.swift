@@ -13,26 +13,21 @@ extension ResultsSection {
     func files(existingDocument: String) -> [(path: String, text: String)] {
         var document = ResultsDocument(existingDocument)
         document.replace(id: experiment, body: section)
-        return [("RESULTS.md", document.text)] + figures.map { ($0.scriptPath, $0.script) }
+        return [("RESULTS.md", document.text)] + figures.map { ($0.path, $0.chart.svg) }
     }
 
     /// Files that are not what the records give.
     public func staleFiles(project: ProjectFolder) throws -> [String] {
         let existing = (try? String(contentsOf: project.results, encoding: .utf8)) ?? ""
-        var stale = files(existingDocument: existing).filter { file in
+        return files(existingDocument: existing).filter { file in
             (try? String(contentsOf: project.url.appendingPathComponent(file.path), encoding: .utf8)) != file.text
         }.map(\.path)
-        // A drawing depends on gnuplot's version, its script on the records alone: the script is compared.
-        stale += figures.map(\.imagePath).filter {
-            !FileManager.default.fileExists(atPath: project.url.appendingPathComponent($0).path)
-        }
-        return stale
     }
 
     /// Writes RESULTS.md and the figures.
     ///
     /// - Returns: the paths written, relative to the checkout.
-    /// - Throws: `RecordError.unwritable`; `FigureError` if gnuplot is there and fails.
+    /// - Throws: `RecordError.unwritable`.
     public func write(project: ProjectFolder) throws -> [String] {
         let existing = (try? String(contentsOf: project.results, encoding: .utf8)) ?? ""
         var written: [String] = []
@@ -47,7 +42,6 @@ extension ResultsSection {
             }
             written.append(file.path)
         }
-        for figure in figures where try figure.draw(in: project.url) { written.append(figure.imagePath) }
         return written
     }
 

@@ -1,0 +1,46 @@
+import ExperimentKit
+import Figures
+import Foundation
+
+/// The folder that a `figures` command writes to.
+public struct FigureFolder {
+    private let url: URL
+
+    /// - Parameter output: The folder that the user named; nil takes the experiment's own.
+    /// - Throws: `UserError` outside a checkout, or if the folder cannot be made.
+    public init(output: String?, experiment: String) throws {
+        url =
+            try output.map { URL(fileURLWithPath: $0, isDirectory: true) }
+            ?? experimentFolder(experiment).appendingPathComponent("figures", isDirectory: true)
+        do {
+            try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+        } catch {
+            throw UserError(description: "\(url.path): the folder cannot be made: \(error.localizedDescription)")
+        }
+    }
+
+    /// Writes a picture as SVG.
+    public func write(_ name: String, _ svg: String) throws { try write(name, [UInt8](svg.utf8)) }
+
+    /// Writes a picture made of pixels as SVG, with its words, and as PNG without.
+    public func write(_ name: String, _ grid: ImageGrid) throws {
+        try write(name + ".svg", grid.svg)
+        try write(name + ".png", grid.png)
+    }
+
+    private func write(_ name: String, _ bytes: [UInt8]) throws {
+        let file = url.appendingPathComponent(name)
+        do {
+            try Data(bytes).write(to: file, options: .atomic)
+        } catch {
+            throw UserError(description: "\(file.path): cannot be written: \(error.localizedDescription)")
+        }
+        note("wrote \(file.path)")
+    }
+}
+
+/// The last part of a path or name with words in it, for titles and file names: `table3-lstm` of `runs/table3-lstm/0`.
+public func shortName(_ model: String) -> String {
+    let parts = model.split(separator: "/").filter { Int($0) == nil && $0 != "checkpoints" && !$0.hasPrefix("step-") }
+    return parts.last.map { $0.replacingOccurrences(of: ".safetensors", with: "") } ?? model
+}

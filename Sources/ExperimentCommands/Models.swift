@@ -1,0 +1,126 @@
+import ArgumentParser
+import ExperimentKit
+import Foundation
+
+/// The folder or file of weights that an argument means: a path, or the name of committed weights.
+///
+/// - Throws: `UserError` that lists what there is.
+public func modelLocation(_ argument: String, experiment: String) throws -> URL {
+    if FileManager.default.fileExists(atPath: argument) {
+        return try onlySeed(in: URL(fileURLWithPath: argument))
+    }
+    let weights = try ProjectFolder.locate().map { try CommittedWeights.all(in: $0.experiment(experiment)) } ?? []
+    if let found = CommittedWeights.named(argument, among: weights) {
+        note("\(argument): \(found.name), \(grouped(found.record.training.stepsDone)) steps, in \(found.folder.path)")
+        return found.folder
+    }
+    let names = weights.map(\.name)
+    throw UserError(
+        description: "\(argument): neither a path nor committed weights; "
+            + (names.isEmpty ? "no weights are committed" : "committed are \(names.joined(separator: ", "))"))
+}
+
+/// A folder OUT/CONFIG stands for its only seed.
+private func onlySeed(in folder: URL) throws -> URL {
+    let names = ((try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? [])
+    let seeds = names.filter {
+        Int($0) != nil
+            && FileManager.default.fileExists(atPath: folder.appendingPathComponent("\($0)/record.json").path)
+    }
+    guard !seeds.isEmpty else { return folder }
+    guard seeds.count == 1 else {
+        throw UserError(
+            description: "\(folder.path) holds the seeds \(seeds.sorted().joined(separator: ", ")): name one,"
+                + " such as \(folder.path)/\(seeds.sorted()[0])")
+    }
+    return folder.appendingPathComponent(seeds[0], isDirectory: true)
+}
+
+/// Options and work of `keep`, the same for every experiment.
+public struct KeepOptions: ParsableArguments {
+    @Argument(help: "The folder of a finished run, OUT/CONFIG/SEED.")
+    public var run: String
+    @Flag(help: "Round the weights to half precision: half the bytes, the figures to about three digits.")
+    public var half = false
+    @Flag(help: "Overwrite another record in its place.")
+    public var replace = false
+
+    public init() {}
+
+    /// Copies the run's record and weights into the experiment's folder.
+    public func keep(experiment: String) throws {
+        let kept = try CommittedWeights.keep(
+            try onlySeed(in: URL(fileURLWithPath: run, isDirectory: true)), in: try experimentFolder(experiment),
+            half: half, replace: replace)
+        note("kept \(kept.name) in \(kept.folder.path); `make results figures` brings the documents in step")
+    }
+}
+
+/// One line of what `verify` prints: a figure read again from committed weights, beside the record's.
+public struct VerifiedFigure {
+    /// What came of the reading.
+    public enum Outcome {
+        case read(Double)
+        /// Read in part, so that there is nothing to compare it with.
+        case readPart(Double, of: String)
+        /// Not read: why.
+        case unread(String)
+    }
+
+    public let name: String
+    public let unit: String
+    public let recorded: Double
+    public let decimals: Int
+    /// The greatest difference that rounding explains.
+    public let tolerance: Double
+    public let outcome: Outcome
+
+    public init(
+        name: String, unit: String, recorded: Double, decimals: Int, tolerance: Double, outcome: Outcome
+    ) {
+        self.name = name
+        self.unit = unit
+        self.recorded = recorded
+        self.decimals = decimals
+        self.tolerance = tolerance
+        self.outcome = outcome
+    }
+
+    /// Whether the reading differs from the record by more than rounding.
+    var differs: Bool {
+        guard case .read(let value) = outcome else { return false }
+        // A NaN lies within no tolerance.
+        return !(abs(value - recorded) <= tolerance)
+    }
+
+    fileprivate var cells: [String] {
+        switch outcome {
+        case .read(let value):
+            let difference = value - recorded
+            return [
+                name, unit, fixed(recorded, decimals), fixed(value, decimals),
+                (difference < 0 ? "−" : "+") + fixed(abs(difference), decimals), differs ? "DIFFERS" : "the same",
+            ]
+        case .readPart(let value, let part):
+            return [name, unit, fixed(recorded, decimals), fixed(value, decimals), "-", part]
+        case .unread(let reason): return [name, unit, fixed(recorded, decimals), "-", "-", reason]
+        }
+    }
+}
+
+/// The table of what was verified.
+public func verificationTable(_ figures: [VerifiedFigure]) -> String {
+    alignedColumns([["weights", "test figure", "record", "this machine", "difference", ""]] + figures.map(\.cells))
+}
+
+/// - Throws: `UserError` if a figure differs from its record, or none could be read.
+public func requireRecordedFigures(_ figures: [VerifiedFigure]) throws {
+    let different = figures.filter(\.differs).map(\.name)
+    guard different.isEmpty else {
+        throw UserError(description: "not what the records say: \(different.joined(separator: ", "))")
+    }
+    let read = figures.count { if case .unread = $0.outcome { false } else { true } }
+    guard read > 0 || figures.isEmpty else {
+        throw UserError(description: "no figure could be read: `make data`, or set HYPERNETWORKS_DATA")
+    }
+}

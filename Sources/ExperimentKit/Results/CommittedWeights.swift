@@ -1,0 +1,147 @@
+import Foundation
+import Safetensors
+
+/// The weights of a committed run: `runs/CONFIG/SEED/model.safetensors` beside its record. The folder can be given
+/// wherever a checkpoint is asked for.
+public struct CommittedWeights {
+    /// The best checkpoint's weights may be kept up to this many bytes; in half precision a model of Penn Treebank is
+    /// within it.
+    public static let greatestSize = 12_000_000
+
+    public let folder: URL
+    public let record: RunRecord
+
+    /// `CONFIG`, and the seed where it is not 0.
+    public var name: String { record.seed == 0 ? record.configuration : "\(record.configuration)/\(record.seed)" }
+
+    /// Whether the weights were rounded to half precision.
+    public func isHalfPrecision() throws -> Bool {
+        try SafetensorsFile(path: folder.appendingPathComponent(CheckpointFile.model).path).entries
+            .contains { $0.dtype == .float16 }
+    }
+
+    /// All of an experiment, by configuration and seed.
+    ///
+    /// - Throws: `RecordError`.
+    public static func all(in experiment: URL) throws -> [CommittedWeights] {
+        let runs = experiment.appendingPathComponent("runs", isDirectory: true)
+        return try sortedNames(in: runs).flatMap { configuration in
+            let folder = runs.appendingPathComponent(configuration, isDirectory: true)
+            return try sortedNames(in: folder).compactMap { seed -> CommittedWeights? in
+                let run = folder.appendingPathComponent(seed, isDirectory: true)
+                guard FileManager.default.fileExists(atPath: run.appendingPathComponent(CheckpointFile.model).path)
+                else { return nil }
+                return CommittedWeights(
+                    folder: run, record: try RunRecord(contentsOf: run.appendingPathComponent("record.json")))
+            }
+        }
+    }
+
+    /// One a row of the paper: the run with the most steps, of the smallest seed; in the order of the names.
+    public static func longestOfEachRow(in experiment: URL) throws -> [CommittedWeights] {
+        let all = try all(in: experiment)
+        var seen: Set<String> = []
+        let rows = all.map { rowName($0.record.configuration, budget: $0.record.budget) }
+        return rows.filter { seen.insert($0).inserted }.compactMap { longest($0, among: all) }
+    }
+
+    private static func sortedNames(in folder: URL) -> [String] {
+        ((try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? [])
+            .filter { !$0.hasPrefix(".") }.sorted { $0.compare($1, options: .numeric) == .orderedAscending }
+    }
+
+    /// The weights that a name means: a configuration, `CONFIG/SEED`, or a row by the words of its configuration
+    /// without the table and the budget, such as `hyper-wide-resnet-40-1`: of several the run with the most steps, then
+    /// the smallest seed.
+    public static func named(_ name: String, among all: [CommittedWeights]) -> CommittedWeights? {
+        if let exact = all.first(where: { $0.name == name || "\($0.record.configuration)/\($0.record.seed)" == name }) {
+            return exact
+        }
+        return longest(name, among: all)
+    }
+
+    private static func longest(_ row: String, among all: [CommittedWeights]) -> CommittedWeights? {
+        all.filter { rowName($0.record.configuration, budget: $0.record.budget) == row }.max { left, right in
+            let (l, r) = (left.record, right.record)
+            return (l.training.stepsDone, -l.seed) < (r.training.stepsDone, -r.seed)
+        }
+    }
+
+    /// `table3-layer-norm-hyperlstm-quick` to `layer-norm-hyperlstm`.
+    static func rowName(_ configuration: String, budget: String) -> String {
+        let budgetWords = budget.replacingOccurrences(of: " ", with: "-")
+        var name = configuration.replacing(/^(table\d+|a1|ptb|cifar|text8|enwik8|sample)-/, with: "")
+        if name.hasSuffix("-\(budgetWords)") { name.removeLast(budgetWords.count + 1) }
+        if name.hasPrefix(budgetWords + "-") { name.removeFirst(budgetWords.count + 1) }
+        return name
+    }
+
+    /// Puts a finished run among the committed records: record, configuration, log, and the best checkpoint's weights.
+    ///
+    /// - Parameters:
+    ///   - run: The run's folder.
+    ///   - experiment: The experiment's folder in the checkout.
+    ///   - half: Whether to round the weights to half precision.
+    ///   - replace: Whether another record in its place may be overwritten.
+    /// - Throws: `KeepError`, `RecordError`, `CheckpointError`, `SafetensorsError`.
+    public static func keep(_ run: URL, in experiment: URL, half: Bool, replace: Bool) throws -> CommittedWeights {
+        let recordFile = run.appendingPathComponent("record.json")
+        guard FileManager.default.fileExists(atPath: recordFile.path) else { throw RecordError.noRun(path: run.path) }
+        let record = try RunRecord(contentsOf: recordFile)
+        guard record.status == .finished else {
+            throw KeepError.unfinished(path: run.path, status: record.status.rawValue)
+        }
+        let folder = experiment.appendingPathComponent("runs").appendingPathComponent(record.configuration)
+            .appendingPathComponent("\(record.seed)", isDirectory: true)
+        let existing = folder.appendingPathComponent("record.json")
+        if !replace, FileManager.default.fileExists(atPath: existing.path),
+            try RunRecord(contentsOf: existing) != record
+        {
+            throw KeepError.otherRecord(path: folder.path)
+        }
+
+        let source = try Checkpoint(at: run).url.appendingPathComponent(CheckpointFile.model)
+        let weights = try SafetensorsFile(path: source.path)
+        var kept = SafetensorsFile(metadata: weights.metadata)
+        for entry in weights.entries {
+            let values = try weights.floats(entry.name)
+            kept.append(
+                entry.name, shape: entry.shape, half ? .float16(values.map { Float16($0) }) : .float32(values))
+        }
+        let bytes = kept.encoded()
+        guard bytes.count <= greatestSize else {
+            throw KeepError.tooLarge(path: source.path, bytes: bytes.count, half: half)
+        }
+        do {
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            for name in ["config.yaml", "steps.jsonl", "record.json"] {
+                let content = try Data(contentsOf: run.appendingPathComponent(name))
+                try writeFileAtomically(path: folder.appendingPathComponent(name).path, bytes: [UInt8](content))
+            }
+            try writeFileAtomically(path: folder.appendingPathComponent(CheckpointFile.model).path, bytes: bytes)
+        } catch {
+            throw RecordError.unwritable(path: folder.path, reason: "\(error)")
+        }
+        return CommittedWeights(folder: folder, record: record)
+    }
+}
+
+/// Why a run cannot be put among the committed records.
+public enum KeepError: Error, Equatable, CustomStringConvertible {
+    case unfinished(path: String, status: String)
+    case otherRecord(path: String)
+    case tooLarge(path: String, bytes: Int, half: Bool)
+
+    public var description: String {
+        switch self {
+        case .unfinished(let path, let status):
+            return "\(path): the run's status is '\(status)', expected 'finished': resume it first"
+        case .otherRecord(let path):
+            return "\(path) holds the record of another run: --replace overwrites it"
+        case .tooLarge(let path, let bytes, let half):
+            return
+                "\(path): \(grouped(bytes)) bytes of weights, at most \(grouped(CommittedWeights.greatestSize)) are kept"
+                + (half ? "" : ": --half rounds them to half precision")
+        }
+    }
+}

@@ -1,0 +1,106 @@
+/// A chart of curves: each has its own color, dashes and marker, and its name stands at its end.
+public struct LineChart: Sendable {
+    public struct Series: Sendable {
+        public enum Kind: Sendable {
+            /// A curve of measurements.
+            case measured
+            /// One to compare with, such as the paper's: dashed and without color.
+            case reference
+        }
+
+        public let name: String
+        public let kind: Kind
+        /// In ascending order of x.
+        public let points: [(x: Double, y: Double)]
+
+        public init(name: String, kind: Kind = .measured, points: [(x: Double, y: Double)]) {
+            self.name = name
+            self.kind = kind
+            self.points = points
+        }
+    }
+
+    public let title: String
+    public let xLabel: String
+    public let yLabel: String
+    public let xScale: Axis.Scale
+    public let yScale: Axis.Scale
+    public let series: [Series]
+
+    public init(
+        title: String, xLabel: String, yLabel: String, xScale: Axis.Scale = .linear, yScale: Axis.Scale = .linear,
+        series: [Series]
+    ) {
+        self.title = title
+        self.xLabel = xLabel
+        self.yLabel = yLabel
+        self.xScale = xScale
+        self.yScale = yScale
+        self.series = series
+    }
+
+    private static let dashes: [[Double]] = [[], [8, 3], [2, 3], [10, 3, 2, 3], [5, 5], [14, 4]]
+    /// Markers of a curve are left out where it has more points.
+    private static let mostMarkers = 60
+    private static let lineHeight = 15.0
+
+    public var svg: String {
+        let drawn = series.filter { !$0.points.isEmpty }
+        let labelWidth = (drawn.map { SVG.width(of: $0.name) }.max() ?? 0) + 50
+        let frame = ChartFrame(
+            x: Axis(drawn.flatMap { $0.points.map(\.x) }, scale: xScale, includesZero: true),
+            y: Axis(drawn.flatMap { $0.points.map(\.y) }, scale: yScale), left: 66, top: 44, width: 520, height: 330)
+        var svg = SVG(width: frame.left + frame.width + labelWidth, height: 430, title: title)
+        svg.text(title, x: frame.left, y: 24, size: 15, bold: true)
+        frame.draw(
+            into: &svg, xLabel: xLabel, yLabel: yScale == .logarithmic ? "\(yLabel) (logarithmic)" : yLabel)
+
+        var ends: [(name: String, y: Double, style: Style)] = [], measured = 0
+        for series in drawn {
+            var style: Style
+            if series.kind == .reference {
+                style = Style(line: "ink-line", fill: "ink", dash: [3, 4], marker: nil)
+            } else {
+                style = Style(
+                    line: "s\(measured % SVG.colors)", fill: "f\(measured % SVG.colors)",
+                    dash: Self.dashes[measured % Self.dashes.count],
+                    marker: SVG.Marker.allCases[measured % SVG.Marker.allCases.count])
+                measured += 1
+            }
+            let points = series.points.compactMap { frame.point($0.x, $0.y) }
+            if points.count > Self.mostMarkers { style.marker = nil }
+            svg.path(points, style: style.line, width: 2, dash: style.dash)
+            if let marker = style.marker {
+                for point in points { svg.marker(marker, x: point.x, y: point.y, style: style.fill) }
+            }
+            if let last = points.last { ends.append((series.name, last.y, style)) }
+        }
+        drawNames(ends, at: frame.left + frame.width + 10, frame: frame, into: &svg)
+        return svg.text
+    }
+
+    private struct Style {
+        let line: String
+        let fill: String
+        let dash: [Double]
+        var marker: SVG.Marker?
+    }
+
+    /// The names in the order of the curves' ends, as near to them as their lines of text leave room.
+    private func drawNames(
+        _ ends: [(name: String, y: Double, style: Style)], at x: Double, frame: ChartFrame, into svg: inout SVG
+    ) {
+        let sorted = ends.sorted { $0.y < $1.y }
+        var places = sorted.map(\.y)
+        for index in places.indices.dropFirst() {
+            places[index] = max(places[index], places[index - 1] + Self.lineHeight)
+        }
+        let overflow = (places.last ?? 0) - (frame.top + frame.height)
+        if overflow > 0 { places = places.map { $0 - overflow } }
+        for (end, y) in zip(sorted, places) {
+            svg.path([(x, y), (x + 26, y)], style: end.style.line, width: 2, dash: end.style.dash)
+            if let marker = end.style.marker { svg.marker(marker, x: x + 13, y: y, style: end.style.fill) }
+            svg.text(end.name, x: x + 32, y: y + 4)
+        }
+    }
+}

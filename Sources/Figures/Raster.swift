@@ -1,0 +1,51 @@
+import CZlib
+
+/// A picture of gray pixels.
+public struct Raster: Equatable, Sendable {
+    public let width: Int
+    public let height: Int
+    /// 0 is black and 255 white, row by row.
+    public private(set) var pixels: [UInt8]
+
+    /// A picture of one brightness.
+    public init(width: Int, height: Int, fill: UInt8 = 255) {
+        precondition(width > 0 && height > 0, "a picture has pixels, found \(width) × \(height)")
+        self.width = width
+        self.height = height
+        pixels = [UInt8](repeating: fill, count: width * height)
+    }
+
+    public subscript(x: Int, y: Int) -> UInt8 {
+        get { pixels[y * width + x] }
+        set { pixels[y * width + x] = newValue }
+    }
+
+    /// Brightness of a number: black at the lower bound and below, white at the upper bound and above.
+    public static func brightness(_ value: Float, in range: ClosedRange<Float>) -> UInt8 {
+        let extent = range.upperBound - range.lowerBound
+        guard value.isFinite, extent > 0 else { return 128 }
+        return UInt8((min(max((value - range.lowerBound) / extent, 0), 1) * 255).rounded())
+    }
+
+    /// The picture as a PNG file (ISO/IEC 15948): 8-bit gray, each row with filter 0.
+    public var png: [UInt8] {
+        func bigEndian(_ value: Int) -> [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: value >> (24 - 8 * $0)) } }
+        func chunk(_ type: String, _ data: [UInt8]) -> [UInt8] {
+            let content = Array(type.utf8) + data
+            return bigEndian(data.count) + content + bigEndian(Int(crc32_z(0, content, content.count)))
+        }
+        let rows = (0..<height).flatMap { [0] + pixels[$0 * width..<($0 + 1) * width] }
+        let header = bigEndian(width) + bigEndian(height) + [8, 0, 0, 0, 0]
+        return [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A] + chunk("IHDR", header)
+            + chunk("IDAT", Self.deflated(rows)) + chunk("IEND", [])
+    }
+
+    private static func deflated(_ bytes: [UInt8]) -> [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: Int(compressBound(UInt(bytes.count)))) { buffer, count in
+            var length = UInt(buffer.count)
+            let status = compress2(buffer.baseAddress, &length, bytes, UInt(bytes.count), Z_BEST_COMPRESSION)
+            precondition(status == Z_OK, "zlib's compress2 returned \(status)")
+            count = Int(length)
+        }
+    }
+}

@@ -1,0 +1,135 @@
+import Figures
+import Foundation
+import HyperNetworks
+
+/// The inside of a character model's first layer while it reads or writes a text, step by step.
+public struct CharacterTrace {
+    /// The names of the gates in their order.
+    public static let gates = ["i", "g", "f", "o"]
+
+    /// The characters read.
+    public private(set) var characters: [String] = []
+    /// d_h of every step, [4 H], gate by gate; empty for a model without a hyper cell.
+    public private(set) var scalings: [[Float]] = []
+    /// What stands inside the last φ of Eq. 13 (Eq. 9), after φ: φ(LN(c_t)), or φ(c_t) without layer normalization; all
+    /// units of all steps.
+    public private(set) var cellOutputs: [Float] = []
+    private let model: CharacterModel
+
+    public init(of model: CharacterModel) { self.model = model }
+
+    /// Takes in one step.
+    ///
+    /// - Parameters:
+    ///   - character: What the model read.
+    ///   - state: Its state afterwards, of one sequence.
+    public mutating func record(_ character: String, _ state: RecurrentState) {
+        characters.append(character)
+        let tensors = Dictionary(state.tensors.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
+        guard let c = tensors["layer0.c"] else { return }
+        withoutGradient {
+            let update: LSTMUpdate
+            switch model.layers[0] {
+            case .lstm(let cell): update = cell.update
+            case .hyperLSTM(let cell):
+                update = cell.update
+                if let ĥ = tensors["layer0.hyper.h"] {
+                    scalings.append(cell.scaling(Variable(ĥ)).d_h.value.floats)
+                }
+            }
+            let inner = update.layerNorm?.cellState(Variable(c)) ?? Variable(c)
+            cellOutputs += tanh(inner).value.floats
+        }
+    }
+
+    /// The first steps alone.
+    public func prefix(_ steps: Int) -> CharacterTrace {
+        var part = self
+        part.characters = Array(characters.prefix(steps))
+        part.scalings = Array(scalings.prefix(steps))
+        part.cellOutputs = Array(
+            cellOutputs.prefix(characters.isEmpty ? 0 : cellOutputs.count / characters.count * steps))
+        return part
+    }
+
+    /// How much each gate's recurrent weights changed in each step, [4][T]: the norm of
+    ///
+    ///     diag(d_t − d_{t−1}) W_h^y          so √(Σ_r (d_t[r] − d_{t−1}[r])² ‖row r of W_h^y‖²)
+    ///
+    /// (Figure 4; deviation `gateChangeNorm`). The first step has no step before it: 0.
+    public var gateChanges: [[Float]] {
+        guard case .hyperLSTM(let cell) = model.layers[0] else { return [] }
+        let H = cell.units, weights = cell.W_h.value.floats
+        // The paper's row r of W_h^y is our column y·H + r.
+        var squares = [Float](repeating: 0, count: 4 * H)
+        for row in 0..<H {
+            for column in 0..<4 * H {
+                let weight = weights[row * 4 * H + column]
+                squares[column] += weight * weight
+            }
+        }
+        return (0..<4).map { gate in
+            scalings.indices.map { t in
+                guard t > 0 else { return 0 }
+                return (gate * H..<(gate + 1) * H).reduce(Float(0)) { sum, r in
+                    let change = scalings[t][r] - scalings[t - 1][r]
+                    return sum + change * change * squares[r]
+                }.squareRoot()
+            }
+        }
+    }
+
+    /// Figure 4; nil for a model without a hyper cell.
+    public func figure4(name: String) -> ColoredText? {
+        guard !scalings.isEmpty else { return nil }
+        return ColoredText(
+            title: "Figure 4: where the recurrent weights change, \(name)",
+            caption:
+                "under each character, as it was read: ‖(d_t − d_(t−1)) scaled by the row norms of W_h‖ of each gate",
+            characters: characters, rowNames: Self.gates, rows: gateChanges)
+    }
+
+    /// Figure 5, one panel a model.
+    public static func figure5(_ traces: [(name: String, trace: CharacterTrace)]) -> Histograms {
+        Histograms(
+            title: "Figure 5: what h_t is made of while sampling, φ(c_t) or φ(LN(c_t))",
+            xLabel: "φ(c), with layer normalization φ(LN(c))", range: -1...1, bins: 50,
+            panels: traces.map { Histograms.Panel(name: $0.name, values: $0.trace.cellOutputs) })
+    }
+
+    /// The weight scaling vector d_h over the text, a picture a gate: each unit's difference from its own mean, since
+    /// units differ more from each other than in time. Nil for a model without a hyper cell.
+    public func weightScaling(name: String) -> ImageGrid? {
+        guard let first = scalings.first else { return nil }
+        let H = first.count / 4, T = scalings.count
+        let means = (0..<4 * H).map { unit in scalings.reduce(Float(0)) { $0 + $1[unit] } / Float(T) }
+        let squares = scalings.reduce(Float(0)) { sum, d in
+            zip(d, means).reduce(sum) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
+        }
+        let limit = 3 * (squares / Float(4 * H * T)).squareRoot()
+        let rows = Self.gates.enumerated().map { gate, gateName in
+            // In the order of their means; 96 of them show what all do.
+            let order = (gate * H..<(gate + 1) * H).sorted { means[$0] < means[$1] }
+            let shown = stride(from: 0, to: H, by: max(1, (H + 95) / 96)).map { order[$0] }
+            var raster = Raster(width: T, height: shown.count)
+            for (row, unit) in shown.enumerated() {
+                for t in 0..<T {
+                    raster[t, row] = Raster.brightness(scalings[t][unit] - means[unit], in: -limit...limit)
+                }
+            }
+            let (least, greatest) = (means[order[0]], means[order[H - 1]])
+            return ImageGrid.Row(
+                name: "gate \(gateName), means from \(Self.short(least)) to \(Self.short(greatest))",
+                cells: [ImageGrid.Cell(name: "", image: raster)])
+        }
+        return ImageGrid(
+            title: "The weight scaling d_h over a passage, \(name)",
+            caption:
+                "a row a unit, less its mean, in the order of the means; gray is 0, white \(Self.short(limit)) and more,"
+                + " black −\(Self.short(limit)) and less; the characters as they were read",
+            scale: (10, 1.5), rows: rows, columnNames: characters.map { $0 == "\n" ? "↵" : $0 })
+    }
+
+    /// Three decimals.
+    private static func short(_ value: Float) -> String { String(format: "%.3f", value) }
+}

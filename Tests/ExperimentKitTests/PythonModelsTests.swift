@@ -1,0 +1,134 @@
+import Compute
+import Datasets
+import Foundation
+import HyperNetworks
+import Safetensors
+import Testing
+
+@testable import ExperimentKit
+
+/// `python/hypernetworks.py` and `python/evaluate.py` against the evaluators, on the generated samples.
+@Suite(
+    .enabled("needs python3 with torch, numpy and safetensors") {
+        python(["-c", "import torch, numpy, safetensors.torch"]) != nil
+    })
+struct PythonModelsTests {
+    private static let folder = checkout.url.appendingPathComponent("python").path
+    private static let data = DataFolder(path: checkout.url.appendingPathComponent("data").path, origin: .standard)
+
+    /// The first numbers that `evaluate.py` prints.
+    private static func evaluated(_ weights: String, _ options: [String] = []) throws -> [Double] {
+        let text = try #require(
+            python([folder + "/evaluate.py", weights, "--data", Self.data.path] + options))
+        return text.split(separator: " ").compactMap { Double($0) }
+    }
+
+    /// Moves every number of a model away from its initial value: many of those are zero and would hide a mistake.
+    private static func disturb(_ tensors: [Tensor], deviation: Float) {
+        var random = RandomStream(seed: 11, stream: 0)
+        for tensor in tensors {
+            tensor.copy(from: zip(tensor.floats, random.normal(tensor.count)).map { $0 + deviation * $1 })
+        }
+    }
+
+    private static func write(
+        _ tensors: [(name: String, tensor: Tensor)], _ metadata: [String: String], to path: String
+    ) throws {
+        var file = SafetensorsFile()
+        for (key, value) in metadata.sorted(by: { $0.key < $1.key }) { file.metadata[key] = value }
+        for (name, tensor) in tensors { file.append(name, shape: tensor.shape, .float32(tensor.floats)) }
+        try file.write(to: path)
+    }
+
+    /// The same weights after PyTorch read and wrote them.
+    private static func throughPython(_ path: String) throws -> String {
+        let copy = path + ".copy.safetensors"
+        let program = """
+            import sys
+            sys.path.insert(0, sys.argv[1])
+            import hypernetworks
+            hypernetworks.save(hypernetworks.load(sys.argv[2]), sys.argv[3])
+            """
+        _ = try #require(python(["-c", program, folder, path, copy]))
+        return copy
+    }
+
+    @Test(arguments: [
+        CharacterModelConfiguration(cell: .lstm, units: 12, layerNorm: false),
+        CharacterModelConfiguration(cell: .lstm, layers: 2, units: 12, layerNorm: true, forgetBias: 0.5),
+        CharacterModelConfiguration(cell: .hyperLSTM, units: 12, layerNorm: false, hyperUnits: 5, embeddingSize: 3),
+        CharacterModelConfiguration(
+            cell: .hyperLSTM, layers: 2, units: 12, layerNorm: true, hyperUnits: 5, embeddingSize: 3),
+        CharacterModelConfiguration(
+            cell: .hyperLSTM, units: 12, layerNorm: false, hyperUnits: 5, embeddingSize: 3,
+            hyperStateForEmbeddings: .previous, hyperLayerNorm: .always),
+    ]) func aCharacterModelInPyTorchGivesTheSameBits(configuration: CharacterModelConfiguration) throws {
+        let corpus = try CharacterCorpus.open(.sample, dataFolder: Self.data)
+        let model = CharacterModel(configuration: configuration, vocabularySize: corpus.vocabulary.count, seed: 0)
+        Self.disturb(model.parameters.map(\.variable.value), deviation: 0.1)
+        let folder = try TemporaryFolder()
+        let path = folder.url.appendingPathComponent("model.safetensors").path
+        try Self.write(
+            model.parameters.map { ($0.name, $0.variable.value) },
+            [
+                "model": String(decoding: try StableJSON.encodeLine(configuration), as: UTF8.self),
+                "vocabulary": corpus.vocabulary.bytes.map(String.init).joined(separator: " "), "corpus": "sample",
+            ], to: path)
+        let evaluator = CharacterEvaluator(
+            sequenceLength: 50, interruption: Interruption(), progress: SilentProgress())
+        let ours = try evaluator.evaluate(
+            model, symbols: Array(corpus.test.prefix(4001)), streams: 40, name: "test")
+        let theirs = try Self.evaluated(path, ["--characters", "4001", "--streams", "40"])
+        #expect(abs(ours.bits - theirs[0]) < 1e-4, "\(ours.bits), PyTorch \(theirs[0])")
+
+        let copy = try SafetensorsFile(path: try Self.throughPython(path)), original = try SafetensorsFile(path: path)
+        #expect(copy.entries.count == original.entries.count)
+        for entry in original.entries { #expect(try copy.entry(entry.name) == entry) }
+    }
+
+    @Test(arguments: [
+        ImageModelConfiguration(network: .wideResNet, kernels: .owned, blocks: 1, widening: 2),
+        ImageModelConfiguration(network: .wideResNet, kernels: .generated, blocks: 2, widening: 1, embeddingSize: 8),
+        ImageModelConfiguration(network: .mnistConvNet, kernels: .owned),
+        ImageModelConfiguration(network: .mnistConvNet, kernels: .generated, embeddingSize: 4),
+        ImageModelConfiguration(network: .coordinate, kernels: .owned),
+        ImageModelConfiguration(network: .coordinate, kernels: .generated),
+    ]) func aClassifierInPyTorchMakesTheSameErrors(configuration: ImageModelConfiguration) throws {
+        let name: ImageDatasetName = configuration.network == .wideResNet ? .sampleCIFAR10 : .sampleMNIST
+        let dataset = try ImageDataset.open(name, dataFolder: Self.data, validationCount: 100, seed: 0)
+        let model = configuration.model(seed: 0)
+        Self.disturb(model.parameters.map(\.variable.value), deviation: 0.02)
+        for buffer in model.buffers where buffer.name.hasSuffix("Mean") {
+            Self.disturb([buffer.tensor], deviation: 0.3)
+        }
+        let folder = try TemporaryFolder()
+        let url = folder.url.appendingPathComponent("model.safetensors")
+        try Self.write(
+            model.tensors, try TrainedImageModel.metadata(configuration, dataset: dataset.name, normalisation: dataset),
+            to: url.path)
+        let baked = folder.url.appendingPathComponent("baked.safetensors")
+        _ = try TrainedImageModel(at: url).writeBaked(to: baked)
+        for file in [url, baked, URL(fileURLWithPath: try Self.throughPython(url.path))] {
+            let trained = try TrainedImageModel(at: file)
+            let ours = try ImageEvaluator(interruption: Interruption(), progress: SilentProgress()).evaluate(
+                trained.model, dataset.test, normalisation: trained.normalisation, batch: 100, name: "test")
+            let theirs = try Self.evaluated(file.path)
+            #expect(abs((ours.errorPercent ?? .nan) - theirs[0]) < 1e-3, "\(file.lastPathComponent)")
+            // Float32 sums of up to a few thousand terms in another order.
+            #expect(abs(ours.lossNats - theirs[1]) < 1e-3 * max(1, ours.lossNats), "\(file.lastPathComponent)")
+        }
+    }
+}
+
+/// What a Python program prints; nil if it fails.
+private func python(_ arguments: [String]) -> String? {
+    let process = Process(), output = Pipe()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    process.arguments = ["python3"] + arguments
+    process.standardOutput = output
+    process.standardError = FileHandle.nullDevice
+    guard (try? process.run()) != nil else { return nil }
+    let text = output.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    return process.terminationStatus == 0 ? String(decoding: text, as: UTF8.self) : nil
+}

@@ -1,0 +1,126 @@
+import Foundation
+import Testing
+
+@testable import Figures
+
+@Suite struct FiguresTests {
+    /// A parser of another's takes the picture: it is well-formed XML.
+    private static func isWellFormed(_ text: String) -> Bool {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = [
+            "python3", "-c", "import sys, xml.dom.minidom as m; m.parseString(sys.stdin.buffer.read())",
+        ]
+        let input = Pipe()
+        process.standardInput = input
+        process.standardError = FileHandle.nullDevice
+        guard (try? process.run()) != nil else { return false }
+        input.fileHandleForWriting.write(Data(text.utf8))
+        try? input.fileHandleForWriting.close()
+        process.waitUntilExit()
+        return process.terminationStatus == 0
+    }
+
+    private static let chart = LineChart(
+        title: "a < b & \"c\"", xLabel: "steps", yLabel: "bits",
+        series: [
+            LineChart.Series(name: "ours", points: [(100, 2.5), (1000, 1.65), (2000, .nan)]),
+            LineChart.Series(name: "paper", kind: .reference, points: [(500, 1.79), (1000, 1.63)]),
+            LineChart.Series(name: "empty", points: []),
+        ])
+
+    @Test(.enabled("needs python3") { isWellFormed("<a/>") }) func everyPictureIsWellFormedXML() {
+        let raster = Raster(width: 3, height: 2, fill: 7)
+        let text = ColoredText(
+            title: "t", caption: "<c>", characters: ["a", "<", "\n", "\u{1}"], rowNames: ["i"], rows: [[0, 1, 2, .nan]])
+        let pictures = [
+            Self.chart.svg, text.svg,
+            Histograms(
+                title: "h", xLabel: "x", range: -1...1, bins: 4,
+                panels: [Histograms.Panel(name: "a & b", values: [-1, 0, 1])]
+            ).svg,
+            LabeledMap(
+                title: "m", caption: "c", xLabel: "x", yLabel: "y",
+                groups: [LabeledMap.Group(name: "g", points: [(0, 1), (2, 3)], labels: [("1", 0, 1)])]
+            ).svg,
+            ImageGrid(
+                title: "g", caption: "c", scale: (2, 2),
+                rows: [ImageGrid.Row(name: "r", cells: [ImageGrid.Cell(name: "c", image: raster)])], columnNames: ["&"]
+            ).svg,
+        ]
+        for picture in pictures { #expect(Self.isWellFormed(picture), "\(picture.prefix(200))") }
+    }
+
+    @Test func aChartNamesItsCurvesAndDrawsNothingForAnEmptyOne() {
+        let svg = Self.chart.svg
+        #expect(svg.contains(">ours</text>") && svg.contains(">paper</text>") && !svg.contains(">empty</text>"))
+        #expect(svg.contains("a &lt; b &amp; &quot;c&quot;"))
+        // A NaN has no place: two points are left.
+        #expect(svg.contains("nan") == false)
+    }
+
+    @Test(arguments: [
+        (values: [0.0, 1000], scale: Axis.Scale.linear, ticks: ["0", "200", "400", "600", "800", "1000"]),
+        (values: [0.12, 0.31], scale: .linear, ticks: ["0.10", "0.15", "0.20", "0.25", "0.30", "0.35"]),
+        (values: [6.7, 91], scale: .logarithmic, ticks: ["5", "10", "20", "50", "100"]),
+        (values: [1.25, 2.6], scale: .logarithmic, ticks: ["1.2", "1.4", "1.6", "1.8", "2.0", "2.2", "2.4", "2.6"]),
+        (values: [12, 85], scale: .logarithmic, ticks: ["10", "20", "50", "100"]),
+        (values: [5, 5], scale: .linear, ticks: ["4.4", "4.6", "4.8", "5.0", "5.2", "5.4", "5.6"]),
+        (values: [0, 40000], scale: .linear, ticks: ["0", "10,000", "20,000", "30,000", "40,000"]),
+    ]) func anAxisBeginsAndEndsAtTicksAroundItsNumbers(values: [Double], scale: Axis.Scale, ticks: [String]) {
+        let axis = Axis(values, scale: scale)
+        #expect(axis.ticks.map(axis.label) == ticks)
+        #expect(axis.place(axis.ticks[0]) == 0)
+        #expect(axis.place(axis.ticks[axis.ticks.count - 1]) == 1)
+    }
+
+    @Test func aLogarithmicAxisHasNoPlaceForZero() {
+        let axis = Axis([0, 1, 100], scale: .logarithmic)
+        #expect(axis.place(0) == nil)
+        #expect(abs((axis.place(10) ?? 0) - 0.5) < 1e-12)
+    }
+
+    @Test func aHistogramCountsBothEndsOfItsRange() {
+        #expect(Histograms.shares(of: [-1, -0.6, 0.1, 1], range: -1...1, bins: 4) == [0.5, 0, 0.25, 0.25])
+        // What lies outside is in no bin and in the whole.
+        #expect(Histograms.shares(of: [0, 7], range: -1...1, bins: 2) == [0, 0.5])
+    }
+
+    @Test func aTerminalsLinesFitItAndShowMoreHigher() {
+        let text = ColoredText(
+            title: "t", caption: "c", characters: ["a", "b", "\n"], rowNames: ["i"], rows: [[0, 0.5, 1]])
+        let lines = text.terminal(columns: 80, colored: false).split(separator: "\n")
+        #expect(lines[2] == "  ab↵" && lines[3] == "i ▁▅█")
+        #expect(text.terminal(columns: 80, colored: true).contains("\u{1B}[38;5;196m█\u{1B}[0m"))
+        let long = ColoredText(
+            title: "", caption: "", characters: Array(repeating: "x", count: 200), rowNames: ["i"],
+            rows: [Array(repeating: 1, count: 200)])
+        let wrapped = long.terminal(columns: 40, colored: false).split(separator: "\n").dropFirst(2)
+        #expect(wrapped.allSatisfy { $0.count <= 40 })
+    }
+
+    @Test(.enabled("needs python3") { isWellFormed("<a/>") }) func aPNGHoldsItsPixels() throws {
+        var raster = Raster(width: 3, height: 2, fill: 9)
+        raster[2, 1] = 200
+        let program = """
+            import sys, zlib, struct
+            data = sys.stdin.buffer.read(); assert data[:8] == b"\\x89PNG\\r\\n\\x1a\\n"
+            at, chunks = 8, []
+            while at < len(data):
+                n, kind = struct.unpack(">I4s", data[at:at + 8]); body = data[at + 8:at + 8 + n]
+                assert struct.unpack(">I", data[at + 8 + n:at + 12 + n])[0] == zlib.crc32(kind + body)
+                chunks.append((kind, body)); at += 12 + n
+            print([kind.decode() for kind, _ in chunks], struct.unpack(">II5B", chunks[0][1]), list(zlib.decompress(chunks[1][1])))
+            """
+        let process = Process(), input = Pipe(), output = Pipe()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = ["python3", "-c", program]
+        process.standardInput = input
+        process.standardOutput = output
+        try process.run()
+        input.fileHandleForWriting.write(Data(raster.png))
+        try input.fileHandleForWriting.close()
+        let printed = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        #expect(printed == "['IHDR', 'IDAT', 'IEND'] (3, 2, 8, 0, 0, 0, 0) [0, 9, 9, 9, 0, 9, 9, 200]\n")
+    }
+}

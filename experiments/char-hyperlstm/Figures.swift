@@ -1,0 +1,73 @@
+import ArgumentParser
+import ExperimentCommands
+import ExperimentKit
+import Figures
+import Foundation
+import PaperFigures
+
+struct FiguresCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "figures",
+        abstract: "Draw what happens while a model writes: Figures 4 and 5, and the weight scaling d_h.",
+        discussion: """
+            figure-4-gate-changes-MODEL   a written text; under each character how much each gate's weights changed
+            figure-5-cell-outputs         histograms of φ(c_t) while writing, one a model
+            weight-scaling-MODEL          d_h of every gate over a passage
+
+            Each as SVG; pictures made of pixels as PNG too. Without MODEL the committed weights of every row are drawn,
+            of several budgets the longest. In a terminal: `sample MODEL --gates`.
+            """)
+
+    @Argument(help: "Runs' folders, checkpoints' folders, or names of committed weights.")
+    var models: [String] = []
+    @Option(help: "The folder to write to. Default: the experiment's figures/.")
+    var output: String?
+    @Option(help: "The text to begin with; each character must be in every model's vocabulary.")
+    var prompt: String = "the "
+    @Option(help: "Characters to write for Figures 4 and 5.")
+    var length: Int = 396
+    @Option(help: "Seed of the draws.")
+    var seed: UInt64 = 0
+    @OptionGroup var threads: ThreadOptions
+
+    /// Characters of the passage over which d_h is shown.
+    private static let passage = 96
+
+    func run() throws {
+        let experiment = CharacterWork.experiment
+        let locations =
+            try models.isEmpty
+            ? CommittedWeights.longestOfEachRow(in: try experimentFolder(experiment)).map { ($0.name, $0.folder) }
+            : models.map { ($0, try modelLocation($0, experiment: experiment)) }
+        try threads.configure()
+        let folder = try FigureFolder(output: output, experiment: experiment)
+        var traces: [(name: String, trace: CharacterTrace)] = []
+        for (name, url) in locations {
+            let trained = try TrainedCharacterModel(try Checkpoint(at: url)), name = shortName(name)
+            let trace = try trained.trace(prompt: prompt, length: length, temperature: 1, seed: seed).trace
+            traces.append((name, trace))
+            if let figure = trace.figure4(name: name) {
+                try folder.write("figure-4-gate-changes-\(name).svg", figure.svg)
+            }
+            if let figure = trace.prefix(Self.passage).weightScaling(name: name) {
+                try folder.write("weight-scaling-\(name)", figure)
+            }
+        }
+        if !traces.isEmpty { try folder.write("figure-5-cell-outputs.svg", CharacterTrace.figure5(traces).svg) }
+    }
+}
+
+extension TrainedCharacterModel {
+    /// Lets the model write and looks into its first layer while it does.
+    ///
+    /// - Returns: the written bytes, as of `sample`, and what was seen.
+    func trace(
+        prompt: String, length: Int, temperature: Double, seed: UInt64
+    ) throws -> (text: [UInt8], trace: CharacterTrace) {
+        var trace = CharacterTrace(of: model)
+        let text = try sample(prompt: prompt, length: length, temperature: temperature, seed: seed) { byte, state in
+            trace.record(String(decoding: [byte], as: UTF8.self), state)
+        }
+        return (text, trace)
+    }
+}

@@ -1,0 +1,83 @@
+import ArgumentParser
+import Datasets
+import ExperimentCommands
+import ExperimentKit
+import Foundation
+
+struct Verify: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Read the test split with every committed set of weights and compare with the records.",
+        discussion: """
+            Fails if a figure differs from its record by more than rounding: 0.0002 bits per character, 0.002 for weights
+            in half precision. A split read as one sequence takes a minute or two for a large model: the time is said
+            first, and --characters reads the beginning alone, which says that the weights work, no more.
+            """)
+
+    @Option(help: "Read this many characters of each split at most.")
+    var characters: Int?
+    @OptionGroup var data: DataOptions
+    @OptionGroup var threads: ThreadOptions
+
+    func validate() throws {
+        if let characters, characters < 2 {
+            throw ValidationError("--characters expects a whole number of at least 2, found \(characters)")
+        }
+    }
+
+    func run() throws {
+        let weights = try CommittedWeights.all(in: try experimentFolder(CharacterWork.experiment))
+        try threads.configure()
+        catchSignals()
+        var figures: [VerifiedFigure] = []
+        for kept in weights {
+            guard let recorded = kept.record.test else { continue }
+            figures.append(
+                VerifiedFigure(
+                    name: kept.name, unit: "bits per character", recorded: recorded.bits, decimals: 4,
+                    tolerance: try kept.isHalfPrecision() ? 2e-3 : 2e-4,
+                    outcome: try read(kept, streams: recorded.streams)))
+        }
+        print(verificationTable(figures))
+        try requireRecordedFigures(figures)
+    }
+
+    private func read(_ kept: CommittedWeights, streams: Int) throws -> VerifiedFigure.Outcome {
+        let checkpoint = try Checkpoint(at: kept.folder)
+        let configuration = try CharacterConfiguration(try checkpoint.configuration())
+        let corpus: CharacterCorpus
+        do {
+            corpus = try data.corpus(configuration.corpus)
+        } catch DatasetError.missing {
+            return .unread("\(configuration.corpus.rawValue) is not in the data folder")
+        }
+        let trained = try TrainedCharacterModel(checkpoint)
+        guard trained.vocabulary == corpus.vocabulary else {
+            throw CheckpointError.otherData(
+                what: "the vocabulary", expected: trained.vocabulary.description, found: corpus.vocabulary.description)
+        }
+        let evaluator = CharacterEvaluator(
+            sequenceLength: configuration.training.sequenceLength, interruption: interruption,
+            progress: progress(kept.name, unit: .characters))
+        func evaluate(_ symbols: some Sequence<UInt8>) throws -> SplitEvaluation {
+            try evaluator.evaluate(trained.model, symbols: Array(symbols), streams: streams, name: "test")
+        }
+        // The time of the whole from that of its first part, which is long enough for every stream to have a step or two.
+        let part = min(corpus.test.count, 10 * streams + 2000)
+        let first = try evaluate(corpus.test.prefix(part))
+        let wanted = min(characters ?? corpus.test.count, corpus.test.count)
+        let seconds = first.seconds / Double(part) * Double(wanted)
+        note("\(kept.name): \(grouped(wanted)) characters, about \(durationText(seconds: seconds))")
+        let result = try evaluate(corpus.test.prefix(wanted))
+        return wanted == corpus.test.count
+            ? .read(result.bits) : .readPart(result.bits, of: "the first \(grouped(wanted)) characters")
+    }
+}
+
+struct Keep: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Put a finished run's record and weights among the committed ones.")
+
+    @OptionGroup var options: KeepOptions
+
+    func run() throws { try options.keep(experiment: CharacterWork.experiment) }
+}

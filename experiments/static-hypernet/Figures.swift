@@ -1,0 +1,58 @@
+import ArgumentParser
+import ExperimentCommands
+import ExperimentKit
+import Figures
+import Foundation
+import HyperNetworks
+import PaperFigures
+
+struct FiguresCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "figures",
+        abstract: "Draw kernels and layer embeddings: Figures 2, 12 and 13, and a map of z.",
+        discussion: """
+            figure-2-kernels              second kernels of MNIST networks, owned beside generated
+            figures-12-13-kernels         kernels of Wide ResNets, owned beside generated
+            embeddings-MODEL              embeddings z of a hypernetwork's layers, along their two principal axes
+
+            Each as SVG; pictures made of pixels as PNG too. Without MODEL the committed weights of every row are drawn,
+            of several budgets the longest.
+            """)
+
+    @Argument(help: "Runs' folders, files of weights, or names of committed weights.")
+    var models: [String] = []
+    @Option(help: "The folder to write to. Default: the experiment's figures/.")
+    var output: String?
+    @OptionGroup var threads: ThreadOptions
+
+    func run() throws {
+        let experiment = ImageWork.experiment
+        let locations =
+            try models.isEmpty
+            ? CommittedWeights.longestOfEachRow(in: try experimentFolder(experiment)).map { ($0.name, $0.folder) }
+            : models.map { ($0, try modelLocation($0, experiment: experiment)) }
+        try threads.configure()
+        let folder = try FigureFolder(output: output, experiment: experiment)
+        var convNets: [KernelFigures.Named<MNISTConvNet>] = [], residuals: [KernelFigures.Named<WideResNet>] = []
+        for (name, url) in locations {
+            let trained = try TrainedImageModel(at: url)
+            let label = "\(shortName(name)), \(trained.configuration.kernels.rawValue)"
+            if let network = trained.model as? MNISTConvNet { convNets.append((label, network)) }
+            if let network = trained.model as? WideResNet {
+                residuals.append((label, network))
+                if let map = EmbeddingMap.figure(of: network, name: shortName(name)) {
+                    try folder.write("embeddings-\(shortName(name)).svg", map.svg)
+                }
+            }
+        }
+        // Owned kernels first, as the paper has them.
+        func ownedFirst<Network>(_ networks: [KernelFigures.Named<Network>]) -> [KernelFigures.Named<Network>] {
+            networks.filter { $0.name.hasSuffix(KernelSource.owned.rawValue) }
+                + networks.filter { !$0.name.hasSuffix(KernelSource.owned.rawValue) }
+        }
+        if !convNets.isEmpty { try folder.write("figure-2-kernels", KernelFigures.figure2(ownedFirst(convNets))) }
+        if !residuals.isEmpty {
+            try folder.write("figures-12-13-kernels", KernelFigures.figures12And13(ownedFirst(residuals)))
+        }
+    }
+}

@@ -1,0 +1,58 @@
+import ArgumentParser
+import Datasets
+import ExperimentCommands
+import ExperimentKit
+import Foundation
+
+struct Verify: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Read the test split with every committed set of weights and compare with the records.",
+        discussion: """
+            Takes seconds for each network. Fails if a figure differs from its record by more than rounding: five images
+            of 10,000 whose two best classes have nearly the same score may change sides.
+            """)
+
+    @OptionGroup var data: DataOptions
+    @OptionGroup var threads: ThreadOptions
+
+    func run() throws {
+        let weights = try CommittedWeights.all(in: try experimentFolder(ImageWork.experiment))
+        try threads.configure()
+        catchSignals()
+        var figures: [VerifiedFigure] = []
+        for kept in weights {
+            guard let recorded = kept.record.test?.errorPercent else { continue }
+            figures.append(
+                VerifiedFigure(
+                    name: kept.name, unit: "error, %", recorded: recorded, decimals: 2, tolerance: 0.05 + 1e-9,
+                    outcome: try read(kept)))
+        }
+        print(verificationTable(figures))
+        try requireRecordedFigures(figures)
+    }
+
+    private func read(_ kept: CommittedWeights) throws -> VerifiedFigure.Outcome {
+        let configuration = try ImageConfiguration(try Checkpoint(at: kept.folder).configuration())
+        let dataset: ImageDataset
+        do {
+            dataset = try data.images(configuration.data)
+        } catch DatasetError.missingImages {
+            return .unread("\(configuration.data.dataset.title) is not in the data folder")
+        }
+        let trained = try TrainedImageModel(at: kept.folder)
+        let evaluator = ImageEvaluator(interruption: interruption, progress: progress(kept.name, unit: .images))
+        let result = try evaluator.evaluate(
+            trained.model, dataset.test, normalisation: trained.normalisation, batch: configuration.evaluation.batch,
+            name: "test")
+        return .read(result.errorPercent ?? .nan)
+    }
+}
+
+struct Keep: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Put a finished run's record and weights among the committed ones.")
+
+    @OptionGroup var options: KeepOptions
+
+    func run() throws { try options.keep(experiment: ImageWork.experiment) }
+}
