@@ -14,6 +14,8 @@ public func modelLocation(_ argument: String, experiment: String) throws -> URL 
         note("\(argument): \(found.name), \(grouped(found.record.training.stepsDone)) steps, in \(found.folder.path)")
         return found.folder
     }
+    // Whatever looks like a path is one; what reads it says what is missing there.
+    if argument.contains("/") || argument.hasSuffix(".safetensors") { return URL(fileURLWithPath: argument) }
     let names = weights.map(\.name)
     throw UserError(
         description: "\(argument): neither a path nor committed weights; "

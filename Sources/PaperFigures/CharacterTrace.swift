@@ -97,39 +97,30 @@ public struct CharacterTrace {
             panels: traces.map { Histograms.Panel(name: $0.name, values: $0.trace.cellOutputs) })
     }
 
-    /// The weight scaling vector d_h over the text, a picture a gate: each unit's difference from its own mean, since
-    /// units differ more from each other than in time. Nil for a model without a hyper cell.
+    /// The weight scaling vector d_h over the text, a picture a gate; nil for a model without a hyper cell.
     public func weightScaling(name: String) -> ImageGrid? {
         guard let first = scalings.first else { return nil }
         let H = first.count / 4, T = scalings.count
-        let means = (0..<4 * H).map { unit in scalings.reduce(Float(0)) { $0 + $1[unit] } / Float(T) }
-        let squares = scalings.reduce(Float(0)) { sum, d in
-            zip(d, means).reduce(sum) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
-        }
-        let limit = 3 * (squares / Float(4 * H * T)).squareRoot()
+        let squares = scalings.reduce(Float(0)) { $1.reduce($0) { $0 + $1 * $1 } }
+        let limit = 2.5 * (squares / Float(4 * H * T)).squareRoot()
         let rows = Self.gates.enumerated().map { gate, gateName in
-            // In the order of their means; 96 of them show what all do.
-            let order = (gate * H..<(gate + 1) * H).sorted { means[$0] < means[$1] }
+            // In the order of their means, so that neighbors are alike; 96 of them show what all do.
+            let sums = (gate * H..<(gate + 1) * H).map { unit in
+                (unit, scalings.reduce(Float(0)) { $0 + $1[unit] })
+            }
+            let order = sums.sorted { $0.1 < $1.1 }.map { $0.0 }
             let shown = stride(from: 0, to: H, by: max(1, (H + 95) / 96)).map { order[$0] }
             var raster = Raster(width: T, height: shown.count)
             for (row, unit) in shown.enumerated() {
-                for t in 0..<T {
-                    raster[t, row] = Raster.brightness(scalings[t][unit] - means[unit], in: -limit...limit)
-                }
+                for t in 0..<T { raster[t, row] = Raster.brightness(scalings[t][unit], in: -limit...limit) }
             }
-            let (least, greatest) = (means[order[0]], means[order[H - 1]])
-            return ImageGrid.Row(
-                name: "gate \(gateName), means from \(Self.short(least)) to \(Self.short(greatest))",
-                cells: [ImageGrid.Cell(name: "", image: raster)])
+            return ImageGrid.Row(name: "gate \(gateName)", cells: [ImageGrid.Cell(name: "", image: raster)])
         }
+        let bound = String(format: "%.2f", limit)
         return ImageGrid(
             title: "The weight scaling d_h over a passage, \(name)",
-            caption:
-                "a row a unit, less its mean, in the order of the means; gray is 0, white \(Self.short(limit)) and more,"
-                + " black −\(Self.short(limit)) and less; the characters as they were read",
+            caption: "a row a unit, in the order of their means; gray is 0, white \(bound) and more, black −\(bound)"
+                + " and less; the characters as they were read",
             scale: (10, 1.5), rows: rows, columnNames: characters.map { $0 == "\n" ? "↵" : $0 })
     }
-
-    /// Three decimals.
-    private static func short(_ value: Float) -> String { String(format: "%.3f", value) }
 }

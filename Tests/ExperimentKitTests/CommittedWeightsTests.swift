@@ -9,6 +9,7 @@ import Testing
         ("table3-layer-norm-hyperlstm-quick", "quick", "layer-norm-hyperlstm"),
         ("table2-hyper-wide-resnet-40-1", "paper", "hyper-wide-resnet-40-1"),
         ("cifar-10-epochs-hyper-wide-resnet-40-1", "10 epochs", "hyper-wide-resnet-40-1"),
+        ("cifar-10-epochs-peak-0.004-hyper-wide-resnet-40-1", "10 epochs", "hyper-wide-resnet-40-1"),
         ("ptb-1000-steps-lstm", "1000 steps", "lstm"), ("a1-coordinates", "paper", "coordinates"),
         ("table3-lstm-steps-5000", "steps-5000", "lstm"),
     ]) func aRowsNameIsItsConfigurationsWithoutTableAndBudget(configuration: String, budget: String, row: String) {

@@ -108,7 +108,9 @@ struct PythonModelsTests {
             to: url.path)
         let baked = folder.url.appendingPathComponent("baked.safetensors")
         _ = try TrainedImageModel(at: url).writeBaked(to: baked)
-        for file in [url, baked, URL(fileURLWithPath: try Self.throughPython(url.path))] {
+        let copy = try SafetensorsFile(path: try Self.throughPython(url.path))
+        for entry in try SafetensorsFile(path: url.path).entries { #expect(try copy.entry(entry.name) == entry) }
+        for file in [url, baked] {
             let trained = try TrainedImageModel(at: file)
             let ours = try ImageEvaluator(interruption: Interruption(), progress: SilentProgress()).evaluate(
                 trained.model, dataset.test, normalisation: trained.normalisation, batch: 100, name: "test")

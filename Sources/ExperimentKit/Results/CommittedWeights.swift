@@ -37,7 +37,7 @@ public struct CommittedWeights {
         }
     }
 
-    /// One a row of the paper: the run with the most steps, of the smallest seed; in the order of the names.
+    /// One a row of the paper: the run with the most steps, then the best validation; in the order of the names.
     public static func longestOfEachRow(in experiment: URL) throws -> [CommittedWeights] {
         let all = try all(in: experiment)
         var seen: Set<String> = []
@@ -52,7 +52,7 @@ public struct CommittedWeights {
 
     /// The weights that a name means: a configuration, `CONFIG/SEED`, or a row by the words of its configuration
     /// without the table and the budget, such as `hyper-wide-resnet-40-1`: of several the run with the most steps, then
-    /// the smallest seed.
+    /// the one with the best validation.
     public static func named(_ name: String, among all: [CommittedWeights]) -> CommittedWeights? {
         if let exact = all.first(where: { $0.name == name || "\($0.record.configuration)/\($0.record.seed)" == name }) {
             return exact
@@ -62,8 +62,10 @@ public struct CommittedWeights {
 
     private static func longest(_ row: String, among all: [CommittedWeights]) -> CommittedWeights? {
         all.filter { rowName($0.record.configuration, budget: $0.record.budget) == row }.max { left, right in
-            let (l, r) = (left.record, right.record)
-            return (l.training.stepsDone, -l.seed) < (r.training.stepsDone, -r.seed)
+            func rank(_ record: RunRecord) -> (Int, Double, Int) {
+                (record.training.stepsDone, -(record.validation?.lossNats ?? .infinity), -record.seed)
+            }
+            return rank(left.record) < rank(right.record)
         }
     }
 
@@ -73,7 +75,8 @@ public struct CommittedWeights {
         var name = configuration.replacing(/^(table\d+|a1|ptb|cifar|text8|enwik8|sample)-/, with: "")
         if name.hasSuffix("-\(budgetWords)") { name.removeLast(budgetWords.count + 1) }
         if name.hasPrefix(budgetWords + "-") { name.removeFirst(budgetWords.count + 1) }
-        return name
+        // Runs that chose a rate.
+        return name.replacing(/^peak-[\d.]+-/, with: "")
     }
 
     /// Puts a finished run among the committed records: record, configuration, log, and the best checkpoint's weights.
