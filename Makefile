@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help deps build test lint data stress reproduce-ptb reproduce-cifar reproduce-mnist results results-check bench clean figures verify
+.PHONY: help swift deps build test lint data stress reproduce-ptb reproduce-cifar reproduce-mnist results results-check figures verify bench clean
 
 PROFILE ?= quick
 # How many faults `make stress` tries, of each kind.
@@ -20,7 +20,13 @@ help: ## this list
 	@echo "PROFILE=quick|epochs-100|steps-5000|paper   how much of an experiment to run (quick: minutes; paper: weeks)"
 	@echo "HYPERNETWORKS_DATA=DIR      the data folder, if not data/"
 
-deps: ## installs the C libraries and tools that are missing (Debian, Ubuntu; elsewhere says which)
+swift: # says which Swift is needed, where there is none or an older one
+	@version="$$(swift --version 2>/dev/null | sed -nE 's/.*Swift version ([0-9]+\.[0-9]+).*/\1/p' | head -n 1)"; \
+	[ "$$(printf '6.2\n%s\n' "$${version:-0}" | sort -V | head -n 1)" = 6.2 ] || { \
+	    echo "error: Swift 6.2 or later is needed, found $${version:-none}: https://www.swift.org/install, or its container:" >&2; \
+	    echo "  docker run --rm -it -v \"$$PWD\":/hypernetworks -w /hypernetworks swift:6.2 make build" >&2; exit 1; }
+
+deps: swift ## installs the C libraries and tools that are missing (Debian, Ubuntu; elsewhere says which)
 	@missing=""; \
 	for package in $(APT); do \
 	    case $$package in \
@@ -29,7 +35,6 @@ deps: ## installs the C libraries and tools that are missing (Debian, Ubuntu; el
 	    *) command -v $$package >/dev/null || missing="$$missing $$package";; \
 	    esac; \
 	done; \
-	command -v swift >/dev/null || missing="$$missing swiftlang"; \
 	[ -z "$$missing" ] && exit 0; \
 	if command -v apt-get >/dev/null; then \
 	    echo "installing:$$missing"; \
@@ -38,13 +43,14 @@ deps: ## installs the C libraries and tools that are missing (Debian, Ubuntu; el
 	        echo "error: not root and no sudo; as root: apt-get install$$missing" >&2; exit 1; }; \
 	    $$root apt-get update -qq || true; \
 	    $$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null || { \
-	        echo "error: could not install$$missing; Swift 6 for any system: https://www.swift.org/install" >&2; exit 1; }; \
+	        echo "error: could not install$$missing" >&2; exit 1; }; \
 	else \
-	    echo "error: missing (by their Debian names):$$missing; please install them with this system's package manager;" \
-	        "Swift 6 for any system: https://www.swift.org/install" >&2; exit 1; \
+	    echo "error: missing (by their Debian names):$$missing; please install them with this system's package manager" >&2; \
+	    exit 1; \
 	fi
 
 build: deps ## builds the programs, optimised
+	@[ -e $(BIN)/char-hyperlstm ] || echo "the first build takes 4 to 8 minutes on two cores"
 	@swift build $(SWIFT_FLAGS)
 
 test: deps lint ## runs every test; the oracle tests once with each instruction set
