@@ -21,7 +21,7 @@ help: ## this list
 	@echo "HYPERNETWORKS_DATA=DIR      the data folder, if not data/"
 
 swift: # says which Swift is needed, where there is none or an older one
-	@version="$$(swift --version 2>/dev/null | sed -nE 's/.*Swift version ([0-9]+\.[0-9]+).*/\1/p' | head -n 1)"; \
+	@version="$$(swift --version 2>/dev/null | sed -nE 's/.*Swift version ([0-9]+\.[0-9]+).*/\1/p' | head -n 1 || true)"; \
 	[ "$$(printf '6.2\n%s\n' "$${version:-0}" | sort -V | head -n 1)" = 6.2 ] || { \
 	    echo "error: Swift 6.2 or later is needed, found $${version:-none}: https://www.swift.org/install, or its container:" >&2; \
 	    echo "  docker run --rm -it -v \"$$PWD\":/hypernetworks -w /hypernetworks swift:6.2 make build" >&2; exit 1; }
