@@ -63,7 +63,8 @@ public struct LineChart: Sendable {
             } else {
                 style = Style(
                     line: "s\(measured % SVG.colors)", fill: "f\(measured % SVG.colors)",
-                    dash: Self.dashes[measured % Self.dashes.count],
+                    // One further for each round of the colors, so that no two curves are alike in both.
+                    dash: Self.dashes[(measured + measured / SVG.colors) % Self.dashes.count],
                     marker: SVG.Marker.allCases[measured % SVG.Marker.allCases.count])
                 measured += 1
             }

@@ -157,5 +157,5 @@ public struct SVG {
     }
 
     /// About the width of a text in pixels: no font is measured, so it errs on the wide side.
-    public static func width(of text: String, size: Double = 12) -> Double { Double(text.count) * size * 0.56 }
+    public static func width(of text: String, size: Double = 12) -> Double { Double(text.count) * size * 0.53 }
 }

@@ -1,15 +1,17 @@
 import Figures
 import HyperNetworks
 
-/// A map of the layer embeddings z of a static hypernetwork: along the two axes on which the layers' means differ most.
+/// A map of the layer embeddings z of a static hypernetwork, by their directions: along the two axes on which the layers
+/// differ most. (Lengths set the scale of a layer's kernels and would hide the directions.)
 public enum EmbeddingMap {
-    /// Layers of one group have one color and shape; small points are all embeddings, large ones the mean of a layer's.
+    /// Layers of one group have one color and shape; small points are all embeddings, large ones the mean direction of a
+    /// layer's.
     ///
     /// - Returns: nil for a network that owns its kernels.
     public static func figure(of network: WideResNet, name: String) -> LabeledMap? {
         guard case .generated(let hypernetwork) = network.kernels else { return nil }
         let size = hypernetwork.embeddingSize, values = hypernetwork.z.value.floats.map(Double.init)
-        let embeddings = stride(from: 0, to: values.count, by: size).map { Array(values[$0..<$0 + size]) }
+        let embeddings = stride(from: 0, to: values.count, by: size).map { unit(Array(values[$0..<$0 + size])) }
         var layers: [[[Double]]] = [], first = 0
         for layer in hypernetwork.layers {
             let count = StaticHypernetwork.embeddingCount(of: layer, basic: hypernetwork.basic)
@@ -18,27 +20,33 @@ public enum EmbeddingMap {
         }
         let perGroup = layers.count / 3
         let groups = (0..<3).map { Array(layers[$0 * perGroup..<($0 + 1) * perGroup]) }
-        let axes = PrincipalAxes(layers.map(mean))
+        let axes = PrincipalAxes(layers.map { unit(mean($0)) })
         func place(_ z: [Double]) -> (x: Double, y: Double) {
             (axes.coordinate(z, axis: 0), axes.coordinate(z, axis: 1))
         }
         func percent(_ share: Double) -> String { "\(Int((100 * share).rounded())) %" }
         let between = shareBetween(groups.map { $0.flatMap { $0 } })
         return LabeledMap(
-            title: "Layer embeddings z of \(name)",
+            title: "Directions of the layer embeddings z, \(name)",
             caption: "small: every z; large: the mean of a layer's, with its number in the group."
                 + " Between groups lie \(percent(between)) of the variance of all z",
-            xLabel: "first principal axis of the means, \(percent(axes.shares[0])) of their variance",
+            xLabel: "first principal axis of the layers, \(percent(axes.shares[0])) of their variance",
             yLabel: "second, \(percent(axes.shares[1]))",
             groups: groups.enumerated().map { group, layers in
                 LabeledMap.Group(
                     name: "conv\(group + 2), \(layers.reduce(0) { $0 + $1.count }) z",
                     points: layers.flatMap { $0 }.map(place),
                     labels: layers.enumerated().map { index, own in
-                        let center = place(mean(own))
+                        let center = place(unit(mean(own)))
                         return (text: "\(index + 1)", x: center.x, y: center.y)
                     })
             })
+    }
+
+    /// A vector's direction.
+    private static func unit(_ vector: [Double]) -> [Double] {
+        let length = vector.reduce(0) { $0 + $1 * $1 }.squareRoot()
+        return length > 0 ? vector.map { $0 / length } : vector
     }
 
     private static func mean(_ vectors: [[Double]]) -> [Double] {
