@@ -141,6 +141,8 @@ class CharacterModel(nn.Module):
             inputs = len(vocabulary) if index == 0 else c["units"]
             if c["cell"] == "lstm":
                 cell = LSTMCell(inputs, c["units"], epsilon, c["forgetBias"])
+            elif c["cell"] != "hyper-lstm":
+                raise ValueError(f"no module for cells of the kind '{c['cell']}'; there are lstm and hyper-lstm")
             else:
                 normalized = c["layerNorm"] or c["hyperLayerNorm"] == "always"
                 cell = HyperLSTMCell(

@@ -28,17 +28,12 @@ public struct CharacterTrace {
         let tensors = Dictionary(state.tensors.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
         guard let c = tensors["layer0.c"] else { return }
         withoutGradient {
-            let update: LSTMUpdate
-            switch model.layers[0] {
-            case .lstm(let cell): update = cell.update
-            case .hyperLSTM(let cell):
-                update = cell.update
-                if let ĥ = tensors["layer0.hyper.h"] {
-                    scalings.append(cell.scaling(Variable(ĥ)).d_h.value.floats)
-                }
+            let hyperCell = model.layers[0] as? HyperLSTMCell
+            if let hyperCell, let ĥ = tensors["layer0.hyper.h"] {
+                scalings.append(hyperCell.scaling(Variable(ĥ)).d_h.value.floats)
             }
-            let inner = update.layerNorm?.cellState(Variable(c)) ?? Variable(c)
-            cellOutputs += tanh(inner).value.floats
+            let layerNorm = (hyperCell?.update ?? (model.layers[0] as? LSTMCell)?.update)?.layerNorm
+            cellOutputs += tanh(layerNorm?.cellState(Variable(c)) ?? Variable(c)).value.floats
         }
     }
 
@@ -58,7 +53,7 @@ public struct CharacterTrace {
     ///
     /// (Figure 4; deviation `gateChangeNorm`). The first step has no step before it: 0.
     public var gateChanges: [[Float]] {
-        guard case .hyperLSTM(let cell) = model.layers[0] else { return [] }
+        guard let cell = model.layers[0] as? HyperLSTMCell else { return [] }
         let H = cell.units, weights = cell.W_h.value.floats
         // The paper's row r of W_h^y is our column y·H + r.
         var squares = [Float](repeating: 0, count: 4 * H)

@@ -53,15 +53,21 @@ struct PythonModelsTests {
         return copy
     }
 
+    private static func model(
+        _ cell: CellKind, layers: Int = 1, layerNorm: Bool, forgetBias: Float = 1,
+        source: HyperStateForEmbeddings = .current, hyperLayerNorm: HyperLayerNorm = .matchMain
+    ) -> CharacterModelConfiguration {
+        CharacterModelConfiguration(
+            cell: cell, layers: layers, units: 12, layerNorm: layerNorm, hyperUnits: cell == .lstm ? 0 : 5,
+            embeddingSize: cell == .lstm ? 0 : 3, keepInput: 1, keepOutput: 1, keepRecurrent: 1, keepHyperRecurrent: 1,
+            forgetBias: forgetBias, layerNormEpsilon: 1e-3, hyperStateForEmbeddings: source,
+            hyperLayerNorm: hyperLayerNorm)
+    }
+
     @Test(arguments: [
-        CharacterModelConfiguration(cell: .lstm, units: 12, layerNorm: false),
-        CharacterModelConfiguration(cell: .lstm, layers: 2, units: 12, layerNorm: true, forgetBias: 0.5),
-        CharacterModelConfiguration(cell: .hyperLSTM, units: 12, layerNorm: false, hyperUnits: 5, embeddingSize: 3),
-        CharacterModelConfiguration(
-            cell: .hyperLSTM, layers: 2, units: 12, layerNorm: true, hyperUnits: 5, embeddingSize: 3),
-        CharacterModelConfiguration(
-            cell: .hyperLSTM, units: 12, layerNorm: false, hyperUnits: 5, embeddingSize: 3,
-            hyperStateForEmbeddings: .previous, hyperLayerNorm: .always),
+        model(.lstm, layerNorm: false), model(.lstm, layers: 2, layerNorm: true, forgetBias: 0.5),
+        model(.hyperLSTM, layerNorm: false), model(.hyperLSTM, layers: 2, layerNorm: true),
+        model(.hyperLSTM, layerNorm: false, source: .previous, hyperLayerNorm: .always),
     ]) func aCharacterModelInPyTorchGivesTheSameBits(configuration: CharacterModelConfiguration) throws {
         let corpus = try CharacterCorpus.open(.sample, dataFolder: Self.data)
         let model = CharacterModel(configuration: configuration, vocabularySize: corpus.vocabulary.count, seed: 0)

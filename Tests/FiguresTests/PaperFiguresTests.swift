@@ -5,11 +5,13 @@ import Testing
 @testable import PaperFigures
 
 @Suite struct PaperFiguresTests {
-    private static func model(_ cell: CharacterModelConfiguration.Cell, layerNorm: Bool) -> CharacterModel {
+    private static func model(_ cell: CellKind, layerNorm: Bool) -> CharacterModel {
         CharacterModel(
             configuration: CharacterModelConfiguration(
-                cell: cell, units: 6, layerNorm: layerNorm, hyperUnits: cell == .lstm ? 0 : 3,
-                embeddingSize: cell == .lstm ? 0 : 2),
+                cell: cell, layers: 1, units: 6, layerNorm: layerNorm, hyperUnits: cell == .lstm ? 0 : 3,
+                embeddingSize: cell == .lstm ? 0 : 2, keepInput: 1, keepOutput: 1, keepRecurrent: 1,
+                keepHyperRecurrent: 1, forgetBias: 1, layerNormEpsilon: 1e-3, hyperStateForEmbeddings: .current,
+                hyperLayerNorm: .matchMain),
             vocabularySize: 5, seed: 1)
     }
 
@@ -24,7 +26,7 @@ import Testing
     /// ‖diag(d_t) W − diag(d_{t−1}) W‖, with the matrices written out.
     @Test func theChangeOfAGateIsTheNormOfTheChangeOfItsScaledMatrix() throws {
         let model = Self.model(.hyperLSTM, layerNorm: false)
-        guard case .hyperLSTM(let cell) = model.layers[0] else { return }
+        let cell = try #require(model.layers[0] as? HyperLSTMCell)
         // W_ĥh starts at zero, and then d_h would not depend on the hyper cell.
         cell.W_hhat_h.value.copy(from: (0..<cell.W_hhat_h.value.count).map { Float($0 % 7) / 7 - 0.3 })
         var trace = CharacterTrace(of: model)
