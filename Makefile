@@ -10,7 +10,7 @@ PROFILE ?= quick
 CASES ?= 100000
 KILLS ?= 200
 BIN := .build/release
-# One build serves the programs and the tests: `-enable-testing` lets tests see what a room keeps to itself.
+# One build serves the programs and the tests: `-enable-testing` lets tests see what a module keeps to itself.
 SWIFT_FLAGS := -c release -Xswiftc -enable-testing
 APT := libopenblas-dev zlib1g-dev pkg-config curl
 
@@ -84,11 +84,11 @@ reproduce-cifar: build ## §4.2: CIFAR-10, Table 2 (without the data: embedded i
 reproduce-mnist: build ## §4.1 and A.1: MNIST, Table 7 (without the data: embedded images)
 	@$(BIN)/static-hypernet reproduce --experiment mnist --profile $(PROFILE)
 
-results: build ## writes RESULTS.md and its figures from the committed records
+results: build ## writes RESULTS.md, docs/, the README's table and the figures from the committed records
 	@$(BIN)/char-hyperlstm results
 	@$(BIN)/static-hypernet results
 
-results-check: build ## fails if RESULTS.md is not what the records give
+results-check: build ## fails if one of them is not what the records give
 	@$(BIN)/char-hyperlstm results --check
 	@$(BIN)/static-hypernet results --check
 

@@ -1,7 +1,7 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// The rooms of the house, lowest first. A target may import only what stands above it in this list;
+// The modules, lowest first. A target may import only what stands above it in this list;
 // `LayeringTests` holds the `import` lines to it.
 let package = Package(
     name: "hypernetworks",
@@ -30,9 +30,14 @@ let package = Package(
         .target(name: "PaperFigures", dependencies: ["Figures", "HyperNetworks", "Compute"]),
         .target(
             name: "ExperimentKit",
-            dependencies: [
-                "Figures", "HyperNetworks", "NeuralNetwork", "Compute", "Datasets", "Safetensors", "Yams",
-            ]),
+            dependencies: ["Figures", "NeuralNetwork", "Compute", "Datasets", "Safetensors", "Yams"]),
+        // What is this paper's, by kind of data.
+        .target(
+            name: "CharacterExperiments",
+            dependencies: ["ExperimentKit", "HyperNetworks", "NeuralNetwork", "Compute", "Datasets"]),
+        .target(
+            name: "ImageExperiments",
+            dependencies: ["ExperimentKit", "HyperNetworks", "NeuralNetwork", "Compute", "Datasets", "Safetensors"]),
 
         .target(
             name: "ExperimentCommands",
@@ -45,7 +50,8 @@ let package = Package(
         .executableTarget(
             name: "char-hyperlstm",
             dependencies: [
-                "ExperimentKit", "ExperimentCommands", "PaperFigures", "Figures", "HyperNetworks",
+                "CharacterExperiments", "ExperimentKit", "ExperimentCommands", "PaperFigures", "Figures",
+                "HyperNetworks", "Datasets",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "experiments/char-hyperlstm",
@@ -53,7 +59,8 @@ let package = Package(
         .executableTarget(
             name: "static-hypernet",
             dependencies: [
-                "ExperimentKit", "ExperimentCommands", "PaperFigures", "Figures", "HyperNetworks",
+                "ImageExperiments", "ExperimentKit", "ExperimentCommands", "PaperFigures", "Figures", "HyperNetworks",
+                "Datasets",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "experiments/static-hypernet",
@@ -61,7 +68,7 @@ let package = Package(
         .executableTarget(
             name: "benchmarks",
             dependencies: [
-                "ExperimentKit", "ExperimentCommands", "HyperNetworks",
+                "CharacterExperiments", "ExperimentCommands", "HyperNetworks",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "experiments/benchmarks",
@@ -82,7 +89,10 @@ let package = Package(
         .testTarget(name: "FiguresTests", dependencies: ["Figures", "PaperFigures"]),
         .testTarget(
             name: "ExperimentKitTests",
-            dependencies: ["ExperimentKit", "char-hyperlstm", "static-hypernet", "TestSupport"], exclude: ["Fixtures"]),
+            dependencies: [
+                "ExperimentKit", "ExperimentCommands", "CharacterExperiments", "ImageExperiments", "char-hyperlstm",
+                "static-hypernet", "TestSupport",
+            ], exclude: ["Fixtures"]),
         .testTarget(name: "TestSupportTests", dependencies: ["TestSupport", "Safetensors"]),
     ],
     swiftLanguageModes: [.v6],

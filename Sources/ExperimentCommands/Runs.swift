@@ -1,22 +1,22 @@
 import ArgumentParser
+import Datasets
 import ExperimentKit
 import Foundation
 
 /// Brings runs of one experiment to their end, from the beginning or from where they stopped, and says what it does.
-public struct Runs<Work: ExperimentWork>: Sendable {
-    public typealias Run = TrainingRun<Work>
-    private let unit: ProgressUnit
-
-    public init(unit: ProgressUnit) { self.unit = unit }
+struct Runs<Work: Experiment> {
+    typealias Run = TrainingRun<Work>
 
     /// Begins a run and brings it to its end.
-    public func train(_ file: ConfigurationFile, seed: Int, data: Work.Data, out: URL) throws -> Run {
+    func train(
+        _ configuration: NamedConfiguration<Work.Configuration>, seed: Int, data: Work.Data, out: URL
+    ) throws -> Run {
+        let name = configuration.name
         let run = try Run(
-            beginning: file, seed: seed, data: data, out: out, code: .current(in: ProjectFolder.locate()?.url),
-            progress: progress("\(file.name) seed \(seed)", unit: unit), interruption: interruption)
-        note(
-            "\(file.name), seed \(seed): \(grouped(run.record.parameterCount)) parameters,"
-                + " \(run.record.data.displayName)")
+            beginning: configuration, seed: seed, data: data, out: out,
+            code: .current(in: ProjectFolder.locate()?.url),
+            progress: progress("\(name) seed \(seed)", display: Work.display), interruption: interruption)
+        note("\(name), seed \(seed): \(grouped(run.record.parameterCount)) parameters, \(run.record.data.displayName)")
         for line in run.record.data.notes { note("note: \(line)") }
         for difference in run.record.differences {
             note("  differs from its base: \(difference.key) \(difference.base) → \(difference.value)")
@@ -27,10 +27,11 @@ public struct Runs<Work: ExperimentWork>: Sendable {
     }
 
     /// Brings a run in a folder to its end.
-    public func resume(_ folder: URL, data: Work.Data) throws -> Run {
+    func resume(_ folder: URL, data: Work.Data) throws -> Run {
         let label = "\(folder.deletingLastPathComponent().lastPathComponent) seed \(folder.lastPathComponent)"
         let run = try Run(
-            resuming: folder, data: data, progress: progress(label, unit: unit), interruption: interruption)
+            resuming: folder, data: data, progress: progress(label, display: Work.display),
+            interruption: interruption)
         if run.record.status == .finished {
             note("\(label): finished already, in \(folder.path)")
             return run
@@ -42,16 +43,19 @@ public struct Runs<Work: ExperimentWork>: Sendable {
     /// Keeps a run that is finished, resumes one that is not, begins one that is not there.
     ///
     /// - Throws: `UserError` if the folder holds a run of another version of the file.
-    public func trainOrResume(_ file: ConfigurationFile, seed: Int, data: Work.Data, out: URL) throws -> Run {
-        let folder = Run.folder(in: out, configuration: file.name, seed: seed)
+    func trainOrResume(
+        _ configuration: NamedConfiguration<Work.Configuration>, seed: Int, data: Work.Data, out: URL
+    ) throws -> Run {
+        let folder = Run.folder(in: out, configuration: configuration.name, seed: seed)
         guard FileManager.default.fileExists(atPath: folder.appendingPathComponent("record.json").path) else {
-            return try train(file, seed: seed, data: data, out: out)
+            return try train(configuration, seed: seed, data: data, out: out)
         }
         // A run of an older version of the file is another run; it must not pass for this one.
-        let kept = try ConfigurationFile(contentsOf: folder.appendingPathComponent("config.yaml"))
-        guard kept.root == file.root else {
+        guard try Run.configuration(of: folder) == configuration.values else {
             throw UserError(
-                description: "\(folder.path) holds a run of another version of \(file.name): remove it, or give --out")
+                description:
+                    "\(folder.path) holds a run of another version of \(configuration.name): remove it, or give"
+                    + " --out")
         }
         return try resume(folder, data: data)
     }
@@ -61,28 +65,88 @@ public struct Runs<Work: ExperimentWork>: Sendable {
         switch try run.run() {
         case .finished: break
         case .interrupted(let signal):
-            note("stopped with a checkpoint; go on with:\n  \(Work.experiment) resume \(run.folder.path)")
+            note("stopped with a checkpoint; go on with:\n  \(Work.program) resume \(run.folder.path)")
             throw ExitCode(128 + signal)
         }
     }
 }
 
-/// Writes an experiment's section of RESULTS.md and its figures, or with `check` fails where they are not what the
-/// records give.
-public func writeResults(_ results: some ResultsSection, check: Bool) throws {
-    guard let project = ProjectFolder.locate() else {
-        _ = try experimentFolder(results.experiment)
-        return
-    }
-    if check {
-        let stale = try results.staleFiles(project: project)
-        guard stale.isEmpty else {
-            throw UserError(
-                description: "not in step with the records: \(stale.joined(separator: ", ")); run"
-                    + " `\(results.experiment) results`")
+extension DataOptions {
+    /// Opens a configuration's data. The generated samples are part of the checkout and are found there whatever the
+    /// data folder is.
+    public func open<Work: Experiment>(_ configuration: Work.Configuration, of experiment: Work.Type) throws
+        -> Work.Data
+    {
+        do {
+            return try Work.open(configuration, in: folder)
+        } catch let error as DatasetError where error.isMissing {
+            let isSample = Work.suites.contains { $0.sampleDataNames.contains(configuration.dataName) }
+            guard isSample, let project = ProjectFolder.locate() else { throw error }
+            return try Work.open(configuration, in: DataFolder(path: project.data.path, origin: .standard))
         }
-        note("RESULTS.md and the figures of \(results.experiment) are in step with the records")
-    } else {
-        for path in try results.write(project: project) { note("wrote \(path)") }
     }
+}
+
+extension DatasetError {
+    /// Whether there is no such data, rather than damaged data.
+    var isMissing: Bool {
+        switch self {
+        case .missing, .missingImages: true
+        default: false
+        }
+    }
+}
+
+/// A configuration by path, or by its name in the experiment's `configs`, decoded.
+func namedConfiguration<Work: Experiment>(
+    _ name: String, of experiment: Work.Type, overrides: [String] = []
+) throws -> NamedConfiguration<Work.Configuration> {
+    if FileManager.default.fileExists(atPath: name), name.hasSuffix(".yaml") {
+        return try NamedConfiguration(
+            try ConfigurationFile(contentsOf: URL(fileURLWithPath: name), overrides: overrides))
+    }
+    let url = try ConfigurationFile.locate(name, in: try configurationFolder(of: experiment))
+    return try NamedConfiguration(try ConfigurationFile(contentsOf: url, overrides: overrides))
+}
+
+/// Where an experiment's committed configurations are.
+func configurationFolder<Work: Experiment>(of experiment: Work.Type) throws -> URL {
+    try experimentFolder(Work.program).appendingPathComponent("configs")
+}
+
+/// The table that a command prints when its runs are done: our figures, and the paper's beside them.
+func runTable<Work: Experiment>(_ runs: [(configuration: Work.Configuration, record: RunRecord)], of: Work.Type)
+    -> String
+{
+    let metric = Work.metric
+    var rows = [["configuration", "seed", "parameters", "steps", "validation", "test", "read as", "paper test", ""]]
+    var hasReducedBudget = false
+    for (configuration, record) in runs {
+        let row = configuration.reproduces
+        var remark = ""
+        if record.data.isSample {
+            let least = record.data.leastFigure, test = record.test.flatMap(metric.value)
+            if let least, let test {
+                remark = "generated sample: \(signed(test - least)) above the source's own, \(metric.digits(least))"
+            } else {
+                remark = "generated sample"
+            }
+        } else if let row {
+            let status = ReproductionStatus(
+                of: [record], row: row, dataName: Work.table(of: configuration)?.dataName, metric: metric)
+            hasReducedBudget = hasReducedBudget || status == .reducedBudget
+            remark = status.text
+        }
+        let paper = row.flatMap { row in
+            row.test.map { fixed($0, Work.table(of: configuration)?.decimals ?? metric.decimals) }
+        }
+        rows.append([
+            record.configuration, "\(record.seed)", grouped(record.parameterCount), grouped(record.training.stepsDone),
+            metric.digits(record.validation.flatMap(metric.value)), metric.digits(record.test.flatMap(metric.value)),
+            record.test.map(Work.reading) ?? "-", paper ?? "-", remark,
+        ])
+    }
+    return "\n\(metric.name)\n\n" + alignedColumns(rows) + "\n"
+        + (hasReducedBudget
+            ? "\nA reduced budget is compared with others of the same budget, not with the paper's number.\n" : "")
 }

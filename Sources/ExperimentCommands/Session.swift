@@ -15,7 +15,7 @@ public struct UserError: Error, CustomStringConvertible {
 public struct DataOptions: ParsableArguments {
     @Option(
         name: .customLong("data"),
-        help: "The data folder (ptb/…, mnist/…, cifar-10-binary.tar.gz). Default: $HYPERNETWORKS_DATA, else data/.")
+        help: "The data folder, see data/README.md. Default: $HYPERNETWORKS_DATA, else data/.")
     public var dataFolder: String?
 
     public init() {}
@@ -82,22 +82,10 @@ public func experimentFolder(_ experiment: String) throws -> URL {
     return project.experiment(experiment)
 }
 
-/// A configuration by path, or by its name in the experiment's `configs`.
-public func configurationFile(
-    _ name: String, experiment: String, overrides: [String] = []
-) throws -> ConfigurationFile {
-    if FileManager.default.fileExists(atPath: name), name.hasSuffix(".yaml") {
-        return try ConfigurationFile(contentsOf: URL(fileURLWithPath: name), overrides: overrides)
-    }
-    let configs = try experimentFolder(experiment).appendingPathComponent("configs")
-    return try ConfigurationFile(
-        contentsOf: try ConfigurationFile.locate(name, in: configs), overrides: overrides)
-}
-
 // MARK: - What a person sees
 
-public func progress(_ label: String, unit: ProgressUnit) -> TextProgress {
-    TextProgress(label: label, unit: unit, isTerminal: isatty(STDERR_FILENO) != 0, write: show)
+public func progress(_ label: String, display: MetricDisplay) -> TextProgress {
+    TextProgress(label: label, display: display, isTerminal: isatty(STDERR_FILENO) != 0, write: show)
 }
 
 // MARK: - Stopping

@@ -2,6 +2,7 @@ import Foundation
 import HyperNetworks
 import Testing
 
+@testable import CharacterExperiments
 @testable import ExperimentKit
 
 @Suite struct CharacterStreamsTests {

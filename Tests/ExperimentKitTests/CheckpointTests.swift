@@ -5,7 +5,9 @@ import NeuralNetwork
 import Safetensors
 import Testing
 
+@testable import CharacterExperiments
 @testable import ExperimentKit
+@testable import ImageExperiments
 
 @Suite(.serialized) struct CheckpointTests {
     /// A finished run of ten steps; its folder lives as long as this does.
@@ -122,7 +124,7 @@ import Testing
         try Data(text.replacingOccurrences(of: "  \"checksums\" : \"SHA256SUMS\",\n", with: "").utf8).write(to: state)
         try FileManager.default.removeItem(at: checkpoint.url.appendingPathComponent(CheckpointFile.sums))
         _ = try TrainedCharacterModel(checkpoint)
-        _ = try checkpoint.state(CheckpointState<CharacterTask.Position>.self)
+        _ = try checkpoint.state(CheckpointState<CharacterExperiment.Position>.self)
     }
 
     @Test func aTruncatedWeightsFileIsRefused() throws {

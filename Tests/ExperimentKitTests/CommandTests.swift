@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 
+@testable import CharacterExperiments
 @testable import ExperimentKit
 
 /// The built `char-hyperlstm`, as a user meets it.

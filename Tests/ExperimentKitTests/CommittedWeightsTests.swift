@@ -2,6 +2,7 @@ import Foundation
 import Safetensors
 import Testing
 
+@testable import CharacterExperiments
 @testable import ExperimentKit
 
 @Suite struct CommittedWeightsTests {

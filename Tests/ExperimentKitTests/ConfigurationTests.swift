@@ -3,6 +3,7 @@ import HyperNetworks
 import NeuralNetwork
 import Testing
 
+@testable import CharacterExperiments
 @testable import ExperimentKit
 
 @Suite struct ConfigurationTests {

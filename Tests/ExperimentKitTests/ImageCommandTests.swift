@@ -1,7 +1,9 @@
 import Foundation
 import Testing
 
+@testable import CharacterExperiments
 @testable import ExperimentKit
+@testable import ImageExperiments
 
 /// The built `static-hypernet`, as a user meets it.
 @Suite(.serialized) struct ImageCommandTests {

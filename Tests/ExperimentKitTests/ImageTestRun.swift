@@ -4,6 +4,7 @@ import HyperNetworks
 import Testing
 
 @testable import ExperimentKit
+@testable import ImageExperiments
 
 let committedImageConfigurations = checkout.experiment("static-hypernet").appendingPathComponent("configs")
 
@@ -59,8 +60,7 @@ struct ImageTestRun {
         folder = try TemporaryFolder()
         let url = try folder.write(Self.wideResNet, to: "tiny.yaml")
         file = try ConfigurationFile(contentsOf: url, overrides: overrides)
-        dataset = try ImageDataset.open(
-            try ImageConfiguration(file.root).data, dataFolder: try Self.dataFolder())
+        dataset = try ImageExperiment.open(try ImageConfiguration(file.root), in: try Self.dataFolder())
     }
 
     func begin(
@@ -68,7 +68,8 @@ struct ImageTestRun {
         interruption: Interruption = Interruption()
     ) throws -> ImageRun {
         try ImageRun(
-            beginning: file, seed: 3, data: dataset, out: folder.url.appendingPathComponent(out),
+            beginning: try NamedConfiguration(file), seed: 3, data: dataset,
+            out: folder.url.appendingPathComponent(out),
             code: RunRecord.Code(commit: "test", treeDirty: nil), progress: progress, interruption: interruption)
     }
 

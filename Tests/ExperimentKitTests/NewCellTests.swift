@@ -2,6 +2,7 @@ import HyperNetworks
 import TestSupport
 import Testing
 
+@testable import CharacterExperiments
 @testable import ExperimentKit
 
 /// The line that names the cell.

@@ -5,7 +5,9 @@ import HyperNetworks
 import Safetensors
 import Testing
 
+@testable import CharacterExperiments
 @testable import ExperimentKit
+@testable import ImageExperiments
 
 /// `python/hypernetworks.py` and `python/evaluate.py` against the evaluators, on the generated samples.
 @Suite(

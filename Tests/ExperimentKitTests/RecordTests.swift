@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 
+@testable import CharacterExperiments
 @testable import ExperimentKit
 
 @Suite struct StepLogTests {
@@ -103,7 +104,9 @@ import Testing
 
     @Test func elsewhereThanOnATerminalAPlainLineComesEveryTenSeconds() {
         let sink = Sink()
-        let progress = TextProgress(label: "run", isTerminal: false, now: { sink.time }) { sink.text += $0 }
+        let progress = TextProgress(
+            label: "run", display: CharacterExperiment.display, isTerminal: false, now: { sink.time }
+        ) { sink.text += $0 }
         for second in 0..<21 {
             sink.time = Double(second)
             progress.report(step(second + 1))
@@ -117,7 +120,9 @@ import Testing
 
     @Test func onATerminalTheLineIsRedrawnAndALineThatStaysReplacesIt() {
         let sink = Sink()
-        let progress = TextProgress(label: "run", isTerminal: true, now: { sink.time }) { sink.text += $0 }
+        let progress = TextProgress(
+            label: "run", display: CharacterExperiment.display, isTerminal: true, now: { sink.time }
+        ) { sink.text += $0 }
         progress.report(step(1))
         progress.report(.note("a checkpoint"))
         #expect(sink.text.hasPrefix("\rrun  step 1/1,000") && !sink.text.dropLast().contains("\n"))

@@ -1,33 +1,53 @@
 import Foundation
 import Testing
 
+@testable import CharacterExperiments
 @testable import ExperimentKit
 
 @Suite struct ResultsTests {
     @Test func resultsAreInStepWithTheRecords() throws {
-        let results = try CharacterResults(experiment: checkout.experiment("char-hyperlstm"))
+        let results = try ExperimentResults<CharacterExperiment>(experiment: checkout.experiment("char-hyperlstm"))
         #expect(try results.staleFiles(project: checkout) == [], "run `char-hyperlstm results`")
     }
 
     @Test func everyRowStandsInTheDocumentEvenIfNotRun() throws {
-        let section = try CharacterResults(experiment: checkout.experiment("char-hyperlstm")).section
+        let results = try ExperimentResults<CharacterExperiment>(experiment: checkout.experiment("char-hyperlstm"))
         for url in ConfigurationFile.all(in: committedConfigurations) {
             let decoded = try CharacterConfiguration(try ConfigurationFile(contentsOf: url).root)
             guard let row = decoded.reproduces, decoded.budget == "paper" else { continue }
-            #expect(section.contains("| \(row.name) |"), "\(row.table.rawValue), \(row.row)")
+            #expect(results.section.contains(row.name), "\(row.table), \(row.row)")
+            #expect(row.table == "text8" || results.summary.contains("| \(row.table): \(row.name) |"), "\(row.name)")
         }
     }
 
     @Test func aSectionIsReplacedAndTheOthersStay() {
-        var document = ResultsDocument()
+        var document = SectionedDocument(preamble: "# Results\n")
         document.replace(id: "static-hypernet", body: "## Images\n\ntable")
         document.replace(id: "char-hyperlstm", body: "## Characters")
         let first = document.text
-        var again = ResultsDocument(first)
+        var again = SectionedDocument(preamble: "# Results\n", first)
         #expect(again.text == first)
         again.replace(id: "char-hyperlstm", body: "## Characters, new")
         #expect(again.sections.map(\.id) == ["char-hyperlstm", "static-hypernet"])
         #expect(again.text.contains("## Images\n\ntable") && !again.text.contains("## Characters\n"))
+    }
+
+    @Test func theSummaryShowsTheRunThatMostWasSpentOn() throws {
+        let experiment = try Experiment()
+        try experiment.add(
+            "table3-lstm", seed: 0, test: 1.9, overrides: ["budget=quick", "training.batch=64"])
+        let before = try experiment.summary("LSTM, 1000 units")
+        #expect(before.contains("| 1.9000 | quick | 1 | reduced budget |"))
+        try experiment.add("table3-lstm", seed: 1, test: 1.33)
+        #expect(try experiment.summary("LSTM, 1000 units").contains("| 1.3300 | paper | 1 |"))
+    }
+
+    @Test func aSectionBetweenMarkersOfAWrittenDocumentIsReplacedAndNothingElse() throws {
+        let text = "a\n<!-- x: begin -->\nold\n<!-- x: end -->\nb\n"
+        #expect(
+            SectionedDocument.replacing(id: "x", body: "new", in: text)
+                == "a\n<!-- x: begin -->\nnew\n<!-- x: end -->\nb\n")
+        #expect(SectionedDocument.replacing(id: "y", body: "new", in: text) == nil)
     }
 
     @Test func statusIsComputedFromTheTolerance() {
@@ -49,12 +69,12 @@ import Testing
     }
 
     @Test func thePapersCurveIsReadBetweenItsPointsAndNotOutside() throws {
-        let curve = try #require(PaperCurve.curve(table: .table3, row: 6))
-        #expect(curve.bits(atStep: 1000) == 1.63 && curve.bits(atStep: 37000) == 1.282)
-        #expect(abs(try #require(curve.bits(atStep: 750)) - 1.71) < 1e-12)
-        #expect(curve.bits(atStep: 499) == nil && curve.bits(atStep: 37001) == nil)
+        let curve = try #require(CharacterExperiment.tables[0].curves[6])
+        #expect(curve.value(atStep: 1000) == 1.63 && curve.value(atStep: 37000) == 1.282)
+        #expect(abs(try #require(curve.value(atStep: 750)) - 1.71) < 1e-12)
+        #expect(curve.value(atStep: 499) == nil && curve.value(atStep: 37001) == nil)
         for row in [1, 3, 4, 5] {
-            let steps = try #require(PaperCurve.curve(table: .table4, row: row)).points.map(\.step)
+            let steps = try #require(CharacterExperiment.tables[1].curves[row]).points.map(\.step)
             #expect(steps == steps.sorted() && steps.count > 30)
         }
     }
@@ -82,12 +102,11 @@ import Testing
                 contentsOf: folder.url.appendingPathComponent("configs/\(name).yaml"), overrides: overrides)
             var record = RunRecord(
                 experiment: "char-hyperlstm", configuration: file, decoded: try CharacterConfiguration(file.root),
-                seed: seed,
-                code: .init(commit: "0123456789abcdef", treeDirty: false),
+                unit: "characters", seed: seed, code: .init(commit: "0123456789abcdef", treeDirty: false),
                 data: .init(
-                    corpus: .ptb, name: "ptb", displayName: official ? "Penn Treebank" : "another treebank",
-                    official: official, files: [], notes: [], trainingCharacters: 1, validationCharacters: 1,
-                    testCharacters: 1, vocabularySize: 50, entropyRateBits: nil), parameterCount: 1)
+                    name: official ? "ptb" : "ptb-unofficial",
+                    displayName: official ? "Penn Treebank" : "another treebank", official: official, files: [],
+                    notes: []), parameterCount: 1)
             func evaluation(_ bits: Double) -> SplitEvaluation {
                 SplitEvaluation(lossNats: bits * log(2), predictions: 1, streams: 1, seconds: 1)
             }
@@ -104,22 +123,37 @@ import Testing
             }
         }
 
-        var section: String { get throws { try CharacterResults(experiment: folder.url).section } }
+        var results: ExperimentResults<CharacterExperiment> {
+            get throws { try ExperimentResults(experiment: folder.url) }
+        }
+        var section: String { get throws { try results.section } }
 
-        /// The table row that starts with `name`.
+        /// The table row of a section that starts with `name`.
         func row(_ name: String) throws -> String {
             try #require(try section.split(separator: "\n").map(String.init).first { $0.hasPrefix("| \(name) |") })
+        }
+
+        /// The line of the summary about a row of Table 3.
+        func summary(_ name: String) throws -> String {
+            try #require(
+                try results.summary.split(separator: "\n").map(String.init).first {
+                    $0.hasPrefix("| Table 3: \(name) |")
+                })
         }
     }
 
     @Test func aRowIsNotRunIncompleteReproducedOrNot() throws {
         let experiment = try Experiment()
-        #expect(try experiment.row("LSTM, 1000 units").contains("| not run |"))
+        #expect(try experiment.summary("LSTM, 1000 units").contains("| 0 | not run |"))
+        #expect(try experiment.section.contains("Not run at the paper's own settings: LSTM, 1000 units"))
         try experiment.add("table3-lstm", seed: 0, test: 1.32)
-        #expect(try experiment.row("LSTM, 1000 units").contains("reproduced (+0.008, within ±0.02)"))
+        #expect(try experiment.row("LSTM, 1000 units").contains("reproduced (+0.008, within ±0.02); one seed"))
+        #expect(
+            try experiment.summary("LSTM, 1000 units").contains("| 1.312 | 1.3200 | paper | 1 | reproduced (+0.008"))
         try experiment.add("table3-lstm", seed: 1, test: 1.42)
         let two = try experiment.row("LSTM, 1000 units")
         #expect(two.contains("1.3700 ± 0.0707 (n = 2)") && two.contains("| not reproduced (+0.058"))
+        #expect(two.contains("seeds ±0.0707"))
         try experiment.add("table3-lstm", seed: 2, test: 1.3, status: .running)
         #expect(try experiment.row("LSTM, 1000 units").contains("incomplete (step 1,000 of 40,000)"))
     }
@@ -137,9 +171,11 @@ import Testing
         try experiment.add(
             "table3-layer-norm-hyperlstm", seed: 0, test: 1.65, overrides: overrides,
             validations: [(100, 2.5), (1000, 1.65)])
-        #expect(try experiment.row("Layer Norm HyperLSTM, 1000 units").contains("| not run |"))
+        let summary = try experiment.summary("Layer Norm HyperLSTM, 1000 units")
+        #expect(summary.contains("| 1.250 | 1.6500 | 1000 steps | 1 | reduced budget |"))
         let reduced = try experiment.row("`table3-layer-norm-hyperlstm`")
-        #expect(reduced.contains("| −0.250 |") && reduced.contains("| reduced budget |"))
+        #expect(reduced.contains("| −0.250 |"))
+        #expect(try experiment.section.contains("#### Reduced budget: 1000 steps"))
         #expect(!reduced.contains("reproduced"))
         #expect(try experiment.row("`table3-lstm`").contains("| baseline |"))
         let section = try experiment.section
@@ -154,7 +190,7 @@ import Testing
             "table3-layer-norm-hyperlstm", seed: 0, test: 1.9, overrides: ["budget=quick", "model.units=320"],
             validations: [(1000, 1.9)])
         #expect(try !experiment.section.contains("the paper's curve |"))
-        #expect(try CharacterResults(experiment: experiment.folder.url).figures.isEmpty)
+        #expect(try experiment.results.figures.isEmpty)
     }
 
     @Test func aChangedOrMissingResultsFileIsStale() throws {
@@ -163,7 +199,7 @@ import Testing
             "table3-layer-norm-hyperlstm", seed: 0, test: 1.65,
             overrides: ["budget=1000 steps", "training.steps=1000"],
             validations: [(500, 1.8), (1000, 1.65)])
-        let results = try CharacterResults(experiment: experiment.folder.url)
+        let results = try experiment.results
         let project = ProjectFolder(url: experiment.folder.url)
         #expect(try results.staleFiles(project: project).contains("RESULTS.md"))
         _ = try results.write(project: project)

@@ -2,6 +2,8 @@ import Foundation
 import Testing
 
 @testable import ExperimentKit
+@testable import ImageExperiments
+@testable import CharacterExperiments
 
 /// Absent, whole, damaged, foreign and busy folders are told apart before anything in them is written.
 @Suite(.serialized) struct RunFolderTests {

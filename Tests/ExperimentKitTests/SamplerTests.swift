@@ -1,5 +1,6 @@
 import Testing
 
+@testable import CharacterExperiments
 @testable import ExperimentKit
 
 @Suite struct SamplerTests {

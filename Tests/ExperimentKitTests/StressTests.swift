@@ -3,6 +3,8 @@ import TestSupport
 import Testing
 
 @testable import ExperimentKit
+@testable import ImageExperiments
+@testable import CharacterExperiments
 
 /// Damaged records, logs, states and configurations: an error that names the file, or values in order.
 @Suite(.serialized) struct DamagedRecordTests {
@@ -103,7 +105,7 @@ import Testing
                 var damage = Damage(case: number)
                 try Data(damage.damaged(Array(original[..<head])) + original[head...]).write(to: file)
                 _ = try? TrainedCharacterModel(checkpoint)
-                _ = try? checkpoint.state(CheckpointState<CharacterTask.Position>.self)
+                _ = try? checkpoint.state(CheckpointState<CharacterExperiment.Position>.self)
             }
             try Data(original).write(to: file)
         }

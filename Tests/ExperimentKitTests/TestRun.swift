@@ -2,6 +2,7 @@ import Datasets
 import Foundation
 import Testing
 
+@testable import CharacterExperiments
 @testable import ExperimentKit
 
 /// The checkout that this test was compiled in.
@@ -105,7 +106,7 @@ struct TestRun {
         interruption: Interruption = Interruption()
     ) throws -> CharacterRun {
         try CharacterRun(
-            beginning: file, seed: 3, data: corpus, out: folder.url.appendingPathComponent(out),
+            beginning: try NamedConfiguration(file), seed: 3, data: corpus, out: folder.url.appendingPathComponent(out),
             code: RunRecord.Code(commit: "test", treeDirty: nil), progress: progress, interruption: interruption)
     }
 
@@ -132,7 +133,7 @@ final class StopAtStep: ProgressReporter {
 /// All bytes of a run that must not depend on whether it was interrupted: every checkpoint file but the seconds in the
 /// state, and every logged number but the seconds.
 func lastingState<Position: Codable & Sendable & Equatable>(
-    of run: URL, position: Position.Type = CharacterTask.Position.self
+    of run: URL, position: Position.Type = CharacterExperiment.Position.self
 ) throws -> [String: [UInt8]] {
     let latest = try #require(try CheckpointStore(runFolder: run).latest)
     var state: [String: [UInt8]] = [:]

@@ -5,6 +5,7 @@ import HyperNetworks
 import NeuralNetwork
 import Testing
 
+@testable import CharacterExperiments
 @testable import ExperimentKit
 
 @Suite(.serialized) struct TrainingTests {
@@ -52,7 +53,7 @@ import Testing
         let training = try run.begin()
         _ = try training.run()
         let latest = try #require(try CheckpointStore(runFolder: training.folder).latest)
-        let state = try latest.state(CheckpointState<CharacterTask.Position>.self)
+        let state = try latest.state(CheckpointState<CharacterExperiment.Position>.self)
         // 1,300 characters: L = 324, 33 sequences an epoch, so 40 steps end at the 8th sequence of the second.
         #expect(state.position.epoch == 1 && state.position.sequence == 7)
         #expect(try latest.tensors(CheckpointFile.carried).map(\.name).contains("layer0.hyper.c"))
@@ -149,7 +150,7 @@ import Testing
         #expect(record == training.record)
         #expect(record.status == .finished && record.seed == 3)
         #expect(record.differences == [.init(key: "training.steps", base: "40", value: "10")])
-        #expect(record.data.files.count == 3 && !record.data.official && record.data.entropyRateBits == nil)
+        #expect(record.data.files.count == 3 && !record.data.official && record.data.leastFigure == nil)
         #expect(record.environments.count == 1 && record.environments[0].threads >= 1)
         #expect(record.test?.streams == 1 && record.test?.predictions == 149)
         let json = try String(contentsOf: training.folder.appendingPathComponent("record.json"), encoding: .utf8)
@@ -177,11 +178,11 @@ private final class ScriptedTask: TrainingTask {
     var buffers: [(name: String, tensor: Tensor)] { [("running", buffer)] }
     var onLoss: (Int) -> Void = { _ in }
 
-    func nextLoss() -> Variable {
+    func nextLoss() -> BatchLoss {
         position += 1
         onLoss(position)
         // The gradient is as finite as the loss.
-        return sum(affine(variable, scale: losses[position - 1]))
+        return BatchLoss(loss: sum(affine(variable, scale: losses[position - 1])))
     }
 
     func validate() -> SplitEvaluation {
@@ -199,7 +200,8 @@ private final class ScriptedTask: TrainingTask {
                 validate: .every(10), patience: nil, logEvery: 1, checkpointEvery: 2),
             checkpoints: try CheckpointStore(runFolder: folder),
             stepLog: StepLog(url: folder.appendingPathComponent("steps.jsonl")), progress: SilentProgress(),
-            interruption: Interruption(), configurationYAML: "steps: 10\n", modelMetadata: [:], onMilestone: { _ in })
+            interruption: Interruption(), configurationYAML: "steps: 10\n", modelMetadata: [:],
+            metric: .bits(per: "character", shortUnit: "bpc"), onMilestone: { _ in })
     }
 
     @Test(arguments: [Float.nan, Float.infinity])

@@ -1,6 +1,6 @@
 import ArgumentParser
+import CharacterExperiments
 import ExperimentCommands
-import ExperimentKit
 import Foundation
 import HyperNetworks
 

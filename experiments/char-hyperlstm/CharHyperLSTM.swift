@@ -1,6 +1,6 @@
 import ArgumentParser
+import CharacterExperiments
 import ExperimentCommands
-import ExperimentKit
 import Foundation
 
 /// The character experiments of *HyperNetworks* (Ha, Dai, Le 2016), sections 4.3 and 4.4.
@@ -12,8 +12,9 @@ struct CharHyperLSTM: ParsableCommand {
         discussion: """
             Begin with one of these:
 
-              char-hyperlstm list                        every configuration: paper row, expected number, cost
+              char-hyperlstm list                        every configuration: paper row, expected number, hours
               char-hyperlstm reproduce --profile quick   train a few, print a table beside the paper's numbers
+              char-hyperlstm reproduce --profile steps-5000 --jobs 2
               char-hyperlstm train table3-lstm           one row of the paper, with the paper's own settings
               char-hyperlstm train table3-lstm --set training.steps=100 --out my-runs
 
@@ -24,8 +25,9 @@ struct CharHyperLSTM: ParsableCommand {
             Data is looked for in --data DIR, else in $HYPERNETWORKS_DATA, else in data/.
             """,
         subcommands: [
-            Train.self, Resume.self, Reproduce.self, Evaluate.self, Sample.self, List.self, Results.self,
-            MakeSample.self, FiguresCommand.self, Verify.self, Keep.self,
+            Train<CharacterExperiment>.self, Resume<CharacterExperiment>.self, Reproduce<CharacterExperiment>.self,
+            Evaluate<StreamsOption>.self, Sample.self, List<CharacterExperiment>.self,
+            Results<CharacterExperiment>.self, MakeSample.self, FiguresCommand.self, Verify.self, Keep.self,
         ])
 
     static func main() { Foundation.exit(runProgram(Self.self)) }

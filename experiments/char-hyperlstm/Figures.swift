@@ -1,4 +1,5 @@
 import ArgumentParser
+import CharacterExperiments
 import ExperimentCommands
 import ExperimentKit
 import Figures
@@ -34,7 +35,7 @@ struct FiguresCommand: ParsableCommand {
     private static let passage = 96
 
     func run() throws {
-        let experiment = CharacterWork.experiment
+        let experiment = CharacterExperiment.program
         let locations =
             try models.isEmpty
             ? CommittedWeights.longestOfEachRow(in: try experimentFolder(experiment)).map { ($0.name, $0.folder) }

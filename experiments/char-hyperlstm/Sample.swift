@@ -1,4 +1,5 @@
 import ArgumentParser
+import CharacterExperiments
 import ExperimentCommands
 import ExperimentKit
 import Foundation
@@ -14,7 +15,10 @@ struct Sample: ParsableCommand {
     var prompt: String = ""
     @Option(help: "Characters to write.")
     var length: Int = 500
-    @Option(help: "1 draws from the model's distribution, less is bolder in its habits, 0 always takes the likeliest.")
+    @Option(
+        help:
+            "1 draws from the model's distribution, less keeps closer to the likeliest characters, 0 always takes the likeliest."
+    )
     var temperature: Double = 1
     @Option(help: "Seed of the draws.")
     var seed: UInt64 = 0
@@ -30,7 +34,7 @@ struct Sample: ParsableCommand {
     }
 
     func run() throws {
-        let location = try modelLocation(checkpoint, experiment: CharacterWork.experiment)
+        let location = try modelLocation(checkpoint, experiment: CharacterExperiment.program)
         let checkpoint = try Checkpoint(at: location)
         try threads.configure()
         let trained = try TrainedCharacterModel(checkpoint)

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CharacterExperiments
 import Datasets
 import ExperimentCommands
 import ExperimentKit
@@ -25,7 +26,7 @@ struct Verify: ParsableCommand {
     }
 
     func run() throws {
-        let weights = try CommittedWeights.all(in: try experimentFolder(CharacterWork.experiment))
+        let weights = try CommittedWeights.all(in: try experimentFolder(CharacterExperiment.program))
         try threads.configure()
         catchSignals()
         var figures: [VerifiedFigure] = []
@@ -46,7 +47,7 @@ struct Verify: ParsableCommand {
         let configuration = try CharacterConfiguration(try checkpoint.configuration())
         let corpus: CharacterCorpus
         do {
-            corpus = try data.corpus(configuration.corpus)
+            corpus = try data.open(configuration, of: CharacterExperiment.self)
         } catch DatasetError.missing {
             return .unread("\(configuration.corpus.rawValue) is not in the data folder")
         }
@@ -57,7 +58,7 @@ struct Verify: ParsableCommand {
         }
         let evaluator = CharacterEvaluator(
             sequenceLength: configuration.training.sequenceLength, interruption: interruption,
-            progress: progress(kept.name, unit: .characters))
+            progress: progress(kept.name, display: CharacterExperiment.display))
         func evaluate(_ symbols: some Sequence<UInt8>) throws -> SplitEvaluation {
             try evaluator.evaluate(trained.model, symbols: Array(symbols), streams: streams, name: "test")
         }
@@ -79,5 +80,5 @@ struct Keep: ParsableCommand {
 
     @OptionGroup var options: KeepOptions
 
-    func run() throws { try options.keep(experiment: CharacterWork.experiment) }
+    func run() throws { try options.keep(experiment: CharacterExperiment.program) }
 }

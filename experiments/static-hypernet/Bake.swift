@@ -2,6 +2,7 @@ import ArgumentParser
 import ExperimentCommands
 import ExperimentKit
 import Foundation
+import ImageExperiments
 
 struct Bake: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -22,7 +23,7 @@ struct Bake: ParsableCommand {
     @OptionGroup var threads: ThreadOptions
 
     func run() throws {
-        let url = try modelLocation(model, experiment: ImageWork.experiment)
+        let url = try modelLocation(model, experiment: ImageExperiment.program)
         try threads.configure()
         let trained = try TrainedImageModel(at: url)
         guard trained.configuration.kernels == .generated else {

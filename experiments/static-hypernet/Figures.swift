@@ -1,4 +1,5 @@
 import ArgumentParser
+import ImageExperiments
 import ExperimentCommands
 import ExperimentKit
 import Figures
@@ -26,7 +27,7 @@ struct FiguresCommand: ParsableCommand {
     @OptionGroup var threads: ThreadOptions
 
     func run() throws {
-        let experiment = ImageWork.experiment
+        let experiment = ImageExperiment.program
         let locations =
             try models.isEmpty
             ? CommittedWeights.longestOfEachRow(in: try experimentFolder(experiment)).map { ($0.name, $0.folder) }

@@ -1,7 +1,7 @@
 import ArgumentParser
 import ExperimentCommands
-import ExperimentKit
 import Foundation
+import ImageExperiments
 
 /// The experiments with images of *HyperNetworks* (Ha, Dai, Le 2016): sections 4.1 and 4.2, appendix A.1.
 @main
@@ -12,7 +12,7 @@ struct StaticHypernet: ParsableCommand {
         discussion: """
             Begin with one of these:
 
-              static-hypernet list                             every configuration: paper row, expected number, cost
+              static-hypernet list                             every configuration: paper row, expected number, hours
               static-hypernet reproduce --experiment mnist     train a few, print a table beside the paper's numbers
               static-hypernet train table2-wide-resnet-40-1    one row of the paper, with the paper's own settings
               static-hypernet train cifar-10-epochs-hyper-wide-resnet-40-1
@@ -25,8 +25,9 @@ struct StaticHypernet: ParsableCommand {
             Data is looked for in --data DIR, else in $HYPERNETWORKS_DATA, else in data/.
             """,
         subcommands: [
-            Train.self, Resume.self, Reproduce.self, Evaluate.self, Bake.self, List.self, Results.self,
-            FiguresCommand.self, Verify.self, Keep.self,
+            Train<ImageExperiment>.self, Resume<ImageExperiment>.self, Reproduce<ImageExperiment>.self,
+            Evaluate<NoEvaluationOptions<ImageExperiment>>.self, Bake.self, List<ImageExperiment>.self,
+            Results<ImageExperiment>.self, FiguresCommand.self, Verify.self, Keep.self,
         ])
 
     static func main() { Foundation.exit(runProgram(Self.self)) }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import ImageExperiments
 import Datasets
 import ExperimentCommands
 import ExperimentKit
@@ -16,7 +17,7 @@ struct Verify: ParsableCommand {
     @OptionGroup var threads: ThreadOptions
 
     func run() throws {
-        let weights = try CommittedWeights.all(in: try experimentFolder(ImageWork.experiment))
+        let weights = try CommittedWeights.all(in: try experimentFolder(ImageExperiment.program))
         try threads.configure()
         catchSignals()
         var figures: [VerifiedFigure] = []
@@ -35,12 +36,13 @@ struct Verify: ParsableCommand {
         let configuration = try ImageConfiguration(try Checkpoint(at: kept.folder).configuration())
         let dataset: ImageDataset
         do {
-            dataset = try data.images(configuration.data)
+            dataset = try data.open(configuration, of: ImageExperiment.self)
         } catch DatasetError.missingImages {
             return .unread("\(configuration.data.dataset.title) is not in the data folder")
         }
         let trained = try TrainedImageModel(at: kept.folder)
-        let evaluator = ImageEvaluator(interruption: interruption, progress: progress(kept.name, unit: .images))
+        let evaluator = ImageEvaluator(
+            interruption: interruption, progress: progress(kept.name, display: ImageExperiment.display))
         let result = try evaluator.evaluate(
             trained.model, dataset.test, normalisation: trained.normalisation, batch: configuration.evaluation.batch,
             name: "test")
@@ -54,5 +56,5 @@ struct Keep: ParsableCommand {
 
     @OptionGroup var options: KeepOptions
 
-    func run() throws { try options.keep(experiment: ImageWork.experiment) }
+    func run() throws { try options.keep(experiment: ImageExperiment.program) }
 }

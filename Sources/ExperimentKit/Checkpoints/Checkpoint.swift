@@ -88,7 +88,8 @@ public struct Checkpoint: Sendable {
         self = checkpoint
     }
 
-    init(url: URL) { self.url = url }
+    /// A folder that holds the files of a checkpoint.
+    public init(url: URL) { self.url = url }
 
     /// The texts about the weights.
     public func metadata() throws -> [String: String] {
@@ -125,7 +126,7 @@ public struct Checkpoint: Sendable {
     }
 
     /// Numbers in one of the checkpoint's files.
-    func elementCount(_ name: String) throws -> Int {
+    public func elementCount(_ name: String) throws -> Int {
         try tensorFile(name).entries.reduce(0) { $0 + $1.shape.reduce(1, *) }
     }
 
@@ -137,7 +138,7 @@ public struct Checkpoint: Sendable {
     /// Holds a file to its checksum, where the checkpoint has any.
     ///
     /// - Throws: `CheckpointError.file` for another sum, and for sums that the state names and that are not there.
-    func check(_ name: String) throws {
+    public func check(_ name: String) throws {
         struct Names: Decodable { let checksums: String? }
         let sums = url.appendingPathComponent(CheckpointFile.sums), file = url.appendingPathComponent(name)
         guard try RunFolder.exists(sums) else {
@@ -186,7 +187,7 @@ public struct Checkpoint: Sendable {
     }
 
     /// Writes the tensors of a file into those of the same names; all of them or none.
-    func restore(_ targets: [(name: String, tensor: Tensor)], from name: String) throws {
+    public func restore(_ targets: [(name: String, tensor: Tensor)], from name: String) throws {
         let path = url.appendingPathComponent(name).path
         let sources = try tensors(name)
         let byName = Dictionary(sources.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })

@@ -168,7 +168,7 @@ public final class ConfigurationReader {
 }
 
 extension ConfigurationNode {
-    var isNull: Bool {
+    public var isNull: Bool {
         if case .scalar(_, .null) = content { return true }
         return false
     }

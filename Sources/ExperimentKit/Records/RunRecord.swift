@@ -60,65 +60,6 @@ public struct RunRecord: Codable, Equatable, Sendable {
         public let blasCore: String
     }
 
-    /// The data.
-    public struct Data: Codable, Equatable, Sendable {
-        /// A data set of images: what there is of it, and how it was divided.
-        public struct Images: Codable, Equatable, Sendable {
-            public let dataset: ImageDatasetName
-            public let training: Int
-            public let validation: Int
-            public let test: Int
-            /// The seed that drew the validation images.
-            public let splitSeed: Int
-            /// Brightness of the training split by channel, 0 … 255.
-            public let channelMeans: [Double]
-            public let channelDeviations: [Double]
-        }
-
-        /// The corpus, where characters are predicted.
-        public let corpus: CorpusName?
-        public let name: String
-        public let displayName: String
-        public let official: Bool
-        public let files: [DataSource.File]
-        /// What the data are, however they are packed; nil in records from before it was written down.
-        public var contentSHA256: String?
-        public let notes: [String]
-        public let trainingCharacters: Int?
-        public let validationCharacters: Int?
-        public let testCharacters: Int?
-        public let vocabularySize: Int?
-        /// The corpus's own entropy rate in bits per character, where it is known.
-        public let entropyRateBits: Double?
-        /// The images, where classes are predicted.
-        public let images: Images?
-
-        public init(
-            corpus: CorpusName? = nil, name: String, displayName: String, official: Bool, files: [DataSource.File],
-            contentSHA256: String? = nil, notes: [String], trainingCharacters: Int? = nil,
-            validationCharacters: Int? = nil,
-            testCharacters: Int? = nil, vocabularySize: Int? = nil, entropyRateBits: Double? = nil,
-            images: Images? = nil
-        ) {
-            self.corpus = corpus
-            self.name = name
-            self.displayName = displayName
-            self.official = official
-            self.files = files
-            self.contentSHA256 = contentSHA256
-            self.notes = notes
-            self.trainingCharacters = trainingCharacters
-            self.validationCharacters = validationCharacters
-            self.testCharacters = testCharacters
-            self.vocabularySize = vocabularySize
-            self.entropyRateBits = entropyRateBits
-            self.images = images
-        }
-
-        /// Whether these are the generated samples of the repository.
-        public var isSample: Bool { corpus == .sample || images?.dataset.isSample == true }
-    }
-
     public struct Training: Codable, Equatable, Sendable {
         /// Steps that the configuration asks for.
         public let stepsPlanned: Int
@@ -128,9 +69,9 @@ public struct RunRecord: Codable, Equatable, Sendable {
         public var selectedStep: Int?
         /// The validation that selected it, read as the configuration says.
         public var selectionValidation: SplitEvaluation?
-        /// What a step trains on: one of the two.
-        public let charactersPerStep: Int?
-        public let imagesPerStep: Int?
+        /// Predictions that a step learns from, and what they are; nil in records from before these keys.
+        public var unitsPerStep: Int?
+        public var unit: String?
         /// Seconds of training steps alone, and per step.
         public var trainingSeconds: Double
         public var secondsPerStep: Double?
@@ -153,7 +94,7 @@ public struct RunRecord: Codable, Equatable, Sendable {
     public var environments: [Environment]
     /// In order; nil in records from before they were written down.
     public var sittings: [Sitting]?
-    public let data: Data
+    public let data: DataDescription
     public let parameterCount: Int
     public var training: Training
     /// The reported figures, read with the selected checkpoint; the test split is read once, after the selection.
@@ -188,8 +129,8 @@ public struct RunRecord: Codable, Equatable, Sendable {
 
 extension RunRecord {
     init(
-        experiment: String, configuration: ConfigurationFile, decoded: some RunConfiguration, seed: Int, code: Code,
-        data: Data, parameterCount: Int
+        experiment: String, configuration: ConfigurationFile, decoded: some RunConfiguration, unit: String, seed: Int,
+        code: Code, data: DataDescription, parameterCount: Int
     ) {
         formatVersion = 1
         self.experiment = experiment
@@ -204,8 +145,8 @@ extension RunRecord {
         self.parameterCount = parameterCount
         training = Training(
             stepsPlanned: decoded.loop.steps, stepsDone: 0, stoppedEarly: false,
-            charactersPerStep: decoded.charactersPerStep, imagesPerStep: decoded.imagesPerStep, trainingSeconds: 0,
-            wallSeconds: 0)
+            unitsPerStep: decoded.unitsPerStep, unit: unit,
+            trainingSeconds: 0, wallSeconds: 0)
     }
 
     /// Keys that change neither the model nor its training nor how the figures are read.

@@ -6,8 +6,10 @@ public struct StepRecord: Codable, Equatable, Sendable {
     public let step: Int
     /// Seconds since the run began, over all sittings.
     public let seconds: Double
-    /// Mean loss of the step's batch, nats.
+    /// Mean −log p of the step's batch, nats. (Logs of image runs from before `objective` hold the penalty here too.)
     public let lossNats: Double?
+    /// What the step minimized, where a penalty is added to the loss.
+    public let objective: Double?
     /// Learning rate of the step.
     public let rate: Double?
     /// Global norm of the gradient before clipping.
@@ -16,12 +18,13 @@ public struct StepRecord: Codable, Equatable, Sendable {
     public let validation: SplitEvaluation?
 
     public init(
-        step: Int, seconds: Double, lossNats: Double? = nil, rate: Double? = nil, gradientNorm: Double? = nil,
-        validation: SplitEvaluation? = nil
+        step: Int, seconds: Double, lossNats: Double? = nil, objective: Double? = nil, rate: Double? = nil,
+        gradientNorm: Double? = nil, validation: SplitEvaluation? = nil
     ) {
         self.step = step
         self.seconds = seconds
         self.lossNats = lossNats
+        self.objective = objective
         self.rate = rate
         self.gradientNorm = gradientNorm
         self.validation = validation

@@ -72,7 +72,7 @@ public struct CommittedWeights {
     /// `table3-layer-norm-hyperlstm-quick` to `layer-norm-hyperlstm`.
     static func rowName(_ configuration: String, budget: String) -> String {
         let budgetWords = budget.replacingOccurrences(of: " ", with: "-")
-        var name = configuration.replacing(/^(table\d+|a1|ptb|cifar|text8|enwik8|sample)-/, with: "")
+        var name = configuration.replacing(/^[a-z0-9]+-/, with: "")
         if name.hasSuffix("-\(budgetWords)") { name.removeLast(budgetWords.count + 1) }
         if name.hasPrefix(budgetWords + "-") { name.removeFirst(budgetWords.count + 1) }
         // Runs that chose a rate.

@@ -3,8 +3,8 @@ import Foundation
 
 /// A chart of runs for RESULTS.md, as SVG. It depends on the records alone, so `results --check` compares it.
 public struct CurveFigure {
-    /// The budget of the runs in it.
-    let budget: String
+    /// The table that its runs belong to.
+    let table: String
     /// Relative to the checkout.
     let path: String
     let chart: LineChart
@@ -19,18 +19,19 @@ struct NamedLog {
 }
 
 extension CurveFigure {
-    /// The curves of runs of one budget: validation against steps and against hours, and the training loss.
+    /// The curves of runs of one table: validation against steps and against hours, and the training loss.
     ///
     /// - Parameters:
+    ///   - table: The table's `id`.
     ///   - folder: Where the files go, relative to the checkout.
     ///   - name: What the files' names begin with.
     ///   - metric: The name of the figure of a validation, with its unit.
     ///   - value: The figure itself.
-    ///   - paper: The paper's curve, of the same figure against steps.
+    ///   - paper: The paper's curves, of the same figure against steps.
     ///   - loss: The name of the training loss, with its unit, and how many of the unit one nat is.
     static func ofRuns(
-        _ runs: [NamedLog], budget: String, folder: String, name: String, title: String, metric: String,
-        value: (SplitEvaluation) -> Double?, paper: LineChart.Series? = nil, loss: (name: String, perNat: Double)
+        _ runs: [NamedLog], table: String, folder: String, name: String, title: String, metric: String,
+        value: (SplitEvaluation) -> Double?, paper: [LineChart.Series], loss: (name: String, perNat: Double)
     ) -> [CurveFigure] {
         func series(_ point: (StepRecord) -> (x: Double, y: Double)?) -> [LineChart.Series] {
             runs.map { run in LineChart.Series(name: run.name, points: run.log.compactMap(point)) }
@@ -39,7 +40,7 @@ extension CurveFigure {
             _ kind: String, _ what: String, x: String, y: String, _ series: [LineChart.Series]
         ) -> CurveFigure {
             CurveFigure(
-                budget: budget, path: "\(folder)/\(name)-\(kind).svg",
+                table: table, path: "\(folder)/\(name)-\(kind).svg",
                 chart: LineChart(
                     title: "\(title): \(what)", xLabel: x, yLabel: y, yScale: .logarithmic, series: series))
         }
@@ -52,7 +53,7 @@ extension CurveFigure {
         let training = series { line in line.lossNats.map { (Double(line.step), $0 * loss.perNat) } }
         return [
             figure(
-                "steps", "validation", x: "training steps", y: metric, againstSteps + (paper.map { [$0] } ?? [])),
+                "steps", "validation", x: "training steps", y: metric, againstSteps + paper),
             figure("hours", "validation by time", x: "hours, evaluations included", y: metric, againstHours),
             figure(
                 "training", "training batches", x: "training steps", y: loss.name, training.map(\.smoothed)),

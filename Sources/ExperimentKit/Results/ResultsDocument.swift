@@ -1,32 +1,25 @@
 import Foundation
 
-/// RESULTS.md: a preamble and one section for each experiment, between markers, so that each experiment's tool can
-/// replace its own and leaves the others as they are.
-public struct ResultsDocument: Equatable, Sendable {
+/// A generated document: a preamble and sections between markers, so that each experiment's program can replace its own
+/// and leaves the others as they are.
+public struct SectionedDocument: Equatable, Sendable {
     public struct Section: Equatable, Sendable {
         public let id: String
         public let body: String
     }
 
-    /// In the alphabetical order of their experiments.
-    public private(set) var sections: [Section]
-
-    private static let preamble = """
-        # Results
-
-        Made from the committed records by the experiments' `results` commands and never edited by hand; `make results-check`
-        fails when it is not what the records give. Paper: Ha, Dai, Le, *HyperNetworks*, 2016, <https://arxiv.org/abs/1609.09106>.
-
-        """
+    private let preamble: String
+    /// In the alphabetical order of their names.
+    public private(set) var sections: [Section] = []
 
     private static func begin(_ id: String) -> String { "<!-- \(id): begin -->" }
     private static func end(_ id: String) -> String { "<!-- \(id): end -->" }
 
-    public init() { sections = [] }
-
-    /// Reads the sections of a document; what stands outside the markers is the preamble's and is not kept.
-    public init(_ text: String) {
-        sections = []
+    /// - Parameters:
+    ///   - preamble: What stands above the sections.
+    ///   - text: The document as it is; what stands outside its markers is not kept.
+    public init(preamble: String, _ text: String = "") {
+        self.preamble = preamble
         var id: String?
         var lines: [Substring] = []
         for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
@@ -44,7 +37,7 @@ public struct ResultsDocument: Equatable, Sendable {
         }
     }
 
-    /// Puts an experiment's section in its place, new or instead of the one that was there.
+    /// Puts a section in its place, new or instead of the one that was there.
     public mutating func replace(id: String, body: String) {
         sections.removeAll { $0.id == id }
         sections.append(Section(id: id, body: body))
@@ -52,8 +45,18 @@ public struct ResultsDocument: Equatable, Sendable {
     }
 
     public var text: String {
-        ([Self.preamble] + sections.map { "\(Self.begin($0.id))\n\($0.body)\n\(Self.end($0.id))\n" })
+        ([preamble] + sections.map { "\(Self.begin($0.id))\n\($0.body)\n\(Self.end($0.id))\n" })
             .joined(separator: "\n")
+    }
+
+    /// A document written by hand with one generated section put anew between its markers.
+    ///
+    /// - Returns: nil where the document has no such markers.
+    public static func replacing(id: String, body: String, in text: String) -> String? {
+        guard let begin = text.range(of: begin(id)), let end = text.range(of: end(id)),
+            begin.upperBound <= end.lowerBound
+        else { return nil }
+        return text[..<begin.upperBound] + "\n" + body + "\n" + text[end.lowerBound...]
     }
 }
 
@@ -113,6 +116,8 @@ public enum ReproductionStatus: Equatable, Sendable {
     case incomplete(step: Int, steps: Int)
     /// Run on other data than the paper's.
     case otherData(name: String)
+    /// Fewer steps than the paper's, or a smaller model: no verdict.
+    case reducedBudget
     /// The paper has no number for the row.
     case noPaperNumber
     case reproduced(difference: Double, tolerance: Double)
@@ -133,6 +138,7 @@ public enum ReproductionStatus: Equatable, Sendable {
         case .notRun: return "not run"
         case .incomplete(let step, let steps): return "incomplete (step \(grouped(step)) of \(grouped(steps)))"
         case .otherData(let name): return "other data: \(name)"
+        case .reducedBudget: return "reduced budget"
         case .noPaperNumber: return "run; no number in the paper"
         case .reproduced(let difference, let tolerance):
             return "reproduced (\(signed(difference)), within ±\(fixed(tolerance, 2)))"

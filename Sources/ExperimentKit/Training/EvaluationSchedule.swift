@@ -17,7 +17,7 @@ extension ConfigurationReader {
     /// `validateAt: 392`, every so many steps, or `validateAt: [100, 250]`, after those.
     ///
     /// - Throws: `ConfigurationError`.
-    func evaluationSchedule(_ key: String) throws(ConfigurationError) -> EvaluationSchedule {
+    public func evaluationSchedule(_ key: String) throws(ConfigurationError) -> EvaluationSchedule {
         if case .sequence = try value(key).content { return .at(try integers(key, atLeast: 1)) }
         return .every(try integer(key, atLeast: 1))
     }

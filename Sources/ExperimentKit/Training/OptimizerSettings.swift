@@ -6,16 +6,16 @@ public struct AdamSettings: Equatable, Sendable {
     public let beta2: Double
     public let epsilon: Double
 
-    static let keys = ["beta1", "beta2", "epsilon"]
+    public static let keys = ["beta1", "beta2", "epsilon"]
 
-    init(_ reader: ConfigurationReader) throws(ConfigurationError) {
+    public init(_ reader: ConfigurationReader) throws(ConfigurationError) {
         beta1 = try reader.number("beta1", in: 0...0.999999)
         beta2 = try reader.number("beta2", in: 0...0.99999999)
         epsilon = try reader.number("epsilon", in: 1e-12...1)
         reader.finish()
     }
 
-    func optimizer(_ parameters: [NamedParameter]) -> Adam {
+    public func optimizer(_ parameters: [NamedParameter]) -> Adam {
         Adam(parameters: parameters, beta1: Float(beta1), beta2: Float(beta2), epsilon: Float(epsilon))
     }
 }

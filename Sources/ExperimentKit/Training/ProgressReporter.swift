@@ -17,7 +17,7 @@ public struct StepProgress: Equatable, Sendable {
     public let steps: Int
     /// Mean loss of the step's batch.
     public let lossNats: Double
-    /// Characters (or images) trained on in a second, over the last steps.
+    /// Predictions learned from in a second, over the last steps.
     public let unitsPerSecond: Double
     /// Estimated time to the last step, evaluations included as far as they have been seen.
     public let secondsLeft: Double
@@ -28,35 +28,10 @@ public protocol ProgressReporter: AnyObject {
     func report(_ event: ProgressEvent)
 }
 
-/// What a run counts and reports.
-public enum ProgressUnit: Sendable {
-    /// Losses in bits per character.
-    case characters
-    /// Losses in nats, splits as errors in percent.
-    case images
-
-    var name: String { self == .characters ? "characters" : "images" }
-
-    func loss(_ nats: Double) -> String {
-        self == .characters ? "\(fixed(nats / log(2), 3)) bpc" : "loss \(fixed(nats, 3))"
-    }
-
-    func figure(_ result: SplitEvaluation) -> String {
-        guard let error = result.errorPercent else { return "\(fixed(result.bits, 4)) bpc" }
-        return "error \(fixed(error, 2)) %, loss \(fixed(result.lossNats, 4)) nats"
-    }
-
-    func reading(_ result: SplitEvaluation) -> String {
-        guard self == .characters else { return "\(grouped(result.predictions)) images" }
-        return "\(grouped(result.predictions)) characters as "
-            + (result.streams == 1 ? "one sequence" : "\(result.streams) streams")
-    }
-}
-
 /// Progress as text: one line redrawn on a terminal, a plain line every few seconds elsewhere.
 public final class TextProgress: ProgressReporter {
     private let label: String
-    private let unit: ProgressUnit
+    private let display: MetricDisplay
     private let isTerminal: Bool
     private let secondsBetweenLines: Double
     private let now: () -> Double
@@ -66,17 +41,17 @@ public final class TextProgress: ProgressReporter {
 
     /// - Parameters:
     ///   - label: what each line starts with: the configuration and the seed.
-    ///   - unit: what the run counts.
+    ///   - display: how its figures are shown.
     ///   - isTerminal: whether a line can be redrawn.
     ///   - secondsBetweenLines: at most one plain line in this time; on a terminal ten times as often.
     ///   - now: a clock in seconds.
     ///   - write: takes the text, line ends included.
     public init(
-        label: String, unit: ProgressUnit = .characters, isTerminal: Bool, secondsBetweenLines: Double = 10,
+        label: String, display: MetricDisplay, isTerminal: Bool, secondsBetweenLines: Double = 10,
         now: @escaping () -> Double = { ProcessInfo.processInfo.systemUptime }, write: @escaping (String) -> Void
     ) {
         self.label = label
-        self.unit = unit
+        self.display = display
         self.isTerminal = isTerminal
         self.secondsBetweenLines = secondsBetweenLines
         self.now = now
@@ -91,17 +66,17 @@ public final class TextProgress: ProgressReporter {
             let isLast = progress.step == progress.steps
             passing(
                 "\(label)  step \(grouped(progress.step))/\(grouped(progress.steps))"
-                    + "  \(unit.loss(progress.lossNats))"
-                    + "  \(grouped(Int(progress.unitsPerSecond.rounded()))) \(unit.name)/s"
+                    + "  \(display.loss(progress.lossNats))"
+                    + "  \(grouped(Int(progress.unitsPerSecond.rounded()))) \(display.unit)/s"
                     + "  \(durationText(seconds: progress.secondsLeft)) left", always: isLast)
         case .evaluating(let split, let done, let total, let secondsLeft):
             passing(
-                "\(label)  reading the \(split) split: \(grouped(done)) of \(grouped(total)) \(unit.name)"
+                "\(label)  reading the \(split) split: \(grouped(done)) of \(grouped(total)) \(display.unit)"
                     + "  \(durationText(seconds: secondsLeft)) left", always: false)
         case .evaluated(let split, let step, let result, let isBest):
             standing(
-                "\(label)  step \(grouped(step)): \(split) \(unit.figure(result))"
-                    + " (\(unit.reading(result)), \(durationText(seconds: result.seconds)))\(isBest ? ", the best so far" : "")"
+                "\(label)  step \(grouped(step)): \(split) \(display.figure(result))"
+                    + " (\(display.reading(result)), \(durationText(seconds: result.seconds)))\(isBest ? ", the best so far" : "")"
             )
         }
     }

@@ -1,37 +1,34 @@
 import Foundation
 
-/// What reading a split gave: the mean loss, over how many predictions, read how.
+/// What reading a split gave: the mean loss, over how many predictions, read how, and other figures of it.
 public struct SplitEvaluation: Codable, Equatable, Sendable {
-    /// Mean −log p of the next symbol, or of an image's class, in nats.
+    /// Mean −log p of what is predicted, in nats.
     public let lossNats: Double
-    /// The same in bits: bits per character, where symbols are predicted.
+    /// The same in bits.
     public let bits: Double
-    /// Symbols or classes predicted.
+    /// How many symbols, classes or other things were predicted.
     public let predictions: Int
-    /// Images whose most probable class is not theirs; nil where symbols are predicted.
+    /// Predictions whose most probable class is not the true one; nil where that is not counted.
     public let wrong: Int?
-    /// Parallel streams that the split was read as; 1 is the whole split as one sequence, or a set of images.
+    /// Parallel streams that the split was read as; 1 is the whole split as one sequence, or a set without an order.
     public let streams: Int
     public let seconds: Double
+    /// Other figures by name, for metrics that neither the loss nor a count of errors gives.
+    public let figures: [String: Double]?
 
-    public init(lossNats: Double, predictions: Int, wrong: Int? = nil, streams: Int, seconds: Double) {
+    public init(
+        lossNats: Double, predictions: Int, wrong: Int? = nil, streams: Int, seconds: Double,
+        figures: [String: Double]? = nil
+    ) {
         self.lossNats = lossNats
         bits = lossNats / log(2)
         self.predictions = predictions
         self.wrong = wrong
         self.streams = streams
         self.seconds = seconds
+        self.figures = figures
     }
 
-    /// Wrong classes in percent of all, the figure of Tables 2 and 7; nil where symbols are predicted.
+    /// Wrong classes in percent of all; nil where they are not counted.
     public var errorPercent: Double? { wrong.map { 100 * Double($0) / Double(predictions) } }
-
-    /// Whether a checkpoint with this validation is preferred to one with `other`: by the figure that the paper reports,
-    /// errors or bits, and among equal errors by the loss. What is not finite is preferred to nothing.
-    func isBetter(than other: SplitEvaluation?) -> Bool {
-        guard lossNats.isFinite else { return false }
-        guard let other else { return true }
-        if let wrong, let otherWrong = other.wrong, wrong != otherWrong { return wrong < otherWrong }
-        return lossNats < other.lossNats
-    }
 }

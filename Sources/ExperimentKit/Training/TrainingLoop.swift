@@ -86,6 +86,7 @@ public final class TrainingLoop<Task: TrainingTask> {
     private let interruption: Interruption
     private let configurationYAML: String
     private let modelMetadata: [String: String]
+    private let metric: Metric
     /// Called after each evaluation and checkpoint, so that the run's record keeps up.
     private let onMilestone: (TrainingState) throws -> Void
 
@@ -95,11 +96,12 @@ public final class TrainingLoop<Task: TrainingTask> {
     ///   - checkpoints: where they go; a run that has some is resumed from the latest by `restore()`.
     ///   - stepLog: the run's `steps.jsonl`.
     ///   - configurationYAML: the resolved configuration, kept in every checkpoint.
+    ///   - metric: what validations are compared by.
     ///   - modelMetadata: what a reader of the weights needs beside them; goes into the header of the weights' file.
     public init(
         task: Task, optimizer: any CheckpointedOptimizer, settings: TrainingLoopSettings, checkpoints: CheckpointStore,
         stepLog: StepLog, progress: any ProgressReporter, interruption: Interruption, configurationYAML: String,
-        modelMetadata: [String: String], onMilestone: @escaping (TrainingState) throws -> Void
+        modelMetadata: [String: String], metric: Metric, onMilestone: @escaping (TrainingState) throws -> Void
     ) {
         self.task = task
         self.optimizer = optimizer
@@ -110,6 +112,7 @@ public final class TrainingLoop<Task: TrainingTask> {
         self.interruption = interruption
         self.configurationYAML = configurationYAML
         self.modelMetadata = modelMetadata
+        self.metric = metric
         self.onMilestone = onMilestone
     }
 
@@ -150,7 +153,7 @@ public final class TrainingLoop<Task: TrainingTask> {
             }
 
             let stepStart = ContinuousClock.now
-            let (lossNats, gradientNorm, rate) = try takeStep()
+            let (lossNats, objective, gradientNorm, rate) = try takeStep()
             let seconds = (ContinuousClock.now - stepStart).seconds
             state.step += 1
             state.trainingSeconds += seconds
@@ -160,8 +163,8 @@ public final class TrainingLoop<Task: TrainingTask> {
             if state.step % settings.logEvery == 0 || state.step == settings.steps || state.step == 1 {
                 try stepLog.append(
                     StepRecord(
-                        step: state.step, seconds: state.wallSeconds, lossNats: lossNats, rate: rate,
-                        gradientNorm: gradientNorm))
+                        step: state.step, seconds: state.wallSeconds, lossNats: lossNats, objective: objective,
+                        rate: rate, gradientNorm: gradientNorm))
             }
             let overhead = (state.wallSeconds - state.trainingSeconds - evaluationSecondsBefore) / Double(state.step)
             progress.report(
@@ -179,20 +182,22 @@ public final class TrainingLoop<Task: TrainingTask> {
 
     /// One update of the parameters.
     ///
-    /// - Returns: the batch's mean loss in nats, the gradient's global norm before clipping, the rate used.
-    private func takeStep() throws -> (lossNats: Double, gradientNorm: Double, rate: Double) {
+    /// - Returns: the batch's mean loss in nats; what was minimized where that is more than the loss; the gradient's
+    ///   global norm before clipping; the rate used.
+    private func takeStep() throws -> (lossNats: Double, objective: Double?, gradientNorm: Double, rate: Double) {
         let step = state.step + 1
-        let loss = try task.nextLoss()
-        let lossNats = Double(loss.value.floats[0])
-        guard lossNats.isFinite else { throw notFinite("loss", step: step) }
-        loss.backward()
+        let batch = try task.nextLoss()
+        let objective = Double(batch.objective.value.floats[0])
+        guard objective.isFinite else { throw notFinite("loss", step: step) }
+        let lossNats = Double(batch.loss.value.floats[0])
+        batch.objective.backward()
         // Without a limit the norm is still measured, for the log.
         let gradientNorm = clipGlobalNorm(task.parameters, maximum: settings.clipNorm ?? .infinity)
         guard gradientNorm.isFinite else { throw notFinite("norm of the gradient", step: step) }
         let rate = settings.learningRate.rate(atStep: step)
         optimizer.step(learningRate: rate)
         for parameter in task.parameters { parameter.variable.clearGradient() }
-        return (lossNats, gradientNorm, rate)
+        return (lossNats, batch.hasPenalty ? objective : nil, gradientNorm, rate)
     }
 
     private func notFinite(_ what: String, step: Int) -> TrainingError {
@@ -202,7 +207,7 @@ public final class TrainingLoop<Task: TrainingTask> {
     private func validate(_ updateWallSeconds: () -> Void) throws {
         let validation = try task.validate()
         guard validation.lossNats.isFinite else { throw notFinite("validation loss", step: state.step) }
-        let isBest = validation.isBetter(than: state.best?.validation)
+        let isBest = metric.isBetter(validation, than: state.best?.validation)
         if isBest {
             state.best = TrainingState.Best(step: state.step, validation: validation)
             state.evaluationsSinceBest = 0
@@ -282,5 +287,5 @@ private struct SpeedEstimate {
 
 extension Duration {
     /// The duration in seconds.
-    var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
+    public var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
 }

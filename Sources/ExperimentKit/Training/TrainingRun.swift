@@ -9,71 +9,13 @@ public enum TrainingRunEnd: Equatable, Sendable {
     case interrupted(signal: Int32)
 }
 
-/// What the runs of every experiment need to know of a decoded configuration.
-public protocol RunConfiguration: Equatable, Sendable {
-    /// - Throws: `ConfigurationError` naming file, key path, what was expected and what was found.
-    init(_ root: ConfigurationNode) throws(ConfigurationError)
-
-    /// `paper` for a row's own settings; otherwise the name of the smaller budget.
-    var budget: String { get }
-    var seeds: [Int] { get }
-    /// The row of the paper's table that it claims; nil for none.
-    var tableRow: Int? { get }
-    var loop: TrainingLoopSettings { get }
-    /// What a step trains on: one of the two.
-    var charactersPerStep: Int? { get }
-    var imagesPerStep: Int? { get }
-}
-
-extension RunConfiguration {
-    public var charactersPerStep: Int? { nil }
-    public var imagesPerStep: Int? { nil }
-}
-
-/// What runs of one experiment do: a model, its data, its optimiser, and how its splits are read.
-public protocol ExperimentWork: AnyObject {
-    associatedtype Configuration: RunConfiguration
-    associatedtype Data
-    associatedtype Task: TrainingTask
-
-    /// The experiment's program and folder, such as `char-hyperlstm`.
-    static var experiment: String { get }
-
-    /// What a record says of the data.
-    static func describe(_ data: Data, _ configuration: Configuration) -> RunRecord.Data
-
-    /// Numbers to learn.
-    static func parameterCount(_ configuration: Configuration, _ data: Data) -> Int
-
-    /// A model with its initial values, at the start of its data.
-    init(
-        configuration: Configuration, data: Data, seed: UInt64, progress: any ProgressReporter,
-        interruption: Interruption) throws
-
-    var task: Task { get }
-    var optimizer: any CheckpointedOptimizer { get }
-
-    /// What the weights' file says of itself, so that it can be used without its run.
-    func modelMetadata() throws -> [String: String]
-
-    /// Reads a split as the reported figures are.
-    ///
-    /// - Throws: `Interrupted` when a stop was asked for meanwhile.
-    func report(_ split: ReportedSplit) throws -> SplitEvaluation
-}
-
-/// A split that is read at the end of a run.
-public enum ReportedSplit: String, Sendable {
-    case validation, test
-}
-
 /// One run of one configuration with one seed: training, selection by validation, the reported figures, the record.
 ///
 /// Its folder `<out>/<configuration>/<seed>` holds
 ///
 ///     config.yaml     the resolved configuration        record.json     what was run, where, and what came out
 ///     steps.jsonl     a line for each logged step       checkpoints/    the latest and the best (not for git)
-public final class TrainingRun<Work: ExperimentWork> {
+public final class TrainingRun<Work: Experiment> {
     /// How a call of `run()` ended.
     public typealias End = TrainingRunEnd
 
@@ -101,13 +43,14 @@ public final class TrainingRun<Work: ExperimentWork> {
 
     /// Begins a run: makes its folder, with the resolved configuration and a first record.
     ///
-    /// - Throws: `RecordError.runExists` if the folder already holds one; `RecordError.unwritable`;
-    ///   `ConfigurationError` if the configuration does not decode.
+    /// - Throws: `RecordError.runExists` if the folder already holds one; `RecordError.unwritable`.
     public init(
-        beginning file: ConfigurationFile, seed: Int, data: Work.Data, out: URL, code: RunRecord.Code,
+        beginning configuration: NamedConfiguration<Work.Configuration>, seed: Int, data: Work.Data, out: URL,
+        code: RunRecord.Code,
         progress: any ProgressReporter, interruption: Interruption
     ) throws {
-        configuration = try Work.Configuration(file.root)
+        let file = configuration.file
+        self.configuration = configuration.values
         folder = Self.folder(in: out, configuration: file.name, seed: seed)
         self.data = data
         self.progress = progress
@@ -115,12 +58,12 @@ public final class TrainingRun<Work: ExperimentWork> {
         isResumed = false
         resolvedYAML = file.root.yaml
         record = RunRecord(
-            experiment: Work.experiment, configuration: file, decoded: configuration, seed: seed, code: code,
-            data: Work.describe(data, configuration),
-            parameterCount: Work.parameterCount(configuration, data))
+            experiment: Work.program, configuration: file, decoded: self.configuration, unit: Work.unit, seed: seed,
+            code: code, data: Work.describe(data, self.configuration),
+            parameterCount: Work.parameterCount(self.configuration, data))
         try files.make()
         lock = try RunLock(folder: folder)
-        try files.requireFree(experiment: Work.experiment)
+        try files.requireFree(experiment: Work.program)
         files.removeLitter()
         do {
             try writeFileAtomically(path: files.configuration.path, bytes: [UInt8](resolvedYAML.utf8))
@@ -135,7 +78,7 @@ public final class TrainingRun<Work: ExperimentWork> {
     /// - Throws: `RecordError` where it is no whole run of this program, `ConfigurationError`.
     public static func configuration(of folder: URL) throws -> Work.Configuration {
         let files = RunFolder(url: folder)
-        try files.requireRun(experiment: Work.experiment)
+        try files.requireRun(experiment: Work.program)
         return try Work.Configuration(try ConfigurationFile(contentsOf: files.configuration).root)
     }
 
@@ -167,12 +110,14 @@ public final class TrainingRun<Work: ExperimentWork> {
                 throw RecordError.configurationEdited(path: files.configuration.path, keys: edited)
             }
         }
+        record.training.unitsPerStep = configuration.unitsPerStep
+        record.training.unit = Work.unit
         let found = Work.describe(data, configuration)
         // The content counts and not its packing; records from before it was summed know the files alone.
         let isSame =
             record.data.contentSHA256.map { $0 == found.contentSHA256 } ?? (found.files == record.data.files)
         guard isSame else {
-            func sums(_ data: RunRecord.Data) -> String {
+            func sums(_ data: DataDescription) -> String {
                 data.contentSHA256 ?? data.files.map { String($0.sha256.prefix(12)) }.joined(separator: " ")
             }
             throw CheckpointError.otherData(
@@ -197,9 +142,9 @@ public final class TrainingRun<Work: ExperimentWork> {
         checkpoints.lock = lock
         defer { checkpoints.lock = nil }
         let loop = TrainingLoop(
-            task: work.task, optimizer: work.optimizer, settings: settings, checkpoints: checkpoints, stepLog: log,
+            task: work, optimizer: work.optimizer, settings: settings, checkpoints: checkpoints, stepLog: log,
             progress: progress, interruption: interruption, configurationYAML: resolvedYAML,
-            modelMetadata: try work.modelMetadata(),
+            modelMetadata: try work.modelMetadata(), metric: Work.metric,
             onMilestone: { [self] state in try update(from: state) })
         if isResumed {
             if checkpoints.latest != nil {
@@ -243,7 +188,7 @@ public final class TrainingRun<Work: ExperimentWork> {
     /// Reads the reported figures with the best checkpoint: validation, then the test split, once.
     private func report(_ work: Work, checkpoints: CheckpointStore) throws {
         guard let best = checkpoints.best else { throw CheckpointError.noCheckpoint(path: folder.path) }
-        try best.restoreModel(work.task.modelTensors)
+        try best.restoreModel(work.modelTensors)
         let step = record.training.selectedStep ?? record.training.stepsDone
         let validation = try work.report(.validation)
         progress.report(.evaluated(split: "validation", step: step, result: validation, isBest: false))

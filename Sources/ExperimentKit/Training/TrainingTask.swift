@@ -9,14 +9,14 @@ public protocol TrainingTask: AnyObject {
     var parameters: [NamedParameter] { get }
     /// What belongs to the model without being learned, such as running statistics.
     var buffers: [(name: String, tensor: Tensor)] { get }
-    /// Characters or images in one step, for the speed shown.
+    /// Predictions that one step learns from, for the speed shown.
     var unitsPerStep: Int { get }
     var position: Position { get }
     /// Tensors carried from step to step, such as the recurrent state.
     var carriedTensors: [(name: String, tensor: Tensor)] { get }
 
-    /// The mean loss of the next batch in nats, a scalar on the tape; moves to the batch after it.
-    func nextLoss() throws -> Variable
+    /// The loss of the next batch; moves to the batch after it.
+    func nextLoss() throws -> BatchLoss
 
     /// Reads the validation split with the present parameters.
     ///
@@ -31,14 +31,31 @@ public protocol TrainingTask: AnyObject {
 
 extension TrainingTask {
     public var buffers: [(name: String, tensor: Tensor)] { [] }
+    public var carriedTensors: [(name: String, tensor: Tensor)] { [] }
 
     /// Everything that a model consists of: what its weights' file holds.
-    var modelTensors: [(name: String, tensor: Tensor)] {
+    public var modelTensors: [(name: String, tensor: Tensor)] {
         parameters.map { (name: $0.name, tensor: $0.variable.value) } + buffers
     }
 }
 
-/// An optimiser that a checkpoint can hold.
+/// What a training step measures and what it minimizes, both scalars on the tape.
+public struct BatchLoss {
+    /// Mean −log p over the batch, in nats.
+    public let loss: Variable
+    /// The loss and whatever is added to it, such as a penalty on weights; the loss itself where nothing is.
+    public let objective: Variable
+
+    /// - Parameter objective: What is minimized; nil for the loss itself.
+    public init(loss: Variable, objective: Variable? = nil) {
+        self.loss = loss
+        self.objective = objective ?? loss
+    }
+
+    var hasPenalty: Bool { loss !== objective }
+}
+
+/// An optimizer that a checkpoint can hold.
 public protocol CheckpointedOptimizer: AnyObject {
     /// Updates taken so far.
     var stepCount: Int { get set }

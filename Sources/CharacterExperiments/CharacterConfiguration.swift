@@ -1,0 +1,152 @@
+import Datasets
+import ExperimentKit
+import Foundation
+import HyperNetworks
+import NeuralNetwork
+
+/// One configuration file of `char-hyperlstm`, decoded.
+public struct CharacterConfiguration: RunConfiguration {
+    public struct Training: Equatable, Sendable {
+        /// Parallel streams B that the corpus is cut into.
+        public let batch: Int
+        /// Characters T of each stream in one step.
+        public let sequenceLength: Int
+        public let steps: Int
+        /// Deviation `carryState`: whether the state is carried from one training sequence to the next.
+        public let carryState: Bool
+        public let adam: AdamSettings
+        public let learningRate: LearningRateSchedule
+        /// Greatest global norm of the gradient; nil leaves it as it is.
+        public let clipNorm: Double?
+        /// Evaluations without a better one after which training stops; nil never stops early.
+        public let patience: Int?
+        public let seeds: [Int]
+        /// Steps between two lines of `steps.jsonl`.
+        public let logEvery: Int
+        /// Steps between two checkpoints; every evaluation writes one too.
+        public let checkpointEvery: Int
+    }
+
+    public struct Evaluation: Equatable, Sendable {
+        public let validate: EvaluationSchedule
+        /// Parallel streams that validation during training is read as.
+        public let validationStreams: Int
+        /// Leading characters of the validation split read during training; nil reads it whole.
+        public let validationCharacters: Int?
+        /// Parallel streams of the reported figures; 1 is the paper's way, the whole split as one sequence.
+        public var reportedStreams: Int
+    }
+
+    /// `paper` for a row's own settings; otherwise the name of the smaller budget.
+    public let budget: String
+    public let reproduces: ReproducedRow?
+    public let corpus: CorpusName
+    public let model: CharacterModelConfiguration
+    /// Deviation `inputInitialValues`: how W_x starts.
+    public let inputInitialValues: InputInitialValues
+    public let training: Training
+    public var evaluation: Evaluation
+
+    public var seeds: [Int] { training.seeds }
+    public var dataName: String { corpus.rawValue }
+    public var unitsPerStep: Int { training.batch * training.sequenceLength }
+
+    public var loop: TrainingLoopSettings {
+        TrainingLoopSettings(
+            steps: training.steps, learningRate: training.learningRate, clipNorm: training.clipNorm,
+            validate: evaluation.validate, patience: training.patience, logEvery: training.logEvery,
+            checkpointEvery: training.checkpointEvery)
+    }
+
+    /// - Throws: `ConfigurationError` naming file, key path, what was expected and what was found.
+    public init(_ root: ConfigurationNode) throws(ConfigurationError) {
+        let reader = try ConfigurationReader(
+            root, keys: ["budget", "reproduces", "data", "model", "training", "evaluation", "deviations"])
+        budget = try reader.text("budget")
+        reproduces = try reader.reproducedRow(
+            tables: CharacterExperiment.tables, metric: CharacterExperiment.metric, range: 0...8, hasValidation: true)
+        let data = try reader.section("data", keys: ["corpus"])
+        corpus = try data.choice("corpus", of: CorpusName.self)
+        data.finish()
+        let deviations = try reader.section(
+            "deviations", keys: ["hyperStateForEmbeddings", "forgetBias", "hyperLayerNorm", "layerNormEpsilon"],
+            younger: ["inputInitialValues": InputInitialValues.orthogonal.rawValue])
+        model = try Self.model(reader, deviations)
+        inputInitialValues = try deviations.choice("inputInitialValues", of: InputInitialValues.self)
+        deviations.finish()
+        training = try Self.training(reader)
+        evaluation = try Self.evaluation(reader)
+        reader.finish()
+    }
+
+    private static func model(
+        _ root: ConfigurationReader, _ deviations: ConfigurationReader
+    ) throws(ConfigurationError) -> CharacterModelConfiguration {
+        let reader = try root.section(
+            "model",
+            keys: [
+                "cell", "layers", "units", "layerNorm", "hyperUnits", "embeddingSize", "keepInput", "keepOutput",
+                "keepRecurrent", "keepHyperRecurrent",
+            ])
+        let cell = try reader.choice("cell", of: CellKind.self)
+        let model = CharacterModelConfiguration(
+            cell: cell,
+            layers: try reader.integer("layers", atLeast: 1),
+            units: try reader.integer("units", atLeast: 1),
+            layerNorm: try reader.boolean("layerNorm"),
+            hyperUnits: try reader.integer("hyperUnits", atLeast: 0),
+            embeddingSize: try reader.integer("embeddingSize", atLeast: 0),
+            keepInput: Float(try reader.number("keepInput", in: 0...1)),
+            keepOutput: Float(try reader.number("keepOutput", in: 0...1)),
+            keepRecurrent: Float(try reader.number("keepRecurrent", in: 0...1)),
+            keepHyperRecurrent: Float(try reader.number("keepHyperRecurrent", in: 0...1)),
+            forgetBias: Float(try deviations.number("forgetBias", in: -10...10)),
+            layerNormEpsilon: Float(try deviations.number("layerNormEpsilon", in: 1e-12...1)),
+            hyperStateForEmbeddings: try deviations.choice(
+                "hyperStateForEmbeddings", of: HyperStateForEmbeddings.self),
+            hyperLayerNorm: try deviations.choice(
+                "hyperLayerNorm", of: HyperLayerNorm.self))
+        do {
+            try model.validate()
+        } catch {
+            throw reader.invalid(error.key, expected: error.expected, found: error.found)
+        }
+        reader.finish()
+        return model
+    }
+
+    private static func training(_ root: ConfigurationReader) throws(ConfigurationError) -> Training {
+        let reader = try root.section(
+            "training",
+            keys: [
+                "batch", "sequenceLength", "steps", "carryState", "adam", "learningRate", "clipNorm", "patience",
+                "seeds", "logEvery", "checkpointEvery",
+            ])
+        let training = Training(
+            batch: try reader.integer("batch", atLeast: 1),
+            sequenceLength: try reader.integer("sequenceLength", atLeast: 1),
+            steps: try reader.integer("steps", atLeast: 1),
+            carryState: try reader.boolean("carryState"),
+            adam: try AdamSettings(try reader.section("adam", keys: AdamSettings.keys)),
+            learningRate: try reader.learningRate("learningRate"),
+            clipNorm: try reader.optionalNumber("clipNorm", in: 1e-9...1e9),
+            patience: try reader.optionalInteger("patience", atLeast: 1),
+            seeds: try reader.integers("seeds", atLeast: 0),
+            logEvery: try reader.integer("logEvery", atLeast: 1),
+            checkpointEvery: try reader.integer("checkpointEvery", atLeast: 1))
+        reader.finish()
+        return training
+    }
+
+    private static func evaluation(_ root: ConfigurationReader) throws(ConfigurationError) -> Evaluation {
+        let reader = try root.section(
+            "evaluation", keys: ["validateAt", "validationStreams", "validationCharacters", "reportedStreams"])
+        let evaluation = Evaluation(
+            validate: try reader.evaluationSchedule("validateAt"),
+            validationStreams: try reader.integer("validationStreams", atLeast: 1),
+            validationCharacters: try reader.optionalInteger("validationCharacters", atLeast: 2),
+            reportedStreams: try reader.integer("reportedStreams", atLeast: 1))
+        reader.finish()
+        return evaluation
+    }
+}

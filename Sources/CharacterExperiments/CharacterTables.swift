@@ -1,0 +1,44 @@
+import ExperimentKit
+import HyperNetworks
+
+extension CharacterExperiment {
+    public static let title = "Characters: LSTM and HyperLSTM (sections 4.3 and 4.4)"
+    public static let paper = PaperDescription(citation: Paper.citation, outOfReach: Paper.outOfReach)
+    public static let openDecisions = Deviation.characters.map {
+        OpenDecision(
+            id: $0.id, section: $0.section, paper: $0.paper, choice: $0.choice, reason: $0.reason, key: $0.key)
+    }
+
+    public static let tables = [
+        PaperTable(
+            id: "Table 3", title: "Table 3: Penn Treebank, characters", dataName: "ptb", decimals: 3,
+            context: "Published by others (test): ME n-gram 1.37, Batch Norm LSTM 1.32, Recurrent Dropout LSTM 1.301,"
+                + " Zoneout RNN 1.27, HM-LSTM 1.27.",
+            caution: startOfPlainLSTM, baselines: [1: [2, 3, 4, 5, 6, 7, 8]],
+            curves: [5: .pennTreebank, 6: .pennTreebank]),
+        PaperTable(
+            id: "Table 4", title: "Table 4: enwik8", dataName: "enwik8", decimals: 3, caution: startOfPlainLSTM,
+            baselines: [1: [2, 3, 4, 5, 6]],
+            curves: [1: .enwik8LSTM, 3: .enwik8LayerNormLSTM, 4: .enwik8HyperLSTM, 5: .enwik8LayerNormHyperLSTM]),
+        PaperTable(
+            id: "text8", title: "text8 (not in the paper; the settings of Table 4)", dataName: "text8",
+            isInPaper: false, decimals: 3,
+            context: "Published by others (test): MI-LSTM 1.44, mLSTM 1.40, BN-LSTM 1.36, HM-LSTM 1.29, RHN 1.27.",
+            caution: startOfPlainLSTM, baselines: [1: [2, 3, 4, 5, 6]]),
+    ]
+
+    /// Why short budgets flatter the models with layer normalization or a hyper cell.
+    private static let startOfPlainLSTM =
+        "At short budgets the distance from the LSTM measures how the two start as much as what they are: with orthogonal"
+        + " W_x (deviation `inputInitialValues`) one character moves a unit of the plain LSTM by about 1/√units only, so it"
+        + " learns slowly at first. Until about 5,000 steps such a distance is no estimate of the final one."
+
+    public static let suiteOption = "corpus"
+    public static let suites = [
+        Suite<CharacterConfiguration>(
+            name: "ptb", title: "Penn Treebank", dataNames: ["ptb"], sampleDataNames: ["sample"]),
+        Suite(name: "enwik8", title: "enwik8", dataNames: ["enwik8"], sampleDataNames: ["sample"]),
+        Suite(name: "text8", title: "text8", dataNames: ["text8"], sampleDataNames: ["sample"]),
+        Suite(name: "sample", title: "the generated sample", dataNames: ["sample"], sampleDataNames: ["sample"]),
+    ]
+}

@@ -1,0 +1,91 @@
+import ArgumentParser
+import ExperimentKit
+import Foundation
+
+/// Options of one experiment's `evaluate` that say how a split is read.
+public protocol EvaluationOptions: ParsableArguments {
+    associatedtype Work: Experiment
+
+    /// Puts the options into the configuration that the split is read by.
+    func apply(to configuration: inout Work.Configuration)
+}
+
+/// For experiments whose configurations say all about it.
+public struct NoEvaluationOptions<Work: Experiment>: EvaluationOptions {
+    public init() {}
+    public func apply(to configuration: inout Work.Configuration) {}
+}
+
+/// `evaluate`: one split, with trained weights.
+public struct Evaluate<Options: EvaluationOptions>: ParsableCommand {
+    public typealias Work = Options.Work
+
+    public static var configuration: CommandConfiguration {
+        CommandConfiguration(
+            commandName: "evaluate",
+            abstract: "Read a split with trained weights and print what it gave.",
+            discussion: """
+                MODEL is a run's folder (its best checkpoint is taken), a folder checkpoints/step-…, a name of committed
+                weights, or a .safetensors file of weights where the program writes such files.
+                """)
+    }
+
+    @Argument(help: "A run's folder, a checkpoint's, a name of committed weights, or a file of weights.")
+    var model: String
+    @Option(help: "train, validation or test.")
+    var split: DataSplit = .test
+    @Option(help: "The configuration whose data to read. Default: the run's own.")
+    var config: String?
+    @OptionGroup var options: Options
+    @OptionGroup var data: DataOptions
+    @OptionGroup var threads: ThreadOptions
+
+    public init() {}
+
+    public func run() throws {
+        let url = try modelLocation(model, experiment: Work.program)
+        var configuration = try configuration(of: url)
+        options.apply(to: &configuration)
+        let opened = try data.open(configuration, of: Work.self)
+        try threads.configure()
+        catchSignals()
+        do {
+            let evaluation = try Work.evaluate(
+                url, split: split, configuration: configuration, data: opened,
+                progress: progress("evaluate", display: Work.display), interruption: interruption)
+            let result = evaluation.result
+            try writeResult(
+                "\(Work.describe(opened, configuration).displayName), \(split.rawValue): \(Work.metric.text(result)),"
+                    + " loss \(fixed(result.lossNats, 4)) nats, \(Work.reading(result)), \(evaluation.model)")
+        } catch let interrupted as Interrupted {
+            throw ExitCode(128 + interrupted.signal)
+        }
+    }
+
+    /// The run's own configuration, or the one that was named.
+    private func configuration(of url: URL) throws -> Work.Configuration {
+        if let config { return try namedConfiguration(config, of: Work.self).values }
+        if url.pathExtension == "safetensors" { return try configuration(ofWeights: url) }
+        return try Work.Configuration(try Checkpoint(at: url).configuration())
+    }
+
+    /// A file of weights names the data that it was trained on; the committed configurations know how to read it.
+    private func configuration(ofWeights url: URL) throws -> Work.Configuration {
+        let name = try Work.dataName(ofWeights: url)
+        let all = try NamedConfiguration<Work.Configuration>.all(in: try configurationFolder(of: Work.self))
+        // Data of unofficial files has a name that begins with the official one's.
+        let found = all.first { configuration in
+            let known = configuration.values.dataName
+            return name == known || name?.hasPrefix("\(known)-") == true
+        }
+        guard let found else {
+            throw UserError(
+                description:
+                    "\(url.path): says that it was trained on '\(name ?? "nothing")', and no configuration reads"
+                    + " that; give --config")
+        }
+        return found.values
+    }
+}
+
+extension DataSplit: ExpressibleByArgument {}

@@ -1,0 +1,195 @@
+import ArgumentParser
+import Datasets
+import ExperimentKit
+import Foundation
+
+/// `reproduce`: every run of a budget, to its end.
+public struct Reproduce<Work: Experiment>: ParsableCommand {
+    public static var configuration: CommandConfiguration {
+        CommandConfiguration(
+            commandName: "reproduce",
+            abstract: "Bring every run of a budget to its end and print a table beside the paper's numbers.",
+            discussion: """
+                --profile quick   minutes: reduced models; compares them with each other
+                --profile paper   the paper's own settings: days (see `\(Work.program) list` for all budgets and hours)
+
+                With ROW only those rows are run: names of configurations from `list`, or of the paper's own configuration
+                of the row. Finished runs in OUT are kept, unfinished ones are resumed, and a run that fails does not stop
+                the others, so the same line can be given again after any interruption.
+
+                Each run is a process of its own; with --jobs N, N run at a time, one thread each, each on its own core.
+
+                Without the data, and with the default data folder, `--profile quick` trains on the small generated sample
+                instead and says so: those are no numbers of the paper's.
+                """)
+    }
+
+    @Argument(help: "Rows to run. Default: all of the budget.")
+    var row: [String] = []
+    @Option(name: .customLong(Work.suiteOption), help: ArgumentHelp(Work.suiteHelp))
+    var suite: String?
+    @Option(help: "The budget: quick, paper or another one that `list` shows.")
+    var profile = "quick"
+    @Option(help: "Seeds, such as 0,1. Default: those of each configuration.")
+    var seeds: String?
+    @Option(help: "Runs at a time, one thread each on its own core. Default: one run with all threads.")
+    var jobs: Int?
+    @OptionGroup var data: DataOptions
+    @OptionGroup var threads: ThreadOptions
+    @OptionGroup var out: OutOptions
+
+    public init() {}
+
+    public func validate() throws {
+        if let jobs, jobs < 1 { throw ValidationError("--jobs expects a whole number of at least 1, found \(jobs)") }
+        if jobs != nil, threads.threads != nil {
+            throw ValidationError("--jobs gives each run one thread; --threads cannot be given with it")
+        }
+        if let suite, !Work.suites.contains(where: { $0.name == suite }) {
+            throw ValidationError(
+                "--\(Work.suiteOption) expects one of \(Work.suites.map(\.name).joined(separator: ", ")),"
+                    + " found '\(suite)'")
+        }
+        _ = try chosenSeeds()
+    }
+
+    public func run() throws {
+        let (configurations, sample) = try chosen()
+        var queue: [QueuedRun] = []
+        let seeds = try chosenSeeds()
+        let hours = try RunHours<Work>(experiment: try experimentFolder(Work.program))
+        for configuration in configurations {
+            for seed in seeds ?? configuration.values.seeds {
+                queue.append(
+                    QueuedRun(
+                        configuration: configuration.name, seed: seed, steps: configuration.values.loop.steps,
+                        folder: TrainingRun<Work>.folder(in: out.url, configuration: configuration.name, seed: seed),
+                        expectedSeconds: hours.seconds(configuration)?.seconds))
+            }
+        }
+        guard let executable = Bundle.main.executableURL else {
+            throw UserError(description: "\(Work.program): its own file is not known, so it cannot start runs")
+        }
+        catchSignals()
+        let failed = try RunQueue(
+            executable: executable, runs: queue, jobs: jobs, arguments: trainArguments, interruption: interruption
+        ).run()
+
+        let done = queue.compactMap { run -> (Work.Configuration, RunRecord)? in
+            guard let record = try? RunRecord(contentsOf: run.folder.appendingPathComponent("record.json")),
+                let configuration = configurations.first(where: { $0.name == run.configuration })
+            else { return nil }
+            return (configuration.values, record)
+        }
+        try writeResult(runTable(done, of: Work.self))
+        if let sample { try writeResult(sampleWarning(sample)) }
+        if let signal = interruption.signal {
+            note("stopped with checkpoints; the same command goes on")
+            throw ExitCode(128 + signal)
+        }
+        guard failed.isEmpty else {
+            throw UserError(
+                description: "\(failed.count) of \(queue.count) runs failed: "
+                    + failed.map { "\($0.configuration) seed \($0.seed)" }.joined(separator: ", "))
+        }
+    }
+
+    /// The arguments of every run's process besides its configuration and seed.
+    private var trainArguments: [String] {
+        var arguments = ["--or-resume", "--out", out.url.path]
+        if let folder = data.dataFolder { arguments += ["--data", folder] }
+        if jobs != nil { arguments += ["--threads", "1"] }
+        if let threads = threads.threads { arguments += ["--threads", "\(threads)"] }
+        return arguments
+    }
+
+    private func chosenSeeds() throws -> [Int]? {
+        try seeds.map { text in
+            try text.split(separator: ",", omittingEmptySubsequences: false).map { part in
+                guard let seed = Int(part), seed >= 0 else {
+                    throw ValidationError("--seeds expects whole numbers of at least 0 with commas, found '\(text)'")
+                }
+                return seed
+            }
+        }
+    }
+
+    // MARK: - Choosing
+
+    /// What is to be run; `sample` is the suite whose data is missing and is stood in for.
+    private func chosen() throws -> (
+        configurations: [NamedConfiguration<Work.Configuration>], sample: Suite<Work.Configuration>?
+    ) {
+        let all = try NamedConfiguration<Work.Configuration>.all(in: try configurationFolder(of: Work.self))
+        guard let suite = Work.suites.first(where: { $0.name == suite }) ?? Work.suites.first else { return ([], nil) }
+        let isNamed = !row.isEmpty && self.suite == nil
+        var wanted = all.filter { isNamed || suite.dataNames.contains($0.values.dataName) }
+        // The sample has one budget, whatever the profile is called.
+        if suite.dataNames == suite.sampleDataNames, !isNamed { return (wanted, nil) }
+        let budgets = Set(wanted.map(\.values.budget)).sorted()
+        guard budgets.contains(profile) else {
+            throw UserError(
+                description: "--profile expects a budget of \(isNamed ? Work.program : suite.title)"
+                    + " (\(budgets.joined(separator: ", "))), found '\(profile)'")
+        }
+        wanted = try select(wanted.filter { $0.values.budget == profile }, among: all)
+        guard let first = wanted.first else { return ([], nil) }
+        do {
+            _ = try data.open(first.values, of: Work.self)
+        } catch let error as DatasetError {
+            // Only where nobody named a folder: whoever did wants to know that the data is not in it.
+            guard error.isMissing, data.folder.origin == .standard, profile == "quick" else { throw error }
+            note("\(error)")
+            note(sampleWarning(suite))
+            return (all.filter { suite.sampleDataNames.contains($0.values.dataName) }, suite)
+        }
+        return (wanted, nil)
+    }
+
+    /// The configurations of a budget whose own name, or whose row's own configuration, was given.
+    private func select(
+        _ configurations: [NamedConfiguration<Work.Configuration>],
+        among all: [NamedConfiguration<Work.Configuration>]
+    ) throws -> [NamedConfiguration<Work.Configuration>] {
+        guard !row.isEmpty else { return configurations }
+        var selected: [NamedConfiguration<Work.Configuration>] = []
+        for name in row {
+            let paper = all.first { $0.name == name }?.values.reproduces
+            let found = configurations.filter { configuration in
+                configuration.name == name
+                    || paper != nil && configuration.values.reproduces?.table == paper?.table
+                        && configuration.values.reproduces?.row == paper?.row
+            }
+            // A name that is itself of the budget means that one file, not all of its row.
+            let exact = found.filter { $0.name == name }
+            guard !found.isEmpty else {
+                throw UserError(
+                    description: "no row '\(name)' with the budget '\(profile)'; it has "
+                        + configurations.map(\.name).joined(separator: ", "))
+            }
+            selected += exact.isEmpty ? found : exact
+        }
+        return selected
+    }
+
+    private func sampleWarning(_ suite: Suite<Work.Configuration>) -> String {
+        """
+
+        ================================================================================
+          These are NOT \(suite.title) numbers.
+          \(suite.title) was not found, so small models are trained on the small generated
+          sample that is part of the repository. Compare them with each other, with
+          nothing in the paper.
+          For the real thing: `make data`, or set HYPERNETWORKS_DATA, then call this again.
+        ================================================================================
+
+        """
+    }
+}
+
+extension Experiment {
+    static var suiteHelp: String {
+        "One of " + suites.map { "\($0.name) (\($0.title))" }.joined(separator: ", ") + ". Default:"
+            + " \(suites.first?.name ?? "-")."
+    }
+}

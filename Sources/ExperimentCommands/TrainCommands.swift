@@ -1,0 +1,77 @@
+import ArgumentParser
+import ExperimentKit
+import Foundation
+
+/// `train`: one configuration, one run for each of its seeds.
+public struct Train<Work: Experiment>: ParsableCommand {
+    public static var configuration: CommandConfiguration {
+        CommandConfiguration(
+            commandName: "train",
+            abstract: "Train one configuration and report its validation and test figures.",
+            discussion: """
+                CONFIG is a path or a name from `\(Work.program) list`. Any key can be set anew:
+
+                  \(Work.program) train CONFIG --set training.steps=1000 --set training.seeds=[0,1]
+
+                The record then lists what differs from the paper's settings, and RESULTS.md gives such a run no verdict
+                against the paper's number.
+                """)
+    }
+
+    @Argument(help: "A configuration: a YAML file, or a name from `list`.")
+    var config: String
+    @OptionGroup var data: DataOptions
+    @Option(name: .customLong("set"), help: "key.path=value, may be repeated.")
+    var overrides: [String] = []
+    @Option(help: "Train this seed only. Default: every seed of the configuration.")
+    var seed: Int?
+    @Flag(help: "Keep a run that is finished and resume one that is not, in place of refusing its folder.")
+    var orResume = false
+    @OptionGroup var threads: ThreadOptions
+    @OptionGroup var out: OutOptions
+
+    public init() {}
+
+    public func validate() throws {
+        if let seed, seed < 0 { throw ValidationError("--seed expects a whole number of at least 0, found \(seed)") }
+    }
+
+    public func run() throws {
+        let configuration = try namedConfiguration(config, of: Work.self, overrides: overrides)
+        let opened = try data.open(configuration.values, of: Work.self)
+        try threads.configure()
+        catchSignals()
+        let runs = Runs<Work>()
+        let done = try (seed.map { [$0] } ?? configuration.values.seeds).map { seed in
+            orResume
+                ? try runs.trainOrResume(configuration, seed: seed, data: opened, out: out.url)
+                : try runs.train(configuration, seed: seed, data: opened, out: out.url)
+        }
+        try writeResult(runTable(done.map { ($0.configuration, $0.record) }, of: Work.self))
+    }
+}
+
+/// `resume`: one run, from its latest checkpoint.
+public struct Resume<Work: Experiment>: ParsableCommand {
+    public static var configuration: CommandConfiguration {
+        CommandConfiguration(
+            commandName: "resume",
+            abstract: "Go on with a run that was stopped or killed, from its latest checkpoint.")
+    }
+
+    @Argument(help: ArgumentHelp("The run's folder, OUT/CONFIG/SEED.", valueName: "run"))
+    var runFolder: String
+    @OptionGroup var data: DataOptions
+    @OptionGroup var threads: ThreadOptions
+
+    public init() {}
+
+    public func run() throws {
+        let folder = URL(fileURLWithPath: runFolder, isDirectory: true)
+        let opened = try data.open(try TrainingRun<Work>.configuration(of: folder), of: Work.self)
+        try threads.configure()
+        catchSignals()
+        let run = try Runs<Work>().resume(folder, data: opened)
+        try writeResult(runTable([(run.configuration, run.record)], of: Work.self))
+    }
+}

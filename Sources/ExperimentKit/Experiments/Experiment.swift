@@ -1,0 +1,187 @@
+import Compute
+import Datasets
+import Foundation
+import NeuralNetwork
+
+/// One experiment, whole: the tables it reproduces, what a configuration of it says, the data, and what a run trains.
+///
+/// A value is one run's work: a model with its initial values, its data and its optimizer. Everything that any
+/// experiment has in common (configuration files, the training loop, checkpoints, records, commands, results) is
+/// written once, in terms of this protocol.
+public protocol Experiment: TrainingTask {
+    associatedtype Configuration: RunConfiguration
+    associatedtype Data
+
+    /// The experiment's program and folder, such as `char-hyperlstm`.
+    static var program: String { get }
+    /// What the splits are measured by.
+    static var metric: Metric { get }
+    /// What is predicted, in the plural: `characters`, `images`.
+    static var unit: String { get }
+    static var paper: PaperDescription { get }
+    /// The heading of its part of RESULTS.md.
+    static var title: String { get }
+    /// Where the paper is silent or contradicts itself, and what the experiment does.
+    static var openDecisions: [OpenDecision] { get }
+    /// The tables of the paper, in its order.
+    static var tables: [PaperTable] { get }
+    /// The groups of configurations that `reproduce` can be asked for, the first of them by default, and the name of the
+    /// option that asks.
+    static var suiteOption: String { get }
+    static var suites: [Suite<Configuration>] { get }
+
+    /// Opens the data that a configuration names.
+    static func open(_ configuration: Configuration, in folder: DataFolder) throws -> Data
+
+    /// What a record says of the data.
+    static func describe(_ data: Data, _ configuration: Configuration) -> DataDescription
+
+    /// The number of parameters; `data` is nil where only the configuration is known.
+    static func parameterCount(_ configuration: Configuration, _ data: Data?) -> Int
+
+    /// Reads a split with trained weights as the reported figures are read.
+    ///
+    /// - Parameter weights: A run's folder, a checkpoint's, or whatever else the experiment can read weights from.
+    static func evaluate(
+        _ weights: URL, split: DataSplit, configuration: Configuration, data: Data, progress: any ProgressReporter,
+        interruption: Interruption
+    ) throws -> TrainedEvaluation
+
+    /// What RESULTS.md says of a table besides its runs, as Markdown; may be empty.
+    static func supplement(
+        to table: PaperTable, _ configurations: [NamedConfiguration<Configuration>]
+    ) -> String
+
+    /// The data set that a file of weights says it was trained on; nil where it does not say.
+    static func dataName(ofWeights url: URL) throws -> String?
+
+    /// How a split was read, for people: `500 images`, `2,000 characters as one sequence`.
+    static func reading(_ result: SplitEvaluation) -> String
+
+    /// A model with its initial values, at the start of its data.
+    init(
+        configuration: Configuration, data: Data, seed: UInt64, progress: any ProgressReporter,
+        interruption: Interruption) throws
+
+    var optimizer: any CheckpointedOptimizer { get }
+
+    /// What the weights' file says of itself, so that it can be used without its run.
+    func modelMetadata() throws -> [String: String]
+
+    /// Reads a split as the reported figures are.
+    ///
+    /// - Throws: `Interrupted` when a stop was asked for meanwhile.
+    func report(_ split: DataSplit) throws -> SplitEvaluation
+}
+
+extension Experiment {
+    public static func dataName(ofWeights url: URL) throws -> String? { nil }
+
+    public static func supplement(
+        to table: PaperTable, _ configurations: [NamedConfiguration<Configuration>]
+    ) -> String { "" }
+
+    public static func reading(_ result: SplitEvaluation) -> String { "\(grouped(result.predictions)) \(unit)" }
+
+    /// How figures of this experiment are shown.
+    public static var display: MetricDisplay { MetricDisplay(metric: metric, unit: unit, reading: reading) }
+
+    /// The experiment's own model, filled from the best checkpoint of a run or from the checkpoint that is named.
+    public static func evaluate(
+        _ weights: URL, split: DataSplit, configuration: Configuration, data: Data, progress: any ProgressReporter,
+        interruption: Interruption
+    ) throws -> TrainedEvaluation {
+        let work = try Self(
+            configuration: configuration, data: data, seed: 0, progress: progress, interruption: interruption)
+        try Checkpoint(at: weights).restoreModel(work.modelTensors)
+        return TrainedEvaluation(
+            result: try work.report(split), model: "\(grouped(parameterCount(configuration, data))) parameters")
+    }
+
+    /// The table that a configuration claims a row of.
+    public static func table(of configuration: Configuration) -> PaperTable? {
+        tables.first { $0.id == configuration.reproduces?.table }
+    }
+}
+
+/// A part of a data set.
+public enum DataSplit: String, CaseIterable, Sendable {
+    case train, validation, test
+}
+
+/// What reading a split with trained weights gave.
+public struct TrainedEvaluation: Sendable {
+    public let result: SplitEvaluation
+    /// The model in a few words: its parameters and what else sets it apart.
+    public let model: String
+
+    public init(result: SplitEvaluation, model: String) {
+        self.result = result
+        self.model = model
+    }
+}
+
+/// What the runs of every experiment need to know of a decoded configuration.
+public protocol RunConfiguration: Equatable, Sendable {
+    /// - Throws: `ConfigurationError` naming file, key path, what was expected and what was found.
+    init(_ root: ConfigurationNode) throws(ConfigurationError)
+
+    /// `paper` for a row's own settings; otherwise the name of the smaller budget.
+    var budget: String { get }
+    var seeds: [Int] { get }
+    /// The row of the paper that it claims to reproduce; nil for none.
+    var reproduces: ReproducedRow? { get }
+    /// The data set's name, as in the file.
+    var dataName: String { get }
+    var loop: TrainingLoopSettings { get }
+    /// Predictions that one training step learns from.
+    var unitsPerStep: Int { get }
+}
+
+/// A configuration file with its values: read and decoded once.
+public struct NamedConfiguration<Values: RunConfiguration>: Sendable {
+    public let file: ConfigurationFile
+    public let values: Values
+
+    public var name: String { file.name }
+
+    /// - Throws: `ConfigurationError`.
+    public init(_ file: ConfigurationFile) throws {
+        self.file = file
+        values = try Values(file.root)
+    }
+
+    /// Every configuration of a folder: the paper's own budgets first, each budget in the order of the paper's rows.
+    ///
+    /// - Throws: `ConfigurationError`.
+    public static func all(in directory: URL) throws -> [NamedConfiguration] {
+        try ConfigurationFile.all(in: directory).map { try NamedConfiguration(try ConfigurationFile(contentsOf: $0)) }
+            .sorted { $0.place < $1.place }
+    }
+
+    private var place: (Int, String, String, Int, String) {
+        let row = values.reproduces
+        return (
+            values.budget == "paper" ? 0 : row == nil ? 2 : 1, values.budget, row?.table ?? "", row?.row ?? 0, name
+        )
+    }
+}
+
+/// A group of configurations that are trained together because they belong to one data set.
+public struct Suite<Values: RunConfiguration>: Sendable {
+    /// As the command line names it.
+    public let name: String
+    /// For people: the data set.
+    public let title: String
+    /// The data sets that belong to it, by the names that configurations use.
+    public let dataNames: Set<String>
+    /// The data sets of the generated sample that stands in for them where they are missing.
+    public let sampleDataNames: Set<String>
+
+    public init(name: String, title: String, dataNames: Set<String>, sampleDataNames: Set<String>) {
+        self.name = name
+        self.title = title
+        self.dataNames = dataNames
+        self.sampleDataNames = sampleDataNames
+    }
+}

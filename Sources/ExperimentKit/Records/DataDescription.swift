@@ -1,0 +1,122 @@
+import Datasets
+import Foundation
+
+/// What a record says of the data that a run was trained on.
+public struct DataDescription: Codable, Equatable, Sendable {
+    /// Short and without blanks.
+    public let name: String
+    /// For tables and messages.
+    public let displayName: String
+    /// Whether the files are those that the data set's publishers gave out.
+    public let official: Bool
+    public let files: [DataSource.File]
+    /// What the data are, however they are packed; nil in records from before it was written down.
+    public let contentSHA256: String?
+    public let notes: [String]
+    /// What else the experiment says: sizes of splits, statistics. In a record these stand beside the other keys.
+    public let details: [String: JSONValue]
+
+    public init(
+        name: String, displayName: String, official: Bool, files: [DataSource.File], contentSHA256: String? = nil,
+        notes: [String], details: [String: JSONValue] = [:]
+    ) {
+        self.name = name
+        self.displayName = displayName
+        self.official = official
+        self.files = files
+        self.contentSHA256 = contentSHA256
+        self.notes = notes
+        self.details = details
+    }
+
+    /// Whether these are the generated samples of the repository, which bear that name.
+    public var isSample: Bool { name.hasPrefix("sample") }
+
+    /// The least value of the metric that any model can reach, where the data's own source is known.
+    public var leastFigure: Double? { details["entropyRateBits"]?.number }
+
+    private struct Key: CodingKey {
+        let stringValue: String
+        var intValue: Int? { nil }
+        init(stringValue: String) { self.stringValue = stringValue }
+        init?(intValue: Int) { nil }
+    }
+
+    private static let ownKeys = ["name", "displayName", "official", "files", "contentSHA256", "notes"]
+
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: Key.self)
+        name = try container.decode(String.self, forKey: Key(stringValue: "name"))
+        displayName = try container.decode(String.self, forKey: Key(stringValue: "displayName"))
+        official = try container.decode(Bool.self, forKey: Key(stringValue: "official"))
+        files = try container.decode([DataSource.File].self, forKey: Key(stringValue: "files"))
+        contentSHA256 = try container.decodeIfPresent(String.self, forKey: Key(stringValue: "contentSHA256"))
+        notes = try container.decode([String].self, forKey: Key(stringValue: "notes"))
+        var details: [String: JSONValue] = [:]
+        for key in container.allKeys where !Self.ownKeys.contains(key.stringValue) {
+            details[key.stringValue] = try container.decode(JSONValue.self, forKey: key)
+        }
+        self.details = details
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: Key.self)
+        try container.encode(name, forKey: Key(stringValue: "name"))
+        try container.encode(displayName, forKey: Key(stringValue: "displayName"))
+        try container.encode(official, forKey: Key(stringValue: "official"))
+        try container.encode(files, forKey: Key(stringValue: "files"))
+        try container.encodeIfPresent(contentSHA256, forKey: Key(stringValue: "contentSHA256"))
+        try container.encode(notes, forKey: Key(stringValue: "notes"))
+        for (key, value) in details { try container.encode(value, forKey: Key(stringValue: key)) }
+    }
+}
+
+/// A value of a JSON document, for parts of a record that only one experiment knows.
+public enum JSONValue: Codable, Equatable, Sendable {
+    case null
+    case boolean(Bool)
+    case number(Double)
+    case text(String)
+    case array([JSONValue])
+    case object([String: JSONValue])
+
+    /// The number, if it is one.
+    public var number: Double? {
+        if case .number(let number) = self { return number }
+        return nil
+    }
+
+    /// A whole number.
+    public static func count(_ count: Int) -> JSONValue { .number(Double(count)) }
+
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        if container.decodeNil() {
+            self = .null
+        } else if let value = try? container.decode(Bool.self) {
+            self = .boolean(value)
+        } else if let value = try? container.decode(Double.self) {
+            self = .number(value)
+        } else if let value = try? container.decode(String.self) {
+            self = .text(value)
+        } else if let value = try? container.decode([JSONValue].self) {
+            self = .array(value)
+        } else {
+            self = .object(try container.decode([String: JSONValue].self))
+        }
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        switch self {
+        case .null: try container.encodeNil()
+        case .boolean(let value): try container.encode(value)
+        case .number(let value):
+            // Counts are written without a fraction.
+            if let whole = Int(exactly: value) { try container.encode(whole) } else { try container.encode(value) }
+        case .text(let value): try container.encode(value)
+        case .array(let values): try container.encode(values)
+        case .object(let values): try container.encode(values)
+        }
+    }
+}

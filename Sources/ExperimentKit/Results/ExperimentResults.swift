@@ -1,0 +1,437 @@
+import Figures
+import Foundation
+
+/// What one experiment's committed configurations and records give: its parts of RESULTS.md, README.md and `docs/`, and
+/// its figures.
+public struct ExperimentResults<Work: Experiment> {
+    typealias Run = CommittedRun<Work>
+    typealias Group = RunGroup<Work>
+
+    private let configurations: [NamedConfiguration<Work.Configuration>]
+    private let runs: [Run]
+
+    /// Reads `configs/*.yaml` and `runs/*/*/` of an experiment's folder.
+    ///
+    /// - Throws: `ConfigurationError`, `RecordError`.
+    public init(experiment: URL) throws {
+        configurations = try NamedConfiguration.all(in: experiment.appendingPathComponent("configs"))
+        runs = try Run.all(in: experiment)
+    }
+
+    // MARK: - Rows
+
+    /// The paper's own configuration of each row of a table.
+    private func paperRows(
+        of table: PaperTable
+    ) -> [(row: ReproducedRow, configuration: NamedConfiguration<Work.Configuration>)] {
+        configurations.compactMap { configuration in
+            guard configuration.values.budget == "paper", let row = configuration.values.reproduces,
+                row.table == table.id
+            else { return nil }
+            return (row, configuration)
+        }.sorted { $0.row.row < $1.row.row }
+    }
+
+    /// The runs of a table, grouped by configuration.
+    private func groups(of table: PaperTable) -> [Group] {
+        Group.groups(of: runs.filter { $0.configuration.reproduces?.table == table.id && !$0.record.data.isSample })
+    }
+
+    /// The finished runs of a row that most was spent on; among equals those with more seeds.
+    private func bestFunded(_ row: ReproducedRow, among groups: [Group]) -> Group? {
+        groups.filter { $0.row?.row == row.row && $0.isFinished }.max {
+            ($0.effort, $0.runs.count, $1.record.configuration) < ($1.effort, $1.runs.count, $0.record.configuration)
+        }
+    }
+
+    private func status(_ group: Group?, _ row: ReproducedRow, _ table: PaperTable) -> ReproductionStatus {
+        ReproductionStatus(
+            of: group?.runs.map(\.record) ?? [], row: row, dataName: table.dataName, metric: Work.metric)
+    }
+
+    /// The paper's figure with as many decimals as its table has.
+    private func paperFigure(_ value: Double?, _ table: PaperTable) -> String {
+        value.map { fixed($0, table.decimals) } ?? "-"
+    }
+
+    // MARK: - Summary
+
+    /// One line for every row of the paper: its best-funded run.
+    public var summary: String { summary(of: Work.tables.filter(\.isInPaper)) { _, _ in true } }
+
+    /// The rows that have a run, for the README.
+    public var summaryOfRuns: String {
+        let rows = Work.tables.filter(\.isInPaper).flatMap { table -> [Bool] in
+            let groups = groups(of: table)
+            return paperRows(of: table).map { bestFunded($0.row, among: groups) != nil }
+        }
+        let missing = rows.count { !$0 }
+        let table = summary(of: Work.tables.filter(\.isInPaper)) { row, groups in
+            bestFunded(row, among: groups) != nil
+        }
+        return missing == 0
+            ? table : "\(table)\n\nNot run: \(missing) of \(rows.count) rows; [RESULTS.md](RESULTS.md) names them."
+    }
+
+    private func summary(of tables: [PaperTable], where isWanted: (ReproducedRow, [Group]) -> Bool) -> String {
+        let lines = tables.flatMap { table -> [[String]] in
+            let groups = groups(of: table)
+            return paperRows(of: table).filter { isWanted($0.row, groups) }.map { row, _ in
+                let group = bestFunded(row, among: groups)
+                let test = group?.figures(\.test)
+                let mark = group.map(note) ?? ""
+                return [
+                    "\(table.id): \(row.name)", paperFigure(row.test, table),
+                    test.map { fixed($0.mean, Work.metric.decimals) + mark } ?? "-", group?.record.budget ?? "-",
+                    group.map { "\($0.runs.count)" } ?? "0", verdict(group, row, table), group?.links ?? "",
+                ]
+            }
+        }
+        return "\(Work.metric.name), test split:\n\n"
+            + markdownTable(["row", "paper", "ours", "budget", "n", "verdict", "record"], lines)
+            + footnotes(Work.tables.filter(\.isInPaper).flatMap(groups))
+    }
+
+    /// The verdict with what it rests on.
+    private func verdict(_ group: Group?, _ row: ReproducedRow, _ table: PaperTable) -> String {
+        let status = status(group, row, table)
+        switch status {
+        case .reproduced, .notReproduced: return ([status.text] + basis(group)).joined(separator: "; ")
+        default: return status.text
+        }
+    }
+
+    /// The errors that a difference from the paper is to be seen beside.
+    private func basis(_ group: Group?) -> [String] {
+        guard let group, let statistics = group.figures(\.test) else { return [] }
+        let decimals = Work.metric.decimals
+        var parts: [String] = []
+        if let error = group.record.test.flatMap(Work.metric.samplingError) {
+            parts.append("test split ±\(fixed(error, decimals))")
+        }
+        parts.append(
+            statistics.standardDeviation.map { "seeds ±\(fixed($0, decimals))" } ?? "one seed, spread unknown")
+        return parts
+    }
+
+    // MARK: - Remarks on data
+
+    /// A mark behind figures whose data is the paper's by its statistics, but not the file that was given out.
+    private func note(_ group: Group) -> String { group.record.data.official ? "" : " †" }
+
+    /// What the mark means, once a data set.
+    private func footnotes(_ groups: [Group]) -> String {
+        var seen: Set<String> = []
+        let notes = groups.map(\.record.data).filter { !$0.official && seen.insert($0.displayName).inserted }.map {
+            "† \($0.displayName) (not the official file): \($0.notes.joined(separator: "; "))."
+        }
+        return notes.map { "\n\n\($0)" }.joined()
+    }
+
+    // MARK: - Sections
+
+    /// The part of RESULTS.md below the summary: a section a table.
+    public var section: String {
+        var parts = ["## \(Work.title)"]
+        for table in Work.tables { parts += sections(of: table) }
+        parts.append(others)
+        parts.append(samples)
+        return parts.filter { !$0.isEmpty }.joined(separator: "\n\n")
+    }
+
+    private func sections(of table: PaperTable) -> [String] {
+        let groups = groups(of: table)
+        let full = groups.filter { $0.record.differences.isEmpty }
+        let rows = paperRows(of: table)
+        var parts = ["### \(table.title)"]
+        let run = rows.compactMap { row, configuration -> [String]? in
+            guard let group = full.first(where: { $0.record.configuration == configuration.name }) else { return nil }
+            return [
+                row.name, row.parametersInMillions.map { "\(fixed($0, table.decimals)) M" } ?? "-",
+                grouped(Work.parameterCount(configuration.values, nil)), paperFigure(row.validation, table),
+                group.text(\.validation) + note(group), paperFigure(row.test, table),
+                group.text(\.test) + note(group), "\(group.runs.count)", verdict(group, row, table), group.links,
+            ]
+        }
+        if !run.isEmpty {
+            parts.append("At the paper's own settings, \(Work.metric.name):")
+            parts.append(
+                markdownTable(
+                    [
+                        "row", "parameters, paper", "ours", "validation, paper", "ours", "test, paper", "ours", "n",
+                        "verdict", "records",
+                    ], run))
+        }
+        let missing = rows.filter { row in !full.contains { $0.record.configuration == row.configuration.name } }
+        if !missing.isEmpty {
+            let names = missing.map { row, configuration in
+                "\(row.name) (\(grouped(Work.parameterCount(configuration.values, nil))) parameters)"
+            }
+            parts.append("Not run at the paper's own settings: \(names.joined(separator: "; ")).")
+        }
+        if !table.context.isEmpty { parts.append(table.context) }
+        parts.append(Work.supplement(to: table, configurations))
+        parts += reducedBudgets(table, groups)
+        parts += figures.filter { $0.table == table.id }.map(\.markdown)
+        parts += curveTables(table, groups)
+        let notes = footnotes(groups)
+        if !notes.isEmpty { parts.append(notes.trimmingCharacters(in: .newlines)) }
+        return parts
+    }
+
+    private func reducedBudgets(_ table: PaperTable, _ groups: [Group]) -> [String] {
+        let reduced = groups.filter { !$0.record.differences.isEmpty }
+        var budgets: [String] = []
+        for group in reduced where !budgets.contains(group.record.budget) { budgets.append(group.record.budget) }
+        // What cost most comes first.
+        func effort(_ budget: String) -> Double {
+            reduced.filter { $0.record.budget == budget }.map(\.effort).max() ?? 0
+        }
+        let parts = budgets.sorted { effort($0) > effort($1) }.flatMap { budget -> [String] in
+            let members = reduced.filter { $0.record.budget == budget }
+            return ["#### Reduced budget: \(budget)", runTable(members, table), differences(members)]
+        }
+        return !parts.isEmpty && !table.caution.isEmpty ? [table.caution] + parts : parts
+    }
+
+    private func runTable(_ members: [Group], _ table: PaperTable?) -> String {
+        markdownTable(
+            ["configuration", "parameters", "steps", "validation", "test", "n", "against its baseline", "records"],
+            members.map { group in
+                [
+                    "`\(group.record.configuration)`" + (group.isFinished ? "" : " (incomplete)"),
+                    grouped(group.record.parameterCount), group.steps,
+                    group.text(\.validation) + note(group), group.text(\.test) + note(group), "\(group.runs.count)",
+                    difference(group, among: members, table), group.links,
+                ]
+            })
+    }
+
+    /// The test figure less that of the row that the table names as baseline, at the same budget on the same data; a
+    /// sample has no table, and is compared with the least that any model can reach.
+    private func difference(_ group: Group, among members: [Group], _ table: PaperTable?) -> String {
+        guard let ours = group.figures(\.test)?.mean else { return "-" }
+        guard let table else {
+            return group.record.data.leastFigure.map { "\(signed(ours - $0)) above the source's own" } ?? "-"
+        }
+        guard let row = group.row?.row, let baseline = table.baseline(ofRow: row) else { return "baseline" }
+        let other = members.first { $0.row?.row == baseline && $0.record.data.name == group.record.data.name }
+        return other?.figures(\.test).map { signed(ours - $0.mean) } ?? "-"
+    }
+
+    /// What the configurations differ in from the paper's settings, as computed when they ran.
+    private func differences(_ members: [Group]) -> String {
+        members.map { group in
+            let changes = group.record.differences.map { "`\($0.key)` \($0.base) → \($0.value)" }
+            return "- `\(group.record.configuration)` differs from the paper's settings in "
+                + changes.joined(separator: ", ") + "."
+        }.joined(separator: "\n")
+    }
+
+    /// Runs that claim no row of a table.
+    private var others: String {
+        let groups = Group.groups(
+            of: runs.filter { $0.configuration.reproduces == nil && !$0.record.data.isSample })
+        guard !groups.isEmpty else { return "" }
+        return "### Runs beside the paper's tables\n\n\(Work.metric.name):\n\n" + runTable(groups, nil)
+            + footnotes(groups)
+    }
+
+    private var samples: String {
+        let groups = Group.groups(of: runs.filter { $0.record.data.isSample })
+        guard !groups.isEmpty else { return "" }
+        return """
+            ### The generated sample: no data of the paper's
+
+            Small models on the small generated data that is part of the repository, which `reproduce` trains where there is no
+            other. **No number here can be compared with the paper.**
+
+            \(runTable(groups, nil))
+            """
+    }
+
+    // MARK: - Curves
+
+    /// Whether a run may stand beside the paper's curve: the same model, data and batches; only the length, the rate and
+    /// the way of reading splits may differ.
+    private static func followsPaperSettings(_ record: RunRecord, _ table: PaperTable) -> Bool {
+        record.data.name == table.dataName
+            && record.differences.allSatisfy { difference in
+                ["training.steps", "training.learningRate", "training.patience", "evaluation."].contains {
+                    difference.key.hasPrefix($0)
+                }
+            }
+    }
+
+    private func validations(_ run: Run) -> [(step: Int, value: Double, streams: Int)] {
+        run.log.compactMap { line in
+            guard let validation = line.validation, let value = Work.metric.value(validation) else { return nil }
+            return (line.step, value, validation.streams)
+        }
+    }
+
+    /// The validation of the best-funded run of each row that the paper draws, beside the paper's curve at equal steps.
+    private func curveTables(_ table: PaperTable, _ groups: [Group]) -> [String] {
+        let comparable = groups.filter { Self.followsPaperSettings($0.record, table) }
+        return paperRows(of: table).compactMap { row, _ in
+            guard let curve = table.curves[row.row], let run = bestFunded(row, among: comparable)?.first else {
+                return nil
+            }
+            let points = validations(run)
+            guard let streams = points.first?.streams else { return nil }
+            let lines = points.map { step, value, _ -> [String] in
+                let paper = curve.value(atStep: step)
+                return [
+                    grouped(step), fixed(value, 3), paper.map { fixed($0, 3) } ?? "-",
+                    paper.map { signed(value - $0) } ?? "-",
+                ]
+            }
+            return "`\(run.record.configuration)`, seed \(run.record.seed), validation during training"
+                + " (\(streams == 1 ? "the whole split at once" : "\(streams) streams")), beside the paper's curve"
+                + " (\(curve.title); linear between its points):\n\n"
+                + markdownTable(["step", "ours", "the paper's curve", "difference"], lines)
+        }
+    }
+
+    /// The charts of each table: its best-funded runs at the paper's model, and the paper's own curves.
+    public var figures: [CurveFigure] {
+        Work.tables.flatMap { table -> [CurveFigure] in
+            let comparable = groups(of: table).filter { Self.followsPaperSettings($0.record, table) }
+            let ours = paperRows(of: table).compactMap { row, _ -> (row: ReproducedRow, run: Run)? in
+                bestFunded(row, among: comparable).map { (row, $0.first) }
+            }
+            guard ours.contains(where: { validations($0.run).count > 1 }) else { return [] }
+            let lastStep = ours.map(\.run.record.training.stepsDone).max() ?? 0
+            var drawn: Set<String> = []
+            let paper = ours.compactMap { table.curves[$0.row.row] }.filter { drawn.insert($0.title).inserted }
+            // One nat in the metric, where the loss determines it.
+            let nat = Work.metric.value(SplitEvaluation(lossNats: 1, predictions: 1, streams: 1, seconds: 0))
+            return CurveFigure.ofRuns(
+                ours.map { row, run in NamedLog(name: "\(row.name), \(run.record.budget)", log: run.log) },
+                table: table.id, folder: "experiments/\(Work.program)/figures",
+                name: table.id.lowercased().filter { $0.isLetter || $0.isNumber }, title: table.title,
+                metric: Work.metric.name, value: Work.metric.value,
+                paper: paper.map { curve in
+                    LineChart.Series(
+                        name: curve.title, kind: .reference,
+                        points: curve.points.filter { $0.step <= lastStep }.map { (Double($0.step), $0.value) })
+                },
+                loss: (nat == nil ? "loss, nats" : Work.metric.name, nat ?? 1))
+        }
+    }
+
+    // MARK: - Documents under docs/
+
+    /// Where the paper is silent or contradicts itself.
+    public var deviations: String {
+        "## \(Work.title)\n\n"
+            + markdownTable(
+                ["name", "where", "the paper", "here", "why", "key of the configuration"],
+                Work.openDecisions.map {
+                    [$0.id, $0.section, $0.paper, $0.choice, $0.reason, $0.key.map { "`\($0)`" } ?? "-"]
+                })
+    }
+
+    /// Where records come from: commit, machine, libraries, time.
+    public var provenance: String {
+        let lines = runs.map { run -> [String] in
+            let record = run.record, machine = record.environments.last
+            let dirty = record.code.treeDirty == true ? ", with uncommitted changes" : ""
+            return [
+                "[`\(record.configuration)`, seed \(record.seed)](../\(run.path)/record.json)",
+                "`\(record.code.commit.prefix(10))`\(dirty)", machine.map { "\($0.cpu), \($0.threads) threads" } ?? "-",
+                machine.map { "\($0.blas); \($0.simd); \($0.swift)" } ?? "-",
+                record.training.secondsPerStep.map { fixed($0, 3) } ?? "-",
+                durationText(seconds: record.training.wallSeconds),
+                record.data.official || record.data.isSample
+                    ? record.data.displayName : "\(record.data.displayName) (not the official file)",
+            ]
+        }
+        return "## \(Work.title)\n\n"
+            + markdownTable(
+                ["run", "commit", "machine", "libraries", "seconds a step", "time in all", "data"], lines)
+    }
+}
+
+// MARK: - Files
+
+extension ExperimentResults {
+    /// The files that the records give, by path relative to the checkout.
+    ///
+    /// - Parameter existing: The text of a file as it is; empty where there is none.
+    func files(existing: (String) -> String) -> [(path: String, text: String)] {
+        func sectioned(_ path: String, _ preamble: String, _ parts: [(id: String, body: String)]) -> (String, String) {
+            var document = SectionedDocument(preamble: preamble, existing(path))
+            for part in parts { document.replace(id: part.id, body: part.body) }
+            return (path, document.text)
+        }
+        let id = Work.program
+        var files: [(path: String, text: String)] = [
+            sectioned("RESULTS.md", resultsPreamble, [("\(id)", section), ("Summary: \(id)", summary)]),
+            sectioned(
+                "docs/deviations.md",
+                "# Where the paper is silent or contradicts itself, and what the runs here do\n\n" + madeBy,
+                [(id, deviations)]),
+            sectioned("docs/provenance.md", "# Where each record was made\n\n" + madeBy, [(id, provenance)]),
+        ]
+        let readme = SectionedDocument.replacing(id: "Summary: \(id)", body: summaryOfRuns, in: existing("README.md"))
+        if let readme { files.append(("README.md", readme)) }
+        return files + figures.map { ($0.path, $0.chart.svg) }
+    }
+
+    private var madeBy: String {
+        "Made by the experiments' `results` commands (`make results`) and never edited by hand.\n"
+    }
+
+    private var resultsPreamble: String {
+        let outOfReach = Work.paper.outOfReach.map { "- \($0)\n" }.joined()
+        return """
+            # Results
+
+            Made from the committed records by `make results` and never edited by hand; `make results-check` fails when it is not
+            what the records give. Paper: \(Work.paper.citation).
+
+            ## Summary
+
+            Each row of the paper with the run here that most was spent on, its budget, and n, the number of seeds. A row is
+            *reproduced* when the mean test figure over its seeds, at the paper's own settings, lies within the tolerance that its
+            configuration stated before the run. Beside a verdict stands what its difference is to be measured against: the
+            standard error of a figure read off a test split of that size (√(p (1 − p) / N) for errors; not recorded for
+            bits) and the standard deviation over seeds. A reduced budget gets no verdict. Validation chooses the checkpoint;
+            the test split is read once, after that. What the paper leaves open: [docs/deviations.md](docs/deviations.md);
+            machines and times: [docs/provenance.md](docs/provenance.md).
+
+            \(outOfReach)
+            """
+    }
+
+    private func existing(in project: ProjectFolder) -> (String) -> String {
+        { path in (try? String(contentsOf: project.url.appendingPathComponent(path), encoding: .utf8)) ?? "" }
+    }
+
+    /// Files that are not what the records give.
+    public func staleFiles(project: ProjectFolder) throws -> [String] {
+        let existing = existing(in: project)
+        return files(existing: existing).filter { existing($0.path) != $0.text }.map(\.path)
+    }
+
+    /// Writes the documents and the figures.
+    ///
+    /// - Returns: The paths written, relative to the checkout.
+    /// - Throws: `RecordError.unwritable`.
+    public func write(project: ProjectFolder) throws -> [String] {
+        var written: [String] = []
+        for file in files(existing: existing(in: project)) {
+            let url = project.url.appendingPathComponent(file.path)
+            do {
+                try FileManager.default.createDirectory(
+                    at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+                try Data(file.text.utf8).write(to: url, options: .atomic)
+            } catch {
+                throw RecordError.unwritable(path: url.path, reason: "\(error)")
+            }
+            written.append(file.path)
+        }
+        return written
+    }
+}

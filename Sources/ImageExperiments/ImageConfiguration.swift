@@ -1,0 +1,175 @@
+import Datasets
+import ExperimentKit
+import Foundation
+import HyperNetworks
+import NeuralNetwork
+
+/// The optimiser of a configuration; the rate is a schedule of its own.
+public enum OptimizerSettings: Equatable, Sendable {
+    case adam(AdamSettings)
+    case nesterov(momentum: Double)
+
+    func optimizer(_ parameters: [NamedParameter]) -> any CheckpointedOptimizer {
+        switch self {
+        case .adam(let settings): settings.optimizer(parameters)
+        case .nesterov(let momentum): NesterovSGD(parameters: parameters, momentum: Float(momentum))
+        }
+    }
+}
+
+extension NesterovSGD: CheckpointedOptimizer {
+    /// Its update does not depend on the number of the step.
+    public var stepCount: Int {
+        get { 0 }
+        set {}
+    }
+}
+
+/// One configuration file of `static-hypernet`, decoded.
+public struct ImageConfiguration: RunConfiguration {
+    public struct Data: Equatable, Sendable {
+        public let dataset: ImageDatasetName
+        /// Images of the training file that are set aside for validation.
+        public let validationImages: Int
+        /// Draws them; another number than the run's seed, so that runs of several seeds have one division.
+        public let splitSeed: Int
+        /// Whether training images are cropped and mirrored at random.
+        public let augment: Bool
+    }
+
+    public struct Training: Equatable, Sendable {
+        /// Images in a step. What an epoch leaves over is not trained on in that epoch; each has another order.
+        public let batch: Int
+        public let steps: Int
+        public let optimizer: OptimizerSettings
+        public let learningRate: LearningRateSchedule
+        /// Coefficient of ½‖K‖² over all kernels, owned and generated (deviation `staticL2`).
+        public let l2: Double
+        public let clipNorm: Double?
+        public let patience: Int?
+        public let seeds: [Int]
+        public let logEvery: Int
+        public let checkpointEvery: Int
+    }
+
+    public struct Evaluation: Equatable, Sendable {
+        public let validate: EvaluationSchedule
+        /// Images in one call of the network; the figures do not depend on it.
+        public let batch: Int
+    }
+
+    public let budget: String
+    public let reproduces: ReproducedRow?
+    public let data: Data
+    public let model: ImageModelConfiguration
+    public let training: Training
+    public let evaluation: Evaluation
+
+    public var seeds: [Int] { training.seeds }
+    public var dataName: String { data.dataset.rawValue }
+    public var unitsPerStep: Int { training.batch }
+
+    public var loop: TrainingLoopSettings {
+        TrainingLoopSettings(
+            steps: training.steps, learningRate: training.learningRate, clipNorm: training.clipNorm,
+            validate: evaluation.validate, patience: training.patience, logEvery: training.logEvery,
+            checkpointEvery: training.checkpointEvery)
+    }
+
+    public init(_ root: ConfigurationNode) throws(ConfigurationError) {
+        let reader = try ConfigurationReader(
+            root, keys: ["budget", "reproduces", "data", "model", "training", "evaluation", "deviations"])
+        budget = try reader.text("budget")
+        reproduces = try reader.reproducedRow(
+            tables: ImageExperiment.tables, metric: ImageExperiment.metric, range: 0...100, hasValidation: false)
+        data = try Self.data(reader)
+        let deviations = try reader.section("deviations", keys: ["generatorInitialValues"])
+        model = try Self.model(
+            reader, initialValues: try deviations.choice("generatorInitialValues", of: GeneratorInitialValues.self))
+        deviations.finish()
+        training = try Self.training(reader)
+        let evaluation = try reader.section("evaluation", keys: ["validateAt", "batch"])
+        self.evaluation = Evaluation(
+            validate: try evaluation.evaluationSchedule("validateAt"),
+            batch: try evaluation.integer("batch", atLeast: 1))
+        evaluation.finish()
+        reader.finish()
+        let isColor = data.dataset.isColor
+        guard isColor == (model.network == .wideResNet) else {
+            throw reader.invalid(
+                "model", expected: isColor ? "network wide-resnet, for color images" : "a network for grey images",
+                found: "network \(model.network.rawValue)")
+        }
+    }
+
+    private static func data(_ root: ConfigurationReader) throws(ConfigurationError) -> Data {
+        let reader = try root.section("data", keys: ["dataset", "validationImages", "splitSeed", "augment"])
+        let data = Data(
+            dataset: try reader.choice("dataset", of: ImageDatasetName.self),
+            validationImages: try reader.integer("validationImages", atLeast: 1),
+            splitSeed: try reader.integer("splitSeed", atLeast: 0),
+            augment: try reader.boolean("augment"))
+        reader.finish()
+        return data
+    }
+
+    private static func model(
+        _ root: ConfigurationReader, initialValues: GeneratorInitialValues
+    ) throws(ConfigurationError) -> ImageModelConfiguration {
+        let reader = try root.section("model", keys: ["network", "kernels", "blocks", "widening", "embeddingSize"])
+        let network = try reader.choice("network", of: ImageModelConfiguration.Network.self)
+        let kernels = try reader.choice("kernels", of: KernelSource.self)
+        func number(_ key: String, isUsed: Bool) throws(ConfigurationError) -> Int {
+            let number = try reader.integer(key, atLeast: isUsed ? 1 : 0)
+            guard isUsed || number == 0 else {
+                throw reader.invalid(key, expected: "0 where nothing reads it", found: "\(number)")
+            }
+            return number
+        }
+        let isWide = network == .wideResNet
+        let model = ImageModelConfiguration(
+            network: network, kernels: kernels, blocks: try number("blocks", isUsed: isWide),
+            widening: try number("widening", isUsed: isWide),
+            embeddingSize: try number("embeddingSize", isUsed: kernels == .generated && network != .coordinate),
+            initialValues: initialValues)
+        reader.finish()
+        return model
+    }
+
+    private static func training(_ root: ConfigurationReader) throws(ConfigurationError) -> Training {
+        let reader = try root.section(
+            "training",
+            keys: [
+                "batch", "steps", "adam", "nesterov", "learningRate", "l2", "clipNorm", "patience", "seeds", "logEvery",
+                "checkpointEvery",
+            ])
+        let training = Training(
+            batch: try reader.integer("batch", atLeast: 1),
+            steps: try reader.integer("steps", atLeast: 1),
+            optimizer: try optimizer(reader),
+            learningRate: try reader.learningRate("learningRate"),
+            l2: try reader.number("l2", in: 0...1),
+            clipNorm: try reader.optionalNumber("clipNorm", in: 1e-9...1e9),
+            patience: try reader.optionalInteger("patience", atLeast: 1),
+            seeds: try reader.integers("seeds", atLeast: 0),
+            logEvery: try reader.integer("logEvery", atLeast: 1),
+            checkpointEvery: try reader.integer("checkpointEvery", atLeast: 1))
+        reader.finish()
+        return training
+    }
+
+    /// One of `adam: {…}` and `nesterov: {momentum: 0.9}`; the other is null.
+    private static func optimizer(_ reader: ConfigurationReader) throws(ConfigurationError) -> OptimizerSettings {
+        let hasAdam = try !reader.value("adam").isNull, hasNesterov = try !reader.value("nesterov").isNull
+        guard hasAdam != hasNesterov else {
+            throw reader.invalid(
+                "nesterov", expected: "one optimiser: adam or nesterov, and null for the other",
+                found: hasAdam ? "both" : "neither")
+        }
+        if hasAdam { return .adam(try AdamSettings(try reader.section("adam", keys: AdamSettings.keys))) }
+        let nesterov = try reader.section("nesterov", keys: ["momentum"])
+        let momentum = try nesterov.number("momentum", in: 0...0.999999)
+        nesterov.finish()
+        return .nesterov(momentum: momentum)
+    }
+}

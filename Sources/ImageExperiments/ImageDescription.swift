@@ -1,0 +1,20 @@
+import Datasets
+
+/// How the images of each data set become numbers, and what may be changed in training images.
+extension ImageDatasetName {
+    /// Photographs in color; the others are grey digits.
+    var isColor: Bool { self == .cifar10 || self == .sampleCIFAR10 }
+
+    /// Padding, cropping and mirroring (A.3.1, A.3.2). A mirrored photograph is one; a mirrored digit is none.
+    var augmentation: ImageAugmentation { isColor ? .cifar10 : .mnist }
+
+    /// How brightness becomes a number (deviation `staticInputNormalisation`): photographs by the statistics of the
+    /// training split, digits from 0 to 1.
+    func normalisation(means: [Double], deviations: [Double]) -> PixelNormalisation {
+        isColor ? PixelNormalisation(means: means, deviations: deviations) : .unitInterval(channels: means.count)
+    }
+
+    func normalisation(of dataset: ImageDataset) -> PixelNormalisation {
+        normalisation(means: dataset.channelMeans, deviations: dataset.channelDeviations)
+    }
+}

@@ -1,0 +1,207 @@
+import Compute
+import Datasets
+import ExperimentKit
+import Foundation
+import HyperNetworks
+import NeuralNetwork
+
+/// One run of one configuration of images with one seed.
+public typealias ImageRun = TrainingRun<ImageExperiment>
+
+/// Classifiers of images with owned and generated kernels (sections 4.1 and 4.2, appendix A.1): epochs of shuffled
+/// batches, each image changed at random.
+///
+/// Order and changes are functions of the seed, the epoch and the image, so the position is two numbers.
+public final class ImageExperiment: Experiment {
+    public static let program = "static-hypernet"
+    public static let metric = Metric.errorPercent
+    public static let unit = "images"
+
+    public struct Position: Codable, Equatable, Sendable {
+        /// Passes over the training split completed.
+        public var epoch: Int
+        /// The batch of the epoch that comes next.
+        public var batch: Int
+        /// Images of the training split; a checkpoint goes on only with the same.
+        public var trainingImages: Int
+    }
+
+    public let model: any ImageClassifier
+    public let optimizer: any CheckpointedOptimizer
+    private let configuration: ImageConfiguration
+    private let dataset: ImageDataset
+    private let normalisation: PixelNormalisation
+    private let augmentation: ImageAugmentation?
+    private let evaluator: ImageEvaluator
+    private let seed: UInt64
+    public private(set) var position: Position
+    /// The order of the present epoch.
+    private var order: [Int]
+    public let parameters: [NamedParameter]
+    public let buffers: [(name: String, tensor: Tensor)]
+
+    /// - Throws: `ImageDataError.tooFew` if the training split cannot fill a batch.
+    public init(
+        configuration: ImageConfiguration, data dataset: ImageDataset, seed: UInt64, progress: any ProgressReporter,
+        interruption: Interruption
+    ) throws {
+        guard dataset.train.count >= configuration.training.batch else {
+            throw ImageDataError.tooFew(
+                name: "the training split of \(dataset.displayName)", images: dataset.train.count,
+                batch: configuration.training.batch)
+        }
+        self.configuration = configuration
+        self.dataset = dataset
+        self.seed = seed
+        model = configuration.model.model(seed: seed)
+        evaluator = ImageEvaluator(interruption: interruption, progress: progress)
+        normalisation = configuration.data.dataset.normalisation(of: dataset)
+        augmentation = configuration.data.augment ? configuration.data.dataset.augmentation : nil
+        position = Position(epoch: 0, batch: 0, trainingImages: dataset.train.count)
+        order = shuffledIndices(count: dataset.train.count, seed: seed, epoch: 0)
+        parameters = model.parameters
+        buffers = model.buffers
+        optimizer = configuration.training.optimizer.optimizer(parameters)
+    }
+
+    // MARK: - Data
+
+    public static func open(_ configuration: ImageConfiguration, in folder: DataFolder) throws -> ImageDataset {
+        let data = configuration.data
+        return try ImageDataset.open(
+            data.dataset, dataFolder: folder, validationCount: data.validationImages, seed: UInt64(data.splitSeed))
+    }
+
+    public static func describe(_ dataset: ImageDataset, _ configuration: ImageConfiguration) -> DataDescription {
+        let images: [String: JSONValue] = [
+            "dataset": .text(configuration.data.dataset.rawValue), "training": .count(dataset.train.count),
+            "validation": .count(dataset.validation.count), "test": .count(dataset.test.count),
+            "splitSeed": .count(configuration.data.splitSeed),
+            "channelMeans": .array(dataset.channelMeans.map { .number($0) }),
+            "channelDeviations": .array(dataset.channelDeviations.map { .number($0) }),
+        ]
+        return DataDescription(
+            name: dataset.name, displayName: dataset.displayName, official: dataset.source.isOfficial,
+            files: dataset.source.files, contentSHA256: dataset.source.contentSHA256, notes: dataset.source.notes,
+            details: ["images": .object(images)])
+    }
+
+    public static func parameterCount(_ configuration: ImageConfiguration, _ dataset: ImageDataset?) -> Int {
+        configuration.model.parameterCount
+    }
+
+    // MARK: - Training
+
+    public var unitsPerStep: Int { configuration.training.batch }
+
+    /// Whole batches in an epoch; the images left over have their turn in another epoch's order.
+    private var batchesPerEpoch: Int { dataset.train.count / configuration.training.batch }
+
+    /// The cross entropy; minimized with the L2 penalty on all kernels, owned and generated.
+    public func nextLoss() throws -> BatchLoss {
+        let (images, targets) = nextBatch()
+        let result = model.forward(images, mode: .training)
+        let loss = crossEntropy(result.logits, targets), coefficient = configuration.training.l2
+        guard coefficient != 0 else { return BatchLoss(loss: loss) }
+        return BatchLoss(loss: loss, objective: loss + l2Penalty(result.kernels, coefficient: coefficient))
+    }
+
+    private func nextBatch() -> (images: Variable, targets: [Int32]) {
+        let size = configuration.training.batch, set = dataset.train, epoch = position.epoch
+        let indices = order[position.batch * size..<(position.batch + 1) * size]
+        let images = Tensor(zeros: [size, set.height, set.width, set.channels])
+        Parallel.chunks(of: size) { range, _ in
+            let part = indices[indices.startIndex + range.lowerBound..<indices.startIndex + range.upperBound]
+            let target = images.pointer + range.lowerBound * set.imageSize
+            if let augmentation {
+                set.write(
+                    part, normalisation: normalisation, augmentation: augmentation, seed: seed, epoch: epoch, to: target
+                )
+            } else {
+                set.write(part, normalisation: normalisation, to: target)
+            }
+        }
+        let targets = set.labels(at: indices).map { Int32($0) }
+        position.batch += 1
+        if position.batch == batchesPerEpoch {
+            position.batch = 0
+            position.epoch += 1
+            order = shuffledIndices(count: set.count, seed: seed, epoch: position.epoch)
+        }
+        return (Variable(images), targets)
+    }
+
+    public func validate() throws -> SplitEvaluation {
+        try evaluator.evaluate(
+            model, dataset.validation, normalisation: normalisation, batch: configuration.evaluation.batch,
+            name: "validation")
+    }
+
+    public func restore(position: Position, carried: [NamedTensor]) throws {
+        guard position.trainingImages == self.position.trainingImages,
+            (0..<batchesPerEpoch).contains(position.batch), position.epoch >= 0
+        else {
+            throw CheckpointError.otherData(
+                what: "the training split", expected: "\(grouped(position.trainingImages)) images",
+                found: "\(grouped(self.position.trainingImages))")
+        }
+        self.position = position
+        order = shuffledIndices(count: dataset.train.count, seed: seed, epoch: position.epoch)
+    }
+
+    // MARK: - Figures
+
+    public func modelMetadata() throws -> [String: String] {
+        try TrainedImageModel.metadata(configuration.model, dataset: dataset.name, normalisation: dataset)
+    }
+
+    public func report(_ split: DataSplit) throws -> SplitEvaluation {
+        try evaluator.evaluate(
+            model, dataset[split], normalisation: normalisation, batch: configuration.evaluation.batch,
+            name: split.rawValue)
+    }
+
+    public static func dataName(ofWeights url: URL) throws -> String? { try TrainedImageModel(at: url).dataset }
+
+    /// Reads the weights of a checkpoint or of a file such as a baked network.
+    public static func evaluate(
+        _ weights: URL, split: DataSplit, configuration: ImageConfiguration, data dataset: ImageDataset,
+        progress: any ProgressReporter, interruption: Interruption
+    ) throws -> TrainedEvaluation {
+        let trained = try TrainedImageModel(at: weights), set = dataset[split]
+        guard trained.model.imageShape == [set.height, set.width, set.channels] else {
+            throw CheckpointError.otherData(
+                what: "the images of \(dataset.displayName)", expected: "\(trained.model.imageShape)",
+                found: "\([set.height, set.width, set.channels])")
+        }
+        let result = try ImageEvaluator(interruption: interruption, progress: progress).evaluate(
+            trained.model, set, normalisation: trained.normalisation, batch: configuration.evaluation.batch,
+            name: split.rawValue)
+        return TrainedEvaluation(
+            result: result,
+            model: "\(grouped(trained.model.parameterCount)) parameters,"
+                + " kernels \(trained.configuration.kernels.rawValue)")
+    }
+}
+
+extension ImageDataset {
+    subscript(split: DataSplit) -> ImageSet {
+        switch split {
+        case .train: train
+        case .validation: validation
+        case .test: test
+        }
+    }
+}
+
+/// What makes a data set unusable for a configuration.
+public enum ImageDataError: Error, Equatable, CustomStringConvertible {
+    case tooFew(name: String, images: Int, batch: Int)
+
+    public var description: String {
+        switch self {
+        case .tooFew(let name, let images, let batch):
+            return "\(name) has \(grouped(images)) images, too few for a batch of \(grouped(batch))"
+        }
+    }
+}

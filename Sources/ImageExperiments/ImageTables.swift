@@ -1,0 +1,35 @@
+import ExperimentKit
+import HyperNetworks
+
+extension ImageExperiment {
+    public static let title = "Images: static hypernetworks (sections 4.1 and 4.2, appendix A.1)"
+    public static let paper = PaperDescription(citation: Paper.citation, outOfReach: Paper.outOfReach)
+    public static let openDecisions = Deviation.staticNetworks.map {
+        OpenDecision(
+            id: $0.id, section: $0.section, paper: $0.paper, choice: $0.choice, reason: $0.reason, key: $0.key)
+    }
+
+    public static let tables = [
+        PaperTable(
+            id: "Table 2", title: "Table 2: CIFAR-10", dataName: "cifar10", decimals: 2,
+            context:
+                "Published by others, as the paper quotes them (test): Network in Network 8.81, FitNet 8.39, Deeply"
+                + " Supervised 8.22, Highway 7.72, ELU 6.55, ResNet-110 6.43 (1.7 M), Stochastic Depth 5.23 (1.7 M), WRN"
+                + " 40-1 6.85 (0.6 M), WRN 40-2 5.33 (2.2 M), WRN 28-10 4.17 (36.5 M), RoR 58-4 3.77 (13.3 M), DenseNet"
+                + " 3.74 (27.2 M).",
+            baselines: [1: [2], 3: [4]]),
+        PaperTable(
+            id: "Table 7", title: "Table 7: MNIST, convolutional network", dataName: "mnist", decimals: 2,
+            baselines: [1: [2]]),
+        PaperTable(
+            id: "A.1", title: "Appendix A.1: MNIST, weights from coordinates", dataName: "mnist", decimals: 2,
+            context: "The paper gives accuracies: 98.5 % and 93.5 %.", baselines: [1: [2]]),
+    ]
+
+    public static let suiteOption = "experiment"
+    public static let suites = [
+        Suite<ImageConfiguration>(
+            name: "cifar", title: "CIFAR-10", dataNames: ["cifar10"], sampleDataNames: ["sample-cifar10"]),
+        Suite(name: "mnist", title: "MNIST", dataNames: ["mnist"], sampleDataNames: ["sample-mnist"]),
+    ]
+}

@@ -1,0 +1,124 @@
+import Compute
+import Datasets
+import ExperimentKit
+import Foundation
+import HyperNetworks
+import NeuralNetwork
+import Safetensors
+
+extension ImageClassifier {
+    /// Everything that the model consists of: what its weights' file holds.
+    var tensors: [(name: String, tensor: Tensor)] {
+        parameters.map { (name: $0.name, tensor: $0.variable.value) } + buffers
+    }
+}
+
+/// A classifier out of a checkpoint or a baked file: one file of weights that says of itself what it is.
+public struct TrainedImageModel {
+    public let configuration: ImageModelConfiguration
+    public let model: any ImageClassifier
+    /// How the images that it was trained on became numbers.
+    public let normalisation: PixelNormalisation
+    private let metadata: [String: String]
+    /// The name of the data set that it was trained on, if the file says.
+    public var dataset: String? { metadata["dataset"] }
+
+    /// - Parameter url: a run's folder, a checkpoint's, or a file of weights.
+    /// - Throws: `CheckpointError` if there is none, it is damaged, or its weights do not fit what it says of itself.
+    public init(at url: URL) throws {
+        if url.pathExtension == "safetensors" {
+            try self.init(weights: url)
+        } else {
+            try self.init(weights: try Checkpoint(at: url).url.appendingPathComponent(CheckpointFile.model))
+        }
+    }
+
+    private init(weights url: URL) throws {
+        let checkpoint = Checkpoint(url: url.deletingLastPathComponent())
+        try checkpoint.check(url.lastPathComponent)
+        let file: SafetensorsFile
+        do {
+            file = try SafetensorsFile(path: url.path)
+        } catch {
+            throw CheckpointError.file(path: url.path, reason: "no weights: \(error)")
+        }
+        let metadata = Dictionary(
+            file.metadata.items.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first })
+        self.metadata = metadata
+        func decoded<Value: Decodable>(_ key: String, _ type: Value.Type) throws -> Value {
+            guard let json = metadata[key] else {
+                throw CheckpointError.file(path: url.path, reason: "the metadata '\(key)' is missing")
+            }
+            do {
+                return try StableJSON.decode(type, from: [UInt8](json.utf8))
+            } catch {
+                throw CheckpointError.file(path: url.path, reason: "the metadata '\(key)' cannot be read: \(error)")
+            }
+        }
+        configuration = try decoded("model", ImageModelConfiguration.self)
+        guard configuration.isBuildable else {
+            throw CheckpointError.file(path: url.path, reason: "the metadata 'model' is no network: \(configuration)")
+        }
+        let means = try decoded("channelMeans", [Double].self)
+        let deviations = try decoded("channelDeviations", [Double].self)
+        guard !means.isEmpty, means.count == deviations.count, deviations.allSatisfy({ $0 > 0 }) else {
+            throw CheckpointError.file(
+                path: url.path, reason: "the channel statistics \(means), \(deviations) are none")
+        }
+        // Older files, and those of other copies of the data, name the set with an addition.
+        let dataset = ImageDatasetName.allCases.last { (metadata["dataset"] ?? "").hasPrefix($0.rawValue) }
+        guard let dataset else {
+            throw CheckpointError.file(
+                path: url.path,
+                reason: "the metadata 'dataset' is '\(metadata["dataset"] ?? "")', which is no known one")
+        }
+        normalisation = dataset.normalisation(means: means, deviations: deviations)
+        // Before anything of that size is allocated; running statistics come on top of what is learned.
+        let numbers = file.entries.reduce(0) { $0 + $1.values.count }, learned = configuration.parameterCount
+        guard (learned...(2 * learned)).contains(numbers) else {
+            throw CheckpointError.file(
+                path: url.path,
+                reason:
+                    "expected at least \(grouped(learned)) numbers by the metadata 'model', found \(grouped(numbers))")
+        }
+        model = configuration.model(seed: 0)
+        try checkpoint.restore(model.tensors, from: url.lastPathComponent)
+    }
+
+    /// Generates the kernels once and writes the plain network: no hypernetwork, and the same logits.
+    ///
+    /// - Returns: the plain network's configuration.
+    /// - Throws: `CheckpointError.file` if it cannot be written.
+    public func writeBaked(to url: URL) throws -> ImageModelConfiguration {
+        var plain = configuration
+        plain.kernels = .owned
+        plain.embeddingSize = 0
+        let baked = model.baked()
+        var metadata = metadata
+        metadata["model"] = try Self.json(plain)
+        metadata["bakedFrom"] = configuration.kernels.rawValue
+        var file = SafetensorsFile()
+        for (key, value) in metadata.sorted(by: { $0.key < $1.key }) { file.metadata[key] = value }
+        for (name, tensor) in baked.tensors { file.append(name, shape: tensor.shape, .float32(tensor.floats)) }
+        do {
+            try file.write(to: url.path)
+        } catch {
+            throw CheckpointError.file(path: url.path, reason: "the baked network could not be written: \(error)")
+        }
+        return plain
+    }
+
+    static func metadata(
+        _ configuration: ImageModelConfiguration, dataset: String, normalisation: ImageDataset
+    ) throws -> [String: String] {
+        [
+            "model": try json(configuration), "dataset": dataset,
+            "channelMeans": try json(normalisation.channelMeans),
+            "channelDeviations": try json(normalisation.channelDeviations),
+        ]
+    }
+
+    private static func json(_ value: some Encodable) throws -> String {
+        String(decoding: try StableJSON.encodeLine(value), as: UTF8.self).trimmingCharacters(in: .newlines)
+    }
+}
