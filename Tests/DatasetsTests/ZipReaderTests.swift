@@ -60,7 +60,7 @@ import Testing
             try error(of: textLike(100))
                 == .wrongFormat(
                     path: folder.path("text.zip"), offset: 0, expected: "the zip mark 50 4b 03 04",
-                    found: hexadecimal(textLike(100).prefix(4))))
+                    found: textLike(100).prefix(4).map { String(format: "%02x", $0) }.joined(separator: " ")))
     }
 
     @Test(arguments: [0, 2, 3])
