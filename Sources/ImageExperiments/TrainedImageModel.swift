@@ -36,12 +36,7 @@ public struct TrainedImageModel {
     private init(weights url: URL) throws {
         let checkpoint = Checkpoint(url: url.deletingLastPathComponent())
         try checkpoint.check(url.lastPathComponent)
-        let file: SafetensorsFile
-        do {
-            file = try SafetensorsFile(path: url.path)
-        } catch {
-            throw CheckpointError.file(path: url.path, reason: "no weights: \(error)")
-        }
+        let file = try SafetensorsFile(path: url.path)
         let metadata = Dictionary(
             file.metadata.items.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first })
         self.metadata = metadata

@@ -1,5 +1,5 @@
 import COpenBLAS
-import Compute
+@testable import Compute
 import Foundation
 import Testing
 
@@ -121,7 +121,7 @@ struct ProgramStartTests {
         let outcome = try run([:])
         #expect(outcome.status == 0, "\(outcome.error)")
         #expect(outcome.record["simd"] as? String == Kernels.available[0])
-        #expect(outcome.record["threads"] as? Int == ComputeEnvironment.threads)
+        #expect(outcome.record["threads"] as? Int == (try ThreadChoice.current(requested: nil).count))
         if let preferredCore {
             #expect((outcome.record["blas"] as? String)?.lowercased() == preferredCore.lowercased())
         }

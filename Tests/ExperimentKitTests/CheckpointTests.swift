@@ -116,13 +116,18 @@ import Testing
         #expect(throws: CheckpointError.self) { for name in CheckpointFile.all { try checkpoint.check(name) } }
     }
 
-    @Test func aCheckpointFromBeforeThereWereSumsIsRead() throws {
-        let run = try FinishedRun()
-        let checkpoint = try Checkpoint(at: run.folder)
+    /// Makes a checkpoint one from before there were checksums.
+    private func removeSums(of checkpoint: Checkpoint) throws {
         let state = checkpoint.url.appendingPathComponent(CheckpointFile.state)
         let text = try String(contentsOf: state, encoding: .utf8)
         try Data(text.replacingOccurrences(of: "  \"checksums\" : \"SHA256SUMS\",\n", with: "").utf8).write(to: state)
         try FileManager.default.removeItem(at: checkpoint.url.appendingPathComponent(CheckpointFile.sums))
+    }
+
+    @Test func aCheckpointFromBeforeThereWereSumsIsRead() throws {
+        let run = try FinishedRun()
+        let checkpoint = try Checkpoint(at: run.folder)
+        try removeSums(of: checkpoint)
         _ = try TrainedCharacterModel(checkpoint)
         _ = try checkpoint.state(CheckpointState<CharacterExperiment.Position>.self)
     }
@@ -135,7 +140,8 @@ import Testing
         #expect(throws: CheckpointError.self) { try TrainedCharacterModel(try Checkpoint(at: run.folder)) }
     }
 
-    /// Each of these once ended in a precondition of the model or asked for more memory than there is.
+    /// Each of these once ended in a precondition of the model or asked for more memory than there is. Where there are
+    /// checksums, they find the damage first.
     @Test(arguments: [
         (#""units":12"#, #""units":0"#, "units: expected a whole number from 1 to 65536, found 0"),
         (#""units":12"#, #""units":-7"#, "units: expected"), (#""units":12"#, #""units":60000"#, "weights"),
@@ -153,6 +159,7 @@ import Testing
         #expect(model.contains(good))
         file.metadata["model"] = model.replacingOccurrences(of: good, with: bad)
         try file.write(to: path)
+        try removeSums(of: try Checkpoint(at: run.folder))
         do {
             _ = try TrainedCharacterModel(try Checkpoint(at: run.folder))
             Issue.record("accepted")

@@ -63,7 +63,7 @@ import Testing
             (["train", "table7-convnet", "--data", "/nonexistent"], ["MNIST", "/nonexistent"]),
             (["resume", "/nonexistent"], ["/nonexistent", "no run"]),
             (["bake", "/nonexistent"], ["/nonexistent", "no checkpoint"]),
-            (["evaluate", "/nonexistent.safetensors"], ["--config"]),
+            (["evaluate", "/nonexistent.safetensors"], ["/nonexistent.safetensors", "No such file"]),
             (["reproduce", "--experiment", "ptb"], ["cifar", "mnist"]),
         ]
         for (arguments, words) in cases {

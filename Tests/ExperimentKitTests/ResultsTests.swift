@@ -118,8 +118,12 @@ import Testing
             let url = try folder.write(file.root.yaml, to: "\(path)/config.yaml")
             try record.write(to: url.deletingLastPathComponent().appendingPathComponent("record.json"))
             let stepLog = StepLog(url: url.deletingLastPathComponent().appendingPathComponent("steps.jsonl"))
-            for (step, bits) in validations {
-                try stepLog.append(StepRecord(step: step, seconds: 1, validation: evaluation(bits)))
+            let interval = try CharacterConfiguration(file.root).loop.logEvery
+            for step in [1] + Array(stride(from: interval, through: record.training.stepsDone, by: interval)) {
+                try stepLog.append(StepRecord(step: step, seconds: 1, lossNats: 1))
+                for (validated, bits) in validations where validated > step - interval && validated <= step {
+                    try stepLog.append(StepRecord(step: validated, seconds: 1, validation: evaluation(bits)))
+                }
             }
         }
 

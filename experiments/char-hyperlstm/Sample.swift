@@ -58,6 +58,6 @@ struct Sample: ParsableCommand {
         let colored = isTerminal && environment["NO_COLOR"] == nil && environment["TERM"] != "dumb"
         var size = winsize()
         let columns = isTerminal && ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0 ? Int(size.ws_col) : 80
-        print(figure.terminal(columns: columns > 0 ? columns : 80, colored: colored))
+        try writeResult(figure.terminal(columns: columns > 0 ? columns : 80, colored: colored))
     }
 }

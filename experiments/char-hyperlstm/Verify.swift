@@ -38,7 +38,7 @@ struct Verify: ParsableCommand {
                     tolerance: try kept.isHalfPrecision() ? 2e-3 : 2e-4,
                     outcome: try read(kept, streams: recorded.streams)))
         }
-        print(verificationTable(figures))
+        try writeResult(verificationTable(figures))
         try requireRecordedFigures(figures)
     }
 

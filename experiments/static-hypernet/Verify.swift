@@ -1,9 +1,9 @@
 import ArgumentParser
-import ImageExperiments
 import Datasets
 import ExperimentCommands
 import ExperimentKit
 import Foundation
+import ImageExperiments
 
 struct Verify: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -28,7 +28,7 @@ struct Verify: ParsableCommand {
                     name: kept.name, unit: "error, %", recorded: recorded, decimals: 2, tolerance: 0.05 + 1e-9,
                     outcome: try read(kept)))
         }
-        print(verificationTable(figures))
+        try writeResult(verificationTable(figures))
         try requireRecordedFigures(figures)
     }
 

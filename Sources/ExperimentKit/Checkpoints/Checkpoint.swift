@@ -74,11 +74,12 @@ public struct Checkpoint: Sendable {
 
     public var path: String { url.path }
 
-    /// The checkpoint that a path on the command line means: a checkpoint folder itself, or a run folder, of which the
-    /// best one is taken, or the latest where there is no best yet.
+    /// The checkpoint that a path on the command line means: a checkpoint folder itself or its file of weights, or a run
+    /// folder, of which the best one is taken, or the latest where there is no best yet.
     ///
     /// - Throws: `CheckpointError.noCheckpoint`.
-    public init(at url: URL) throws {
+    public init(at path: URL) throws {
+        let url = path.lastPathComponent == CheckpointFile.model ? path.deletingLastPathComponent() : path
         if try RunFolder.exists(url.appendingPathComponent(CheckpointFile.model)) {
             self.init(url: url)
             return
