@@ -49,7 +49,7 @@ deps: swift ## installs the C libraries and tools that are missing (Debian, Ubun
 	    exit 1; \
 	fi
 
-build: deps ## builds the programs, optimised
+build: deps ## builds the programs, optimized
 	@[ -e $(BIN)/char-hyperlstm ] || echo "the first build takes 4 to 8 minutes on two cores"
 	@swift build $(SWIFT_FLAGS)
 

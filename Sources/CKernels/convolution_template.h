@@ -1,7 +1,7 @@
-// Convolution and batch normalisation: the end of kernels_template.h.
+// Convolution and batch normalization: the end of kernels_template.h.
 //
 // Images are [row, column, channel]. A convolution reads them from a copy with a border of zeros, made (and, where a
-// normalisation comes before it, normalised) image by image, so that it lies in the second-level cache and no position
+// normalization comes before it, normalized) image by image, so that it lies in the second-level cache and no position
 // is an exception. A tile of output pixels × output channels stays in registers while all taps and input channels go by.
 
 #define UNROLL _Pragma("clang loop unroll(full)")
@@ -31,7 +31,7 @@ static void conv_pack(int64_t taps, int64_t inputs, int64_t outputs, const float
         }
 }
 
-/// `pixels` neighbouring outputs, `vectors` of their channels; both are constants where this is inlined.
+/// `pixels` neighboring outputs, `vectors` of their channels; both are constants where this is inlined.
 INLINE void conv_tile(int pixels, int vectors, const ck_convolution *g, const float *x, const float *packed,
                       const float *bias, const float *initial, float *y) {
     vf total[CK_PIXELS1][2];
@@ -139,7 +139,7 @@ static void convolve_weights(const ck_convolution *g, int64_t images, const floa
 
 #include "winograd_template.h"
 
-// ---- Batch normalisation -------------------------------------------------------------------------------------------
+// ---- Batch normalization -------------------------------------------------------------------------------------------
 
 // All go over the channels in vectors, and for each over the pixels, four at a time: sums in one register would wait for
 // each other.
@@ -193,7 +193,7 @@ INLINE vf norm_apply(norm_v norm, vf x) {
     return y < norm.floor ? norm.floor : y;  // NaN stays
 }
 
-static void normalise(const ck_norm *norm, int64_t rows, const float *x, float *y) {
+static void normalize(const ck_norm *norm, int64_t rows, const float *x, float *y) {
     int64_t n = norm->channels;
     for (int64_t c = 0; c < n; c += L) {
         int64_t left = n - c;
@@ -211,7 +211,7 @@ static void pad_rows(int64_t first, int64_t last, int64_t height, int64_t column
             continue;
         }
         memset(padded, 0, (size_t)edge * sizeof *padded);
-        if (norm) normalise(norm, columns, x + i * columns * n, padded + edge);
+        if (norm) normalize(norm, columns, x + i * columns * n, padded + edge);
         else memcpy(padded + edge, x + i * columns * n, (size_t)(columns * n) * sizeof *padded);
         memset(padded + width - edge, 0, (size_t)edge * sizeof *padded);
     }
@@ -227,10 +227,10 @@ static void norm_backward_sums(const ck_norm *norm, int64_t rows, const float *x
         UNROLL for (int k = 0; k < 4; k++) first[k] = second[k] = splat(0);
 #define ROW(k, at)                                                                                                     \
     {                                                                                                                  \
-        vf centred = load(x + (at) * n + c, left) - v.mean, gradient = load(dy + (at) * n + c, left);                  \
-        gradient = centred * v.factor + v.beta <= v.floor ? splat(0) : gradient;                                       \
+        vf centered = load(x + (at) * n + c, left) - v.mean, gradient = load(dy + (at) * n + c, left);                  \
+        gradient = centered * v.factor + v.beta <= v.floor ? splat(0) : gradient;                                       \
         first[k] += gradient;                                                                                          \
-        second[k] += gradient * centred;                                                                               \
+        second[k] += gradient * centered;                                                                               \
         store(dz + (at) * n + c, left, gradient);                                                                       \
     }
         for (; r + 4 <= rows; r += 4) UNROLL for (int k = 0; k < 4; k++) ROW(k, r + k)

@@ -360,19 +360,19 @@ INLINE void moments(int64_t n, const float *x, float epsilon, float *mean, float
     for (int64_t j = 0; j < n; j += L) total += load(x + j, n - j);
     float average = sum(total) / (float)n;
     for (int64_t j = 0; j < n; j += L) {
-        vf centred = load(x + j, n - j) - splat(average);
+        vf centered = load(x + j, n - j) - splat(average);
         if (n - j < L) {  // the zeros behind a short vector are not elements
             vi lane;
             for (int i = 0; i < L; i++) lane[i] = i;
-            centred = lane < (vi)(int32_t)(n - j) ? centred : splat(0);
+            centered = lane < (vi)(int32_t)(n - j) ? centered : splat(0);
         }
-        squares += centred * centred;
+        squares += centered * centered;
     }
     *mean = average;
     *reciprocal = 1.0f / sqrtf(sum(squares) / (float)n + epsilon);
 }
 
-/// The pre-activation of gate `gate` at units j …: layer-normalised where the cell does so.
+/// The pre-activation of gate `gate` at units j …: layer-normalized where the cell does so.
 INLINE vf gate_v(const ck_lstm *cell, int gate, const float *y, const float *stats, int64_t j) {
     int64_t H = cell->units, at = gate * H + j, left = H - j;
     vf v = load(y + at, left);
@@ -395,14 +395,14 @@ static void lstm_forward(const ck_lstm *cell, int64_t rows, const float *y, int6
             if (mask) g *= load(mask + r * H + j, H - j);
             vf state = f * load(cPrevious + j, H - j) + i * g;
             store(c + j, H - j, state);
-            // With layer normalisation the moments of c come first: o waits in h.
+            // With layer normalization the moments of c come first: o waits in h.
             store(h + j, H - j, cell->gammaC ? o : o * tanh_v(state));
         }
         if (!cell->gammaC) continue;
         moments(H, c, cell->epsilon, &stats[8], &stats[9]);
         for (int64_t j = 0; j < H; j += L) {
-            vf normalised = (load(c + j, H - j) - splat(stats[8])) * splat(stats[9]);
-            vf inside = normalised * load(cell->gammaC + j, H - j) + load(cell->betaC + j, H - j);
+            vf normalized = (load(c + j, H - j) - splat(stats[8])) * splat(stats[9]);
+            vf inside = normalized * load(cell->gammaC + j, H - j) + load(cell->betaC + j, H - j);
             store(h + j, H - j, load(h + j, H - j) * tanh_v(inside));
         }
     }
@@ -422,19 +422,19 @@ static void lstm_backward(const ck_lstm *cell, int64_t rows, float *y, int64_t l
         for (int64_t j = 0; j < H; j += L) {
             int64_t left = H - j;
             vf o = sigmoid_v(gate_v(cell, 3, y, stats, j)), state = load(c + j, left), gradient = load(dh + j, left);
-            vf normalised = splat(0), inside = state;
+            vf normalized = splat(0), inside = state;
             if (cell->gammaC) {
-                normalised = (state - splat(stats[8])) * splat(stats[9]);
-                inside = normalised * load(cell->gammaC + j, left) + load(cell->betaC + j, left);
+                normalized = (state - splat(stats[8])) * splat(stats[9]);
+                inside = normalized * load(cell->gammaC + j, left) + load(cell->betaC + j, left);
             }
             vf squashed = tanh_v(inside), dInside = gradient * o * (one - squashed * squashed);
             store(scratch + 3 * H + j, left, gradient * squashed * o * (one - o));
             if (cell->gammaC) {
-                store(dgammaC + j, left, load(dgammaC + j, left) + dInside * normalised);
+                store(dgammaC + j, left, load(dgammaC + j, left) + dInside * normalized);
                 store(dbetaC + j, left, load(dbetaC + j, left) + dInside);
                 dInside *= load(cell->gammaC + j, left);
                 s1 += dInside;
-                s2 += dInside * normalised;
+                s2 += dInside * normalized;
             }
             store(inner + j, left, dInside);
         }
@@ -444,8 +444,8 @@ static void lstm_backward(const ck_lstm *cell, int64_t rows, float *y, int64_t l
             int64_t left = H - j;
             vf dState = load(inner + j, left);
             if (cell->gammaC) {
-                vf normalised = (load(c + j, left) - splat(stats[8])) * splat(stats[9]);
-                dState = splat(stats[9]) * (dState - splat(mean1) - normalised * splat(mean2));
+                vf normalized = (load(c + j, left) - splat(stats[8])) * splat(stats[9]);
+                dState = splat(stats[9]) * (dState - splat(mean1) - normalized * splat(mean2));
             }
             dState += load(dc + j, left);
             vf i = sigmoid_v(gate_v(cell, 0, y, stats, j)), g = tanh_v(gate_v(cell, 1, y, stats, j));
@@ -463,12 +463,12 @@ static void lstm_backward(const ck_lstm *cell, int64_t rows, float *y, int64_t l
                     store(y + at, left, gradient[gate]);
                     continue;
                 }
-                vf normalised = (load(y + at, left) - splat(stats[2 * gate])) * splat(stats[2 * gate + 1]);
-                store(dgamma + at, left, load(dgamma + at, left) + gradient[gate] * normalised);
+                vf normalized = (load(y + at, left) - splat(stats[2 * gate])) * splat(stats[2 * gate + 1]);
+                store(dgamma + at, left, load(dgamma + at, left) + gradient[gate] * normalized);
                 store(dbeta + at, left, load(dbeta + at, left) + gradient[gate]);
                 vf inside = gradient[gate] * load(cell->gamma + at, left);
                 total[gate][0] += inside;
-                total[gate][1] += inside * normalised;
+                total[gate][1] += inside * normalized;
                 store(scratch + at, left, inside);
             }
         }
@@ -478,8 +478,8 @@ static void lstm_backward(const ck_lstm *cell, int64_t rows, float *y, int64_t l
             vf mean = splat(stats[2 * gate]), reciprocal = splat(stats[2 * gate + 1]);
             for (int64_t j = 0; j < H; j += L) {
                 int64_t at = gate * H + j, left = H - j;
-                vf normalised = (load(y + at, left) - mean) * reciprocal;
-                store(y + at, left, reciprocal * (load(scratch + at, left) - splat(first) - normalised * splat(second)));
+                vf normalized = (load(y + at, left) - mean) * reciprocal;
+                store(y + at, left, reciprocal * (load(scratch + at, left) - splat(first) - normalized * splat(second)));
             }
         }
     }
@@ -602,7 +602,7 @@ static void scaling_backward(const ck_scaling *s, int64_t rows, float *p, int64_
                               lddx, dz + r * width, dwhz, dwxz, dwbz, db0, scratch);
 }
 
-// ---- Loss and optimiser --------------------------------------------------------------------------------------------
+// ---- Loss and optimizer --------------------------------------------------------------------------------------------
 
 static void cross_entropy(int64_t rows, int64_t classes, float *logits, const int32_t *targets, int gradient,
                           float scale, float *losses) {
@@ -625,12 +625,12 @@ static void cross_entropy(int64_t rows, int64_t classes, float *logits, const in
     }
 }
 
-static void adam(int64_t n, float *x, const float *g, float *m, float *v, float gradientScale, float beta1, float beta2,
-                 float stepSize, float correction2, float epsilon) {
+static void adam(int64_t n, float *x, const float *g, float *m, float *v, float beta1, float beta2, float stepSize,
+                 float correction2, float epsilon) {
     vf b1 = splat(beta1), b2 = splat(beta2), one = splat(1.0f);
     for (int64_t j = 0; j < n; j += L) {
         int64_t left = n - j;
-        vf gradient = load(g + j, left) * splat(gradientScale);
+        vf gradient = load(g + j, left);
         vf first = b1 * load(m + j, left) + (one - b1) * gradient;
         vf second = b2 * load(v + j, left) + (one - b2) * gradient * gradient;
         store(m + j, left, first);
@@ -644,7 +644,7 @@ static void adam(int64_t n, float *x, const float *g, float *m, float *v, float 
 #include "strassen_template.h"
 
 const ck_kernels CK_NAME = {
-    .name = CK_STRING, .lanes = CK_LANES, .exp = map_exp, .tanh = map_tanh, .sigmoid = map_sigmoid, .axpy = axpy,
+    .name = CK_STRING, .exp = map_exp, .tanh = map_tanh, .sigmoid = map_sigmoid, .axpy = axpy,
     .dot = dot, .dropout_mask = dropout_mask, .random_bits = random_bits, .panel_width = panel, .panel_group = CK_GROUP,
     .packed_count = packed_count, .pack = pack, .gemm_packed = gemm_packed, .add_rows = add_rows,
     .scatter_add_rows = scatter_add_rows, .lstm_forward = lstm_forward, .lstm_backward = lstm_backward,
@@ -656,7 +656,7 @@ const ck_kernels CK_NAME = {
     .adam = adam, .conv_pack = conv_pack, .convolve = convolve, .convolve_weights = convolve_weights,
     .winograd_scratch = winograd_scratch, .winograd_pack = winograd_pack, .winograd = winograd,
     .winograd_weights = winograd_weights, .winograd_kernel_gradient = winograd_kernel_gradient,
-    .pad_rows = pad_rows, .channel_sums = channel_sums, .channel_moments = channel_moments, .normalise = normalise,
+    .pad_rows = pad_rows, .channel_sums = channel_sums, .channel_moments = channel_moments, .normalize = normalize,
     .norm_backward_sums = norm_backward_sums, .norm_backward = norm_backward,
     .max_pool = max_pool, .max_pool_backward = max_pool_backward,
 };

@@ -1,7 +1,7 @@
 // Convolution 3 × 3, stride 1, by Winograd's minimal filtering F(4 × 4, 3 × 3) (Lavin, Gray 2016): included by
 // convolution_template.h.
 //
-// Sixteen neighbouring outputs need 36 products a pair of channels in place of 144. An output tile 4 × 4 comes from the
+// Sixteen neighboring outputs need 36 products a pair of channels in place of 144. An output tile 4 × 4 comes from the
 // 6 × 6 inputs around it,
 //
 //     Y = Aᵀ [ (G K Gᵀ) ⊙ (Bᵀ X B) ] A        summed over the input channels inside the brackets,

@@ -31,7 +31,7 @@ package typealias ScalingKernel = ck_scaling
 package typealias ConvolutionKernel = ck_convolution
 /// The extents of a convolution in tiles, as the kernels take them.
 package typealias WinogradKernel = ck_winograd
-/// A batch normalisation with known statistics, as the kernels take it.
+/// A batch normalization with known statistics, as the kernels take it.
 package typealias NormKernel = ck_norm
 /// Floats a row of LSTM statistics has.
 package let lstmStatistics = Int(ck_lstm_stats)

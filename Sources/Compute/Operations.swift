@@ -1,6 +1,6 @@
 // The operations that models are composed of: each with its value and, beside it, how a gradient goes back.
 //
-// They favour being read. Where a training step spends its time, a fused operation does the same work, and a test
+// They favor being read. Where a training step spends its time, a fused operation does the same work, and a test
 // compares it with its twin composed of these.
 
 /// The extents of `x` read as [rows, columns], columns being its last extent.
@@ -328,14 +328,14 @@ public func matmul(_ x: Variable, _ w: Variable, transposed: Bool = false) -> Va
     }
 }
 
-// MARK: Normalisation and loss
+// MARK: Normalization and loss
 
-/// Layer normalisation over groups of columns (Ba, Kiros, Hinton 2016):
+/// Layer normalization over groups of columns (Ba, Kiros, Hinton 2016):
 ///
 ///     y = γ ⊙ (x − mean) / √(variance + ε) + β          variance with divisor n
 ///
 /// - Parameters:
-///   - x: [.., groups · n]; each group of each row is normalised by itself.
+///   - x: [.., groups · n]; each group of each row is normalized by itself.
 ///   - gamma: [groups · n].
 ///   - beta: [groups · n].
 public func layerNorm(_ x: Variable, gamma: Variable, beta: Variable, groups: Int = 1, epsilon: Float) -> Variable {
@@ -343,20 +343,20 @@ public func layerNorm(_ x: Variable, gamma: Variable, beta: Variable, groups: In
     precondition(
         n * groups == columns && gamma.value.count == columns && beta.value.count == columns,
         "layerNorm of \(x.shape) in \(groups) groups: gamma \(gamma.shape), beta \(beta.shape)")
-    let normalised = Tensor(uninitialized: x.shape), reciprocals = Tensor(uninitialized: [rows * groups])
+    let normalized = Tensor(uninitialized: x.shape), reciprocals = Tensor(uninitialized: [rows * groups])
     for group in 0..<rows * groups {
         let values = UnsafeBufferPointer(start: x.value.pointer + group * n, count: n)
         let average = values.reduce(0.0) { $0 + Double($1) } / Double(n)
         let variance = values.reduce(0.0) { $0 + (Double($1) - average) * (Double($1) - average) } / Double(n)
         let reciprocal = 1 / (variance + Double(epsilon)).squareRoot()
         reciprocals.pointer[group] = Float(reciprocal)
-        for j in 0..<n { normalised.pointer[group * n + j] = Float((Double(values[j]) - average) * reciprocal) }
+        for j in 0..<n { normalized.pointer[group * n + j] = Float((Double(values[j]) - average) * reciprocal) }
     }
     let y = Tensor(uninitialized: x.shape)
     for r in 0..<rows {
         for c in 0..<columns {
             y.pointer[r * columns + c] =
-                gamma.value.pointer[c] * normalised.pointer[r * columns + c]
+                gamma.value.pointer[c] * normalized.pointer[r * columns + c]
                 + beta.value.pointer[c]
         }
     }
@@ -364,7 +364,7 @@ public func layerNorm(_ x: Variable, gamma: Variable, beta: Variable, groups: In
         let dGamma = Tensor(zeros: gamma.shape), dBeta = Tensor(zeros: beta.shape), dx = Tensor(uninitialized: x.shape)
         for r in 0..<rows {
             for c in 0..<columns {
-                dGamma.pointer[c] += gradient.pointer[r * columns + c] * normalised.pointer[r * columns + c]
+                dGamma.pointer[c] += gradient.pointer[r * columns + c] * normalized.pointer[r * columns + c]
                 dBeta.pointer[c] += gradient.pointer[r * columns + c]
             }
             for group in 0..<groups {
@@ -373,14 +373,14 @@ public func layerNorm(_ x: Variable, gamma: Variable, beta: Variable, groups: In
                 for j in 0..<n {
                     let inside = Double(gradient.pointer[base + j] * gamma.value.pointer[group * n + j])
                     first += inside
-                    second += inside * Double(normalised.pointer[base + j])
+                    second += inside * Double(normalized.pointer[base + j])
                 }
                 for j in 0..<n {
                     let inside = Double(gradient.pointer[base + j] * gamma.value.pointer[group * n + j])
-                    let centred =
+                    let centered =
                         inside - first / Double(n)
-                        - Double(normalised.pointer[base + j]) * second / Double(n)
-                    dx.pointer[base + j] = Float(Double(reciprocals.pointer[r * groups + group]) * centred)
+                        - Double(normalized.pointer[base + j]) * second / Double(n)
+                    dx.pointer[base + j] = Float(Double(reciprocals.pointer[r * groups + group]) * centered)
                 }
             }
         }

@@ -3,8 +3,9 @@ import CKernels
 /// A right-hand side [k, n] of matrix products, stored the way the kernel reads it.
 ///
 /// A recurrent step multiplies few rows by a large matrix, and BLAS copies that matrix into its own order at every call.
-/// Packed once a sequence, it is only read. Where the rows suffice, what is packed are the seven sums of its blocks that
-/// Strassen's algorithm needs, and a product makes seven of eight multiplications.
+/// A packed matrix is copied once a sequence and only read after that. For left-hand sides of at least `leastRows` rows the
+/// seven sums of its blocks that Strassen's algorithm needs are packed in place of the matrix; a product then takes seven
+/// multiplications of blocks in place of eight.
 package final class PackedMatrix {
     package let k: Int
     package let n: Int
@@ -73,7 +74,7 @@ package final class PackedMatrix {
 
     /// C [m, n] = A [m, k] · packed, split over the pool.
     ///
-    /// - Precondition: `m` is what was said at the beginning, if anything was.
+    /// - Precondition: `m` is the number of rows given to the initializer, if one was given.
     package func multiply(m: Int, a: UnsafePointer<Float>, lda: Int, c: FloatPointer, ldc: Int) {
         let name = strassen == nil ? "packed" : "packed, Strassen"
         Profile.measure(

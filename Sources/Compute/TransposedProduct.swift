@@ -3,10 +3,10 @@ import CKernels
 /// C [m, n] += Aᵀ B by one level of Strassen's algorithm, split over the pool: for weight gradients, whose inner extent
 /// k is all rows of all steps.
 ///
-/// Seven of eight multiplications are made. Each element's error is a small multiple of that of the definition, but of
-/// the largest products in its row and column rather than its own (Higham, Accuracy and Stability of Numerical
-/// Algorithms, 23.2.2). k is worked through in blocks; while one is multiplied, whoever has nothing left to do packs A's
-/// part of the next.
+/// The algorithm multiplies seven pairs of blocks in place of eight. The error of an element is a small multiple of the
+/// rounding error of the largest products in its row and column, where the definition's is one of its own products
+/// (Higham, Accuracy and Stability of Numerical Algorithms, 23.2.2). The rows k are taken in blocks; while one block is
+/// multiplied, threads without work pack A's rows of the next.
 ///
 /// - Parameters:
 ///   - a: [k, m], `lda` elements between rows.
@@ -20,7 +20,7 @@ package func addTransposedProduct(
     let blocks = (k + 2 * Int(kernels.strassen_depth) - 1) / (2 * Int(kernels.strassen_depth))
     guard m > 0, n > 0, blocks > 0 else { return }
     func rows(_ block: Int) -> Range<Int> { k * block / blocks..<k * (block + 1) / blocks }
-    let depth = ((k + blocks - 1) / blocks + 1) / 2  // of half a block, at most
+    let depth = ((k + blocks - 1) / blocks + 1) / 2  // rows of half a block, at most
     let packed = Tensor(uninitialized: [2, tiles * products * depth * height])
     let group = Int(kernels.panel_group), pieces = (panels + group - 1) / group
     let scratch = Tensor(uninitialized: [ComputeEnvironment.threads, min(group, panels) * products * depth * width])
@@ -50,5 +50,5 @@ package func addTransposedProduct(
     }
 }
 
-/// Tiles whose columns of A are read together: 256 bytes of a row.
+/// Tiles that one task packs: their columns are 256 adjacent bytes of each row of A.
 private let packedTogether = 4

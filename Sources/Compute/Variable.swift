@@ -34,13 +34,21 @@ public final class Variable {
         order = Self.created.wrappingAdd(1, ordering: .relaxed).newValue
     }
 
-    /// The result of an operation.
+    /// The result of an operation. This is how a differentiable operation is added:
+    ///
+    ///     func square(_ x: Variable) -> Variable {
+    ///         let values = x.value.floats
+    ///         return Variable(Tensor(values.map { $0 * $0 }, shape: x.shape), operands: [x]) { gradient in
+    ///             let products = zip(values, gradient.floats).map { 2 * $0 * $1 }
+    ///             x.addGradient(Tensor(products, shape: x.shape))
+    ///         }
+    ///     }
     ///
     /// - Parameters:
     ///   - value: The result.
-    ///   - operands: What it was computed from.
-    ///   - propagate: Given dL/dvalue, adds to the gradients of the operands that require one.
-    package init(_ value: Tensor, operands: [Variable], propagate: @escaping (Tensor) -> Void) {
+    ///   - operands: The variables that it was computed from.
+    ///   - propagate: Given dL/dvalue, adds to the gradient of each operand by `addGradient`.
+    public init(_ value: Tensor, operands: [Variable], propagate: @escaping (Tensor) -> Void) {
         self.value = value
         requiresGradient = Self.isRecording && operands.contains { $0.requiresGradient }
         order = Self.created.wrappingAdd(1, ordering: .relaxed).newValue
@@ -92,8 +100,10 @@ public final class Variable {
         gradientIsCurrent = true
     }
 
-    /// Adds `contribution`, of the value's count, to the gradient.
-    package func addGradient(_ contribution: Tensor) {
+    /// Adds to the gradient; does nothing where no gradient is required.
+    ///
+    /// - Parameter contribution: A part of dL/dvalue, with as many elements as the value.
+    public func addGradient(_ contribution: Tensor) {
         addGradient { gradient, accumulate in
             precondition(
                 contribution.count == gradient.count, "a gradient of \(shape) has another shape: \(contribution.shape)")
@@ -144,19 +154,6 @@ public final class Variable {
             variable.gradientMemory = nil
             variable.gradientIsCurrent = false
         }
-    }
-}
-
-/// Statistics of the last axis of a value, over all others.
-package struct ChannelMoments {
-    package let mean: [Double]
-    /// With the divisor n.
-    package let variance: [Double]
-    /// Elements of a channel: n.
-    package let count: Int
-
-    package init(mean: [Double], variance: [Double], count: Int) {
-        (self.mean, self.variance, self.count) = (mean, variance, count)
     }
 }
 

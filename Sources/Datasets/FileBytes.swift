@@ -134,7 +134,7 @@ final class FileBytes {
     }
 }
 
-/// Writes a file whole or not at all: to a neighbour first, then renamed over.
+/// Writes a file whole or not at all: to a neighbor first, then renamed over.
 ///
 /// - Throws: `DatasetError.unwritable`.
 func writeAtomically(_ content: [UInt8], to path: String) throws {

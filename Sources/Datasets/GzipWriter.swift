@@ -9,10 +9,10 @@ package func gzipCompressed(_ content: [UInt8]) -> [UInt8] { gzipCompressed(cont
 package func gzipCompressed(_ content: [UInt8], level: Int32) -> [UInt8] {
     var stream = z_stream()
     // 16 more window bits ask zlib for a gzip wrapper; its default header has the time 0 and no name.
-    let initialised = deflateInit2_(
+    let initialized = deflateInit2_(
         &stream, level, Z_DEFLATED, MAX_WBITS + 16, 9, Z_DEFAULT_STRATEGY, ZLIB_VERSION,
         Int32(MemoryLayout<z_stream>.size))
-    precondition(initialised == Z_OK, "deflateInit2 returned \(initialised)")
+    precondition(initialized == Z_OK, "deflateInit2 returned \(initialized)")
     defer { deflateEnd(&stream) }
     precondition(content.count <= Int(UInt32.max), "\(content.count) bytes are more than one call can take")
     var input = content

@@ -12,7 +12,7 @@ enum ImageDraw: UInt64 {
 
     func generator(seed: UInt64, epoch: Int = 0, image: Int = 0) -> SampleCorpus.SplitMix64 {
         // Each number goes through the whole mixing function before the next one comes in: seeds, epochs and images
-        // are small and neighbours, and a sum of them would let (epoch 1, image 0) meet (epoch 0, image 1).
+        // are small and neighbors, and a sum of them would let (epoch 1, image 0) meet (epoch 0, image 1).
         var state = seed
         for number in [rawValue, UInt64(bitPattern: Int64(epoch)), UInt64(bitPattern: Int64(image))] {
             var mixer = SampleCorpus.SplitMix64(seed: state ^ number)
@@ -41,7 +41,7 @@ public func shuffledIndices(count: Int, seed: UInt64, epoch: Int) -> [Int] {
 }
 
 /// How a pixel's brightness becomes a number, by channel.
-public struct PixelNormalisation: Sendable, Equatable {
+public struct PixelNormalization: Sendable, Equatable {
     public let channels: Int
     /// The number of each brightness, [channels, 256].
     let table: [Float]
@@ -61,8 +61,8 @@ public struct PixelNormalisation: Sendable, Equatable {
     }
 
     /// p / 255: black is 0 and white 1.
-    public static func unitInterval(channels: Int) -> PixelNormalisation {
-        PixelNormalisation(
+    public static func unitInterval(channels: Int) -> PixelNormalization {
+        PixelNormalization(
             means: [Double](repeating: 0, count: channels), deviations: [Double](repeating: 255, count: channels))
     }
 
@@ -72,7 +72,7 @@ public struct PixelNormalisation: Sendable, Equatable {
 
 /// Random changes to training images: zero padding and a random crop of the former size, then a random mirror image.
 ///
-/// The padding is zero *after* normalisation. Under zero mean that is the mean colour, so a border says nothing about
+/// The padding is zero *after* normalization. Under zero mean that is the mean color, so a border says nothing about
 /// brightness; under p / 255 it is black, which is MNIST's background.
 public struct ImageAugmentation: Sendable, Equatable {
     /// Pixels added at each of the four sides before the crop.
@@ -125,9 +125,9 @@ extension ImageSet {
     ///   - indices: the images, any of 0..<count in any order.
     ///   - batch: room for [indices.count, height, width, channels] numbers.
     public func write(
-        _ indices: some Collection<Int>, normalisation: PixelNormalisation, to batch: UnsafeMutablePointer<Float>
+        _ indices: some Collection<Int>, normalization: PixelNormalization, to batch: UnsafeMutablePointer<Float>
     ) {
-        writeBatch(indices, normalisation, padding: 0, to: batch) { _ in .init(row: 0, column: 0, isFlipped: false) }
+        writeBatch(indices, normalization, padding: 0, to: batch) { _ in .init(row: 0, column: 0, isFlipped: false) }
     }
 
     /// Writes a batch with random changes: for training.
@@ -139,22 +139,22 @@ extension ImageSet {
     ///   - indices: the images, any of 0..<count in any order.
     ///   - batch: room for [indices.count, height, width, channels] numbers.
     public func write(
-        _ indices: some Collection<Int>, normalisation: PixelNormalisation, augmentation: ImageAugmentation,
+        _ indices: some Collection<Int>, normalization: PixelNormalization, augmentation: ImageAugmentation,
         seed: UInt64, epoch: Int, to batch: UnsafeMutablePointer<Float>
     ) {
-        writeBatch(indices, normalisation, padding: augmentation.padding, to: batch) {
+        writeBatch(indices, normalization, padding: augmentation.padding, to: batch) {
             augmentation.draw(seed: seed, epoch: epoch, image: $0)
         }
     }
 
     private func writeBatch(
-        _ indices: some Collection<Int>, _ normalisation: PixelNormalisation, padding: Int,
+        _ indices: some Collection<Int>, _ normalization: PixelNormalization, padding: Int,
         to batch: UnsafeMutablePointer<Float>, draw: (Int) -> ImageAugmentation.Draw
     ) {
         precondition(
-            normalisation.channels == channels, "\(channels) channels, a normalisation of \(normalisation.channels)")
+            normalization.channels == channels, "\(channels) channels, a normalization of \(normalization.channels)")
         pixels.withUnsafeBufferPointer { pixels in
-            normalisation.table.withUnsafeBufferPointer { table in
+            normalization.table.withUnsafeBufferPointer { table in
                 for (place, index) in indices.enumerated() {
                     precondition((0..<count).contains(index), "image \(index) of \(count)")
                     let draw = draw(index)

@@ -2,7 +2,7 @@ import Foundation
 
 /// The image data sets, by the names that configs and commands use.
 public enum ImageDatasetName: String, CaseIterable, Codable, Sendable {
-    /// 32 × 32 colour photographs of ten kinds of things (§4.2 of the paper).
+    /// 32 × 32 color photographs of ten kinds of things (§4.2 of the paper).
     case cifar10
     /// 28 × 28 grey handwritten digits (§4.1 and A.1 of the paper).
     case mnist
@@ -16,7 +16,7 @@ public enum ImageDatasetName: String, CaseIterable, Codable, Sendable {
         switch self {
         case .cifar10: return "CIFAR-10"
         case .mnist: return "MNIST"
-        case .sampleCIFAR10: return "Generated sample, 32 × 32 colour"
+        case .sampleCIFAR10: return "Generated sample, 32 × 32 color"
         case .sampleMNIST: return "Generated sample, 28 × 28 grey"
         }
     }

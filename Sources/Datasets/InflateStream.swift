@@ -11,7 +11,7 @@ final class InflateStream {
     private(set) var byteCount = 0
     /// Whether the last block has been read to its end.
     private(set) var isAtEnd = false
-    // On the heap because zlib keeps a pointer back to the structure it was initialised with.
+    // On the heap because zlib keeps a pointer back to the structure it was initialized with.
     private let stream: UnsafeMutablePointer<z_stream>
 
     init() {

@@ -32,7 +32,7 @@ import Foundation
 /// 4. By the law of large numbers −log₂ P(text) / characters tends to H(sentence) / E[characters] with certainty,
 ///    and no predictor does better in the long run: that is ``entropyRateBits``.
 ///
-/// A split is a fixed number of sentences rather than of characters, which would favour short last sentences.
+/// A split is a fixed number of sentences rather than of characters, which would favor short last sentences.
 public enum SampleCorpus {
     /// One split as drawn.
     public struct Split: Equatable, Sendable {

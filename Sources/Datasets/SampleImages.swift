@@ -3,22 +3,22 @@ import Foundation
 /// Two small sets of images that a program draws, one in CIFAR-10's layout and one in MNIST's, so that the programs can
 /// be tried where no data can be had.
 ///
-/// Ten classes of patterns and figures (``classNames``) in two colours, each at a random place, size, angle, phase and
-/// line width, and with one pixel in ``noisePeriod`` in the wrong one of the two colours.
+/// Ten classes of patterns and figures (``classNames``) in two colors, each at a random place, size, angle, phase and
+/// line width, and with one pixel in ``noisePeriod`` in the wrong one of the two colors.
 ///
 /// ## Why a linear classifier cannot do it
 ///
-/// The two colours are drawn alike and independently of the class, and which of them is the figure's is as likely as
+/// The two colors are drawn alike and independently of the class, and which of them is the figure's is as likely as
 /// the other way round. Exchanging them turns a pixel's brightness p into a + b − p, so under either the mean of a pixel
 /// is (a + b) / 2, whatever the class. Hence no class differs from another in the mean of any pixel, in mean
-/// colour, or in any linear function of pixels; what differs is how neighbouring pixels go together.
+/// color, or in any linear function of pixels; what differs is how neighboring pixels go together.
 ///
 /// Every class is its own mirror image, left to right, since training mirrors images at random.
 ///
 /// Whole numbers throughout (and one square root, which IEEE 754 rounds alike everywhere): the same bytes on every
 /// machine.
 public enum SampleImages {
-    /// Which of the official layouts, and with it the size: 32 × 32 in colour or 28 × 28 in grey.
+    /// Which of the official layouts, and with it the size: 32 × 32 in color or 28 × 28 in grey.
     public enum Layout: String, CaseIterable, Sendable {
         case cifar10, mnist
     }
@@ -35,7 +35,7 @@ public enum SampleImages {
     package static let validationCount = 400
     /// Images in the test file.
     package static let testCount = 500
-    /// One pixel in so many is in the wrong colour.
+    /// One pixel in so many is in the wrong color.
     static let noisePeriod: UInt64 = 25
 
     /// The files of a layout as the data folder has them, each with its content before compression.
@@ -114,7 +114,7 @@ public enum SampleImages {
         return order.map { number in
             let label = number % classNames.count
             let shape = Shape(label, side: side, &random)
-            let colours = drawColours(channels, &random)
+            let colors = drawColors(channels, &random)
             var isInside = [Bool](repeating: false, count: side * side)
             for y in 0..<side {
                 for x in 0..<side {
@@ -122,21 +122,21 @@ public enum SampleImages {
                     isInside[y * side + x] = shape.contains(x, y, side: side) != isNoise
                 }
             }
-            let pixels = colours.flatMap { colour in isInside.map { $0 ? colour.inside : colour.outside } }
+            let pixels = colors.flatMap { color in isInside.map { $0 ? color.inside : color.outside } }
             return Image(label: UInt8(label), pixels: pixels)
         }
     }
 
-    /// Two colours far enough apart, by channel. Few levels, because every further one costs bytes in the repository.
-    private static func drawColours(
+    /// Two colors far enough apart, by channel. Few levels, because every further one costs bytes in the repository.
+    private static func drawColors(
         _ channels: Int, _ random: inout SampleCorpus.SplitMix64
     ) -> [(inside: UInt8, outside: UInt8)] {
         let levels: [UInt8] = [16, 72, 128, 184, 240]
         func level() -> UInt8 { levels[Int(random.next(below: UInt64(levels.count)))] }
         while true {
-            let colours = (0..<channels).map { _ in (inside: level(), outside: level()) }
-            let distance = colours.reduce(0) { $0 + abs(Int($1.inside) - Int($1.outside)) }
-            if distance >= 112 + 56 * (channels - 1) { return colours }
+            let colors = (0..<channels).map { _ in (inside: level(), outside: level()) }
+            let distance = colors.reduce(0) { $0 + abs(Int($1.inside) - Int($1.outside)) }
+            if distance >= 112 + 56 * (channels - 1) { return colors }
         }
     }
 
@@ -145,7 +145,7 @@ public enum SampleImages {
     private struct Shape {
         private let label: Int
         private let direction: (cosine: Int, sine: Int)
-        private let centre: (x: Int, y: Int)
+        private let center: (x: Int, y: Int)
         /// Period of a pattern; half the size of a figure.
         private let size: Int
         private let lineWidth: Int
@@ -173,13 +173,13 @@ public enum SampleImages {
             lineWidth = number((3 * pixel / 2)...(3 * pixel))
             // A figure stays inside the image for the most part.
             let reach = label < 6 ? side / 3 : max(1, side / 2 - size / pixel)
-            centre = (number((-2 * reach)...(2 * reach)), number((-2 * reach)...(2 * reach)))
+            center = (number((-2 * reach)...(2 * reach)), number((-2 * reach)...(2 * reach)))
             phase = (number(0...(size - 1)), number(0...(size - 1)))
             isTurned = random.next() >> 63 == 1
         }
 
         func contains(_ x: Int, _ y: Int, side: Int) -> Bool {
-            let (dx, dy) = (2 * x - side + 1 - centre.x, 2 * y - side + 1 - centre.y)
+            let (dx, dy) = (2 * x - side + 1 - center.x, 2 * y - side + 1 - center.y)
             let u = direction.cosine * dx + direction.sine * dy
             let v = direction.cosine * dy - direction.sine * dx
             // Along the two diagonals: 181 / 256 is √½.
@@ -197,7 +197,7 @@ public enum SampleImages {
             case 7: return isCross(a, b)
             case 8: return isOutline(max(abs(u), abs(v)))
             default:
-                // The greatest distance from three lines through the centre: 128 / 256 and 222 / 256 are the sine
+                // The greatest distance from three lines through the center: 128 / 256 and 222 / 256 are the sine
                 // and the cosine of 30°. It is the radius of the circle inside the triangle.
                 let height = isTurned ? -v : v
                 let radius = max(height, (222 * u - 128 * height) / 256, (-222 * u - 128 * height) / 256)

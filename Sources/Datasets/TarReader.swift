@@ -263,8 +263,8 @@ public final class TarReader {
     // MARK: - Bytes
 
     private func bytes(_ count: Int, of what: String) throws -> [UInt8] {
-        let result = try [UInt8](unsafeUninitializedCapacity: count) { buffer, initialised in
-            initialised = try stream.read(into: UnsafeMutableRawBufferPointer(start: buffer.baseAddress, count: count))
+        let result = try [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+            initialized = try stream.read(into: UnsafeMutableRawBufferPointer(start: buffer.baseAddress, count: count))
         }
         guard result.count == count else {
             throw DatasetError.truncatedContent(path: path, contentOffset: contentOffset, expected: what)

@@ -33,7 +33,7 @@ public final class CoordinateNetwork: ImageClassifier {
     static let coordinateUnits = [4, 25, 25, 1]
     static let imageSide = 28
     static let hiddenSide = 16
-    /// Deviation `staticCoordinates`. The weights of neighbouring pixels are alike, so a hidden unit adds up the
+    /// Deviation `staticCoordinates`. The weights of neighboring pixels are alike, so a hidden unit adds up the
     /// brightness of a digit, about 100: with this factor small changes of the small network are small changes of that
     /// sum. Without it the first steps of Adam drive all hidden units below zero for good.
     static let scale: Float = 0.01
@@ -61,13 +61,13 @@ public final class CoordinateNetwork: ImageClassifier {
         self.configuration = configuration
         var random = RandomStream(seed: seed, stream: 1)
         let pixels = Self.imageSide * Self.imageSide, units = Self.hiddenSide * Self.hiddenSide
-        b = Initialiser.constant(0, [units])
+        b = Initializer.constant(0, [units])
         output = Linear(inputs: units, outputs: 10, random: &random)
         coordinates = Variable(Tensor(Self.coordinateTable, shape: [pixels * units, 4]))
         switch configuration.weights {
         case .owned:
             let deviation = (2 / Float(pixels)).squareRoot()
-            weights = .owned(Initialiser.normal(standardDeviation: deviation, [pixels, units], random: &random))
+            weights = .owned(Initializer.normal(standardDeviation: deviation, [pixels, units], random: &random))
         case .generated:
             weights = .generated(
                 Self.startingLayers(coordinates, random: &random))
@@ -78,12 +78,12 @@ public final class CoordinateNetwork: ImageClassifier {
     private static func startingLayers(_ coordinates: Variable, random: inout RandomStream) -> [Linear] {
         var layers: [Linear] = []
         for (inputs, outputs) in zip(coordinateUnits, coordinateUnits.dropFirst()) {
-            let W = Initialiser.normal(
+            let W = Initializer.normal(
                 standardDeviation: (2 / Float(inputs)).squareRoot(), [inputs, outputs], random: &random)
             // Without biases all kinks of the hidden units would pass through the middle of both grids.
             let b =
                 outputs == 1
-                ? Initialiser.constant(0, [1]) : Initialiser.normal(standardDeviation: 1, [outputs], random: &random)
+                ? Initializer.constant(0, [1]) : Initializer.normal(standardDeviation: 1, [outputs], random: &random)
             layers.append(Linear(W: W, b: b))
         }
         let made = withoutGradient { generate(layers, coordinates) }.value.floats.map { Double($0) }
@@ -126,7 +126,7 @@ public final class CoordinateNetwork: ImageClassifier {
         return matrix + [NamedParameter("b", b)] + output.parameters(under: "output")
     }
 
-    /// Nothing is normalised here.
+    /// Nothing is normalized here.
     public var buffers: [(name: String, tensor: Tensor)] { [] }
 
     /// The matrix of the hidden layer as it is now, [784, 256].
@@ -137,7 +137,7 @@ public final class CoordinateNetwork: ImageClassifier {
         }
     }
 
-    public func forward(_ images: Variable, mode: NormalisationMode) -> Classification {
+    public func forward(_ images: Variable, mode: NormalizationMode) -> Classification {
         let W = matrix()
         let hidden = relu(addRow(matmul(reshape(images, [images.shape[0], W.shape[0]]), W), b))
         return Classification(logits: output(hidden), kernels: [W])

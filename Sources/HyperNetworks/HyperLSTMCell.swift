@@ -63,7 +63,7 @@ public final class HyperLSTMCell: RecurrentCell {
     /// 0.1.
     ///
     /// - Parameters:
-    ///   - layerNormEpsilon: ε of the main cell's layer normalisation, nil for none.
+    ///   - layerNormEpsilon: ε of the main cell's layer normalization, nil for none.
     ///   - hyperLayerNormEpsilon: The same for the hyper cell (deviation `hyperLayerNorm`).
     ///   - inputInitialValues: Of W_x in the main cell and in the hyper cell.
     public convenience init(
@@ -73,19 +73,19 @@ public final class HyperLSTMCell: RecurrentCell {
     ) {
         self.init(
             W_x: inputInitialValues.variable(inputs: inputs, units: units, blocks: 4, random: &random),
-            W_h: Initialiser.orthogonal(rows: units, columns: units, blocks: 4, random: &random),
-            b_0: Initialiser.constant(0, [4 * units]),
+            W_h: Initializer.orthogonal(rows: units, columns: units, blocks: 4, random: &random),
+            b_0: Initializer.constant(0, [4 * units]),
             update: LSTMUpdate(
                 layerNorm: layerNormEpsilon.map { LSTMLayerNorm(units: units, epsilon: $0) }, forgetBias: forgetBias),
             hyperCell: LSTMCell(
                 inputs: units + inputs, units: hyperUnits, layerNormEpsilon: hyperLayerNormEpsilon,
                 forgetBias: forgetBias, inputInitialValues: inputInitialValues, random: &random),
-            W_hhat_h: Initialiser.constant(0, [hyperUnits, 4 * Nz]), b_hhat_h: Initialiser.constant(1, [4 * Nz]),
-            W_hhat_x: Initialiser.constant(0, [hyperUnits, 4 * Nz]), b_hhat_x: Initialiser.constant(1, [4 * Nz]),
-            W_hhat_b: Initialiser.normal(standardDeviation: 0.01, [hyperUnits, 4 * Nz], random: &random),
-            W_hz: Initialiser.constant(0.1 / Float(Nz), [4, Nz, units]),
-            W_xz: Initialiser.constant(0.1 / Float(Nz), [4, Nz, units]),
-            W_bz: Initialiser.constant(0, [4, Nz, units]), embeddingSource: embeddingSource)
+            W_hhat_h: Initializer.constant(0, [hyperUnits, 4 * Nz]), b_hhat_h: Initializer.constant(1, [4 * Nz]),
+            W_hhat_x: Initializer.constant(0, [hyperUnits, 4 * Nz]), b_hhat_x: Initializer.constant(1, [4 * Nz]),
+            W_hhat_b: Initializer.normal(standardDeviation: 0.01, [hyperUnits, 4 * Nz], random: &random),
+            W_hz: Initializer.constant(0.1 / Float(Nz), [4, Nz, units]),
+            W_xz: Initializer.constant(0.1 / Float(Nz), [4, Nz, units]),
+            W_bz: Initializer.constant(0, [4, Nz, units]), embeddingSource: embeddingSource)
     }
 
     public var parameters: [NamedParameter] {
@@ -150,12 +150,4 @@ public final class HyperLSTMCell: RecurrentCell {
     }
 
     public func packed(batch: Int) -> PackedHyperLSTM { PackedHyperLSTM(self, batch: batch) }
-
-    /// `unrolled` as one operation.
-    public func sequence(
-        _ x: CellInput, _ state: HyperLSTMState, masks: [DropoutMask?], packed: PackedHyperLSTM?
-    ) -> (h: Variable, last: HyperLSTMState) {
-        hyperLSTMSequence(
-            self, x, state, mask: masks.first ?? nil, hyperMask: masks.dropFirst().first ?? nil, packed: packed)
-    }
 }

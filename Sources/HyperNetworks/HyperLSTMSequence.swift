@@ -1,343 +1,474 @@
 // The HyperLSTM over a whole sequence as one operation: `HyperLSTMCell.step` T times.
 //
-// As in `lstmSequence`, a step is one matrix product and one pass over the rows of the batch. The product is h_{t-1}
-// times W_h and the hyper cell's part of W_x̂ side by side. The hyper cell, Eq. 11 and Eq. 12 concern one row at a time,
-// so a thread takes a few rows through all of them while they are in its cache. Of Eq. 12 only p = h_{t-1} W_h is kept;
-// the backward pass makes y from it again.
-
-/// Weights of a HyperLSTM in the order that its steps read them. A copy: it does not follow the parameters.
-public final class PackedHyperLSTM {
-    /// W_h and the part of the hyper cell's W_x̂ that meets h, side by side.
-    fileprivate let joint: PackedMatrix
-    fileprivate let hyper: PackedMatrix
-    fileprivate let embedding: PackedMatrix
-    fileprivate let embeddingBias: Tensor
-
-    /// - Parameter batch: Sequences that go through the cell together.
-    public init(_ cell: HyperLSTMCell, batch: Int) {
-        func packed(_ matrix: Tensor, rows: Int? = nil) -> PackedMatrix {
-            PackedMatrix(
-                k: matrix.shape[0], n: matrix.shape[1], source: matrix.pointer, ld: matrix.shape[1], rows: rows)
-        }
-        joint = packed(cell.jointWeights, rows: batch)
-        hyper = packed(cell.hyperCell.W_h.value)
-        embedding = packed(cell.embeddingWeights)
-        embeddingBias = Tensor(zeros: [embedding.n])
-        let count = 4 * cell.embeddingSize
-        embeddingBias.pointer.update(from: cell.b_hhat_h.value.pointer, count: count)
-        (embeddingBias.pointer + count).update(from: cell.b_hhat_x.value.pointer, count: count)
-    }
-}
+// As for the LSTM, a step is one matrix product and one pass over the rows of the batch. The product is h_{t-1} times W_h
+// and times the hyper cell's part of W_x̂, side by side. Everything else, the hyper cell, Eq. 11 and Eq. 12, concerns one
+// row of the batch at a time, so a thread takes a few rows through all of it while they are in its cache. Of Eq. 12 only
+// p = h_{t-1} W_h is kept; the backward pass computes y from it again.
 
 extension HyperLSTMCell {
-    /// W_h and the part of the hyper cell's W_x̂ that meets h, side by side: [H, 4H + 4h].
-    fileprivate var jointWeights: Tensor { sideBySide([W_h.value, hyperCell.W_x.value], rows: units) }
-    /// W_ĥh, W_ĥx and W_ĥb side by side: [h, 12 Nz].
-    fileprivate var embeddingWeights: Tensor {
-        sideBySide([W_hhat_h.value, W_hhat_x.value, W_hhat_b.value], rows: hyperCell.units)
+    /// `unrolled` as one operation.
+    public func sequence(
+        _ x: CellInput, _ state: HyperLSTMState, masks: [DropoutMask?], packed: PackedHyperLSTM?
+    ) -> (h: Variable, last: HyperLSTMState) {
+        let forward = HyperLSTMForward(self, x, state, masks: masks)
+        forward.run(packed ?? PackedHyperLSTM(self, batch: forward.batch))
+        let operands = state.parts.map(\.part) + parameters.map(\.variable) + (x.variable.map { [$0] } ?? [])
+        let lastStates = LastStates(), shape = state.main.h.shape, hyperShape = state.hyper.h.shape
+        let output = Variable(forward.h.states, operands: operands) { dH in
+            let backward = HyperLSTMBackward(
+                forward, dH: dH, dc: lastStates.gradient(0, shape), hyper_dh: lastStates.gradient(1, hyperShape),
+                hyper_dc: lastStates.gradient(2, hyperShape))
+            backward.run()
+            backward.addGradients(state: state)
+        }
+        let h = reshape(rows(output, forward.steps - 1..<forward.steps), shape)
+        let main = LSTMState(h: h, c: lastStates.variable(0, of: forward.c, output: output))
+        let hyper = LSTMState(
+            h: lastStates.variable(1, of: forward.hyper_h, output: output),
+            c: lastStates.variable(2, of: forward.hyper_c, output: output))
+        return (output, HyperLSTMState(main: main, hyper: hyper))
     }
 }
 
-/// Runs a HyperLSTM over a sequence.
-///
-/// - Parameters:
-///   - cell: The cell; `cell.step` is the readable twin.
-///   - packed: Its weights, if they are packed already for this many sequences: for many short sequences.
-///   - x: T·B rows, step-major.
-///   - state: The state before the first step.
-///   - mask: Recurrent dropout on the main cell's φ(g) over [T, B, H], or nil.
-///   - hyperMask: The same for the hyper cell over [T, B, h], or nil.
-/// - Returns: The main cell's h of all steps, [T, B, H], and the last state.
-func hyperLSTMSequence(
-    _ cell: HyperLSTMCell, _ x: CellInput, _ state: HyperLSTMState, mask: DropoutMask? = nil,
-    hyperMask: DropoutMask? = nil, packed: PackedHyperLSTM? = nil
-) -> (h: Variable, last: HyperLSTMState) {
-    let B = state.main.h.shape[0], H = cell.units, I = cell.inputs, hyper = cell.hyperCell
-    let Ĥ = hyper.units, Nz = cell.embeddingSize, Z = 12 * Nz
-    precondition(
-        state.main.h.shape == [B, H] && state.main.c.shape == [B, H] && state.hyper.h.shape == [B, Ĥ]
-            && state.hyper.c.shape == [B, Ĥ],
-        "a HyperLSTM state is [B, \(H)] and [B, \(Ĥ)]: \(state.main.h.shape), \(state.hyper.h.shape)")
-    precondition(x.size == I, "an input of size \(x.size) does not fit weights \(cell.W_x.shape)")
-    let kernels = Kernels.current
-    let kernel = cell.update.kernel(units: H), hyperKernel = hyper.update.kernel(units: Ĥ)
-    let projection = x.projection(cell.W_x.value), hyperProjection = x.projection(hyper.W_x.value, firstRow: H)
-    let T = projection.count / B
-    precondition(T > 0, "a sequence has at least one step")
-    let main4 = 4 * H, hyper4 = 4 * Ĥ, row = main4 + hyper4
-    // A row of P: p = h_{t-1} W_h, then the hyper cell's pre-activations.
-    let P = Tensor(uninitialized: [T, B, row]), z = Tensor(uninitialized: [T, B, Z])
-    let h = Tensor(uninitialized: [T, B, H]), c = Tensor(uninitialized: [T, B, H])
-    let ĥ = Tensor(uninitialized: [T, B, Ĥ]), ĉ = Tensor(uninitialized: [T, B, Ĥ])
-    let stats = Tensor(uninitialized: [T, B, lstmStatistics]), hyperStats = Tensor(uninitialized: stats.shape)
-    let (h0, c0, ĥ0, ĉ0) = (state.main.h.value, state.main.c.value, state.hyper.h.value, state.hyper.c.value)
+/// A few rows of the batch at one step, worked on by one thread.
+private struct StepRows {
+    /// Rows that a thread takes through a step together: their y, 16 KB a row at 1000 units, stay in its cache.
+    static let most = 8
 
-    let packed = packed ?? PackedHyperLSTM(cell, batch: B)
-    let scaling = ScalingKernel(
-        units: Int64(H), embedding: Int64(Nz), whz: cell.W_hz.value.pointer, wxz: cell.W_xz.value.pointer,
-        wbz: cell.W_bz.value.pointer, b0: cell.b_0.value.pointer)
+    let t: Int
+    /// In the batch.
+    let rows: Range<Int>
+    /// In all steps, [T·B].
+    let all: Range<Int>
+    /// Of the loop over the batch.
+    let chunk: Int
 
-    /// What a chunk of rows writes its masks and its y to.
-    final class Scratch {
-        let masks: Tensor?
-        let hyperMasks: Tensor?
-        let y: Tensor
+    var count: Int64 { Int64(rows.count) }
+    var first: Int { all.lowerBound }
+}
 
-        init(_ mask: DropoutMask?, _ hyperMask: DropoutMask?, chunks: Int, B: Int, H: Int, Ĥ: Int) {
-            masks = mask.map { _ in Tensor(uninitialized: [B, H]) }
-            hyperMasks = hyperMask.map { _ in Tensor(uninitialized: [B, Ĥ]) }
-            y = Tensor(uninitialized: [chunks, fewRows, 4 * H])
-        }
-    }
-    let scratch = Scratch(mask, hyperMask, chunks: Parallel.split(B).count, B: B, H: H, Ĥ: Ĥ)
+/// What the threads of one pass work in. Each pass has its own, for its own split of the batch: the number of threads may
+/// change between a forward and a backward pass.
+private struct HyperLSTMWorkspace {
+    private let chunks: [Range<Int>]
+    private let batch: Int
+    /// y of the rows that a chunk works on, [chunks, rows, 4H].
+    private let y: Tensor
+    private let mask: StepMask?
+    private let hyperMask: StepMask?
 
-    /// Calls `body` with pointers to a step's masks for `rows`, made anew.
-    func withMasks(_ t: Int, _ rows: Range<Int>, _ body: (_ mask: FloatPointer?, _ hyperMask: FloatPointer?) -> Void) {
-        let r = rows.lowerBound
-        let main = scratch.masks.map { $0.pointer + r * H }, small = scratch.hyperMasks.map { $0.pointer + r * Ĥ }
-        if let mask, let main { mask.write(first: (t * B + r) * H, count: rows.count * H, to: main) }
-        if let hyperMask, let small { hyperMask.write(first: (t * B + r) * Ĥ, count: rows.count * Ĥ, to: small) }
-        body(main, small)
+    init(_ forward: HyperLSTMForward) {
+        let H = forward.cell.units
+        (chunks, batch) = (Parallel.split(forward.batch), forward.batch)
+        y = Tensor(uninitialized: [chunks.count, StepRows.most, 4 * H])
+        mask = StepMask(forward.mask, batch: batch, units: H)
+        hyperMask = StepMask(forward.hyperMask, batch: batch, units: forward.cell.hyperCell.units)
     }
 
-    /// The state before step t: where the rows of a step before it, or of the initial state, begin.
-    func before(_ t: Int, _ states: Tensor, _ initial: Tensor) -> FloatPointer {
-        t == 0 ? initial.pointer : states.pointer + (t - 1) * initial.count
-    }
+    var chunkCount: Int { chunks.count }
 
-    for t in 0..<T {
-        let p = P.pointer + t * B * row
-        packed.joint.multiply(m: B, a: before(t, h, h0), lda: H, c: p, ldc: row)
-        Profile.measure(
-            "HyperLSTM cell, rows, forward", flops: 2 * B * Ĥ * (hyper4 + Z), floats: B * (7 * H + 11 * Ĥ + 2 * Z)
-        ) {
-            Parallel.chunks(of: B) { chunkRows, chunk in
-                for r in stride(from: chunkRows.lowerBound, to: chunkRows.upperBound, by: fewRows) {
-                    let rows = r..<min(r + fewRows, chunkRows.upperBound), count = Int64(rows.count), at = t * B + r
-                    withMasks(t, rows) { mask, hyperMask in
-                        // Eq. 10
-                        let ŷ = p + r * row + main4
-                        packed.hyper.multiplySerially(
-                            m: rows.count, a: before(t, ĥ, ĥ0) + r * Ĥ, lda: Ĥ, accumulate: true, c: ŷ, ldc: row)
-                        withUnsafePointer(to: hyperProjection.rows(from: at)) { input in
-                            kernels.add_rows(count, Int64(hyper4), input, hyper.b.value.pointer, 1, ŷ, Int64(row))
-                        }
-                        withUnsafePointer(to: hyperKernel) { kernel in
-                            kernels.lstm_forward(
-                                kernel, count, ŷ, Int64(row), before(t, ĉ, ĉ0) + r * Ĥ, hyperMask, ĉ.pointer + at * Ĥ,
-                                ĥ.pointer + at * Ĥ, hyperStats.pointer + at * lstmStatistics)
-                        }
-                        // Eq. 11
-                        let source = cell.embeddingSource == .current ? ĥ.pointer + at * Ĥ : before(t, ĥ, ĥ0) + r * Ĥ
-                        for n in 0..<rows.count {
-                            (z.pointer + (at + n) * Z).update(from: packed.embeddingBias.pointer, count: Z)
-                        }
-                        packed.embedding.multiplySerially(
-                            m: rows.count, a: source, lda: Ĥ, accumulate: true, c: z.pointer + at * Z, ldc: Z)
-                        // Eq. 12 and 13
-                        let y = scratch.y.pointer + chunk * fewRows * main4
-                        withUnsafePointers(scaling, projection.rows(from: at), kernel) { scaling, input, kernel in
-                            kernels.scaling_forward(
-                                scaling, count, p + r * row, Int64(row), input, z.pointer + at * Z, y, Int64(main4))
-                            kernels.lstm_forward(
-                                kernel, count, y, Int64(main4), before(t, c, c0) + r * H, mask, c.pointer + at * H,
-                                h.pointer + at * H, stats.pointer + at * lstmStatistics)
-                        }
-                    }
-                }
+    /// Calls `body` for all rows of the batch at step t, a few at a time, on all threads.
+    func forEachRows(_ t: Int, _ body: (StepRows) -> Void) {
+        Parallel.loop(chunks.count) { chunk in
+            let range = chunks[chunk]
+            for first in stride(from: range.lowerBound, to: range.upperBound, by: StepRows.most) {
+                let rows = first..<min(first + StepRows.most, range.upperBound)
+                let all = t * batch + rows.lowerBound..<t * batch + rows.upperBound
+                body(StepRows(t: t, rows: rows, all: all, chunk: chunk))
             }
         }
     }
 
-    let lastStates = LastStates()
-    let operands = [state.main.h, state.main.c, state.hyper.h, state.hyper.c] + cell.parameters.map(\.variable)
-    let output = Variable(h, operands: operands + (x.variable.map { [$0] } ?? [])) { dH in
-        let norm = cell.update.layerNorm, hyperNorm = hyper.update.layerNorm
-        let sums = ChunkSums(
-            chunks: Parallel.split(B).count,
-            counts: [main4, hyper4, Z, Nz * main4, Nz * main4, Nz * main4]  // b_0, b̂, (b_ĥh, b_ĥx, -), W_hz, W_xz, W_bz
-                + (norm == nil ? [0, 0, 0, 0] : [main4, main4, H, H])
-                + (hyperNorm == nil ? [0, 0, 0, 0] : [hyper4, hyper4, Ĥ, Ĥ])
-                + (projection.isGathered ? [I * main4, I * hyper4] : [0, 0]) + [8 * H, 5 * Ĥ])
-        let dz = Tensor(uninitialized: z.shape), dh = Tensor(zeros: [B, H])
-        let dc = lastStates.gradient(0, [B, H]), dĥ = lastStates.gradient(1, [B, Ĥ])
-        let dĉ = lastStates.gradient(2, [B, Ĥ])
-        let joint = cell.jointWeights, embedding = cell.embeddingWeights
-        let jointBack = PackedMatrix(k: row, n: H, source: joint.pointer, ld: row, transposed: true, rows: B)
-        let hyperBack = PackedMatrix(k: hyper4, n: Ĥ, source: hyper.W_h.value.pointer, ld: hyper4, transposed: true)
-        let embeddingBack = PackedMatrix(k: Z, n: Ĥ, source: embedding.pointer, ld: Z, transposed: true)
-        for t in (0..<T).reversed() {
-            let p = P.pointer + t * B * row
+    /// Where y of some rows goes, [rows, 4H].
+    func y(_ rows: StepRows) -> MatrixView {
+        let first = rows.chunk * StepRows.most
+        return y.matrix.rows(first..<first + rows.rows.count)
+    }
+
+    /// The dropout mask of the main cell for some rows, made anew.
+    func mask(_ rows: StepRows) -> FloatPointer? { mask?.write(rows.t, rows.rows) }
+    func hyperMask(_ rows: StepRows) -> FloatPointer? { hyperMask?.write(rows.t, rows.rows) }
+}
+
+/// The forward pass of a HyperLSTM, and what the backward pass needs of it.
+private final class HyperLSTMForward {
+    let cell: HyperLSTMCell
+    let input: CellInput
+    let mask: DropoutMask?
+    let hyperMask: DropoutMask?
+    /// T.
+    let steps: Int
+    /// B.
+    let batch: Int
+    let kernel: LSTMKernel
+    let hyperKernel: LSTMKernel
+    let scaling: ScalingKernel
+    /// x W_x of all steps, and the product of x with its part of the hyper cell's W_x̂.
+    let projection: CellInput.Projection
+    let hyperProjection: CellInput.Projection
+    let h: StateHistory
+    let c: StateHistory
+    let hyper_h: StateHistory
+    let hyper_c: StateHistory
+    /// p = h_{t-1} W_h, then the hyper cell's pre-activations ŷ, [T, B, 4H + 4h]; the backward pass overwrites both with
+    /// their gradients.
+    let products: Tensor
+    /// z_h, z_x and z_b of all gates, [T, B, 12 N_z].
+    let z: Tensor
+    /// Mean and deviation of each normalization, [T, B, statistics].
+    let statistics: Tensor
+    let hyperStatistics: Tensor
+
+    init(_ cell: HyperLSTMCell, _ x: CellInput, _ state: HyperLSTMState, masks: [DropoutMask?]) {
+        let B = state.h.shape[0], H = cell.units, hyper = cell.hyperCell, h = hyper.units
+        precondition(
+            state.main.h.shape == [B, H] && state.main.c.shape == [B, H] && state.hyper.h.shape == [B, h]
+                && state.hyper.c.shape == [B, h],
+            "a HyperLSTM state is [B, \(H)] and [B, \(h)]: \(state.main.h.shape), \(state.hyper.h.shape)")
+        precondition(x.size == cell.inputs, "an input of size \(x.size) does not fit weights \(cell.W_x.shape)")
+        (self.cell, input, batch) = (cell, x, B)
+        (mask, hyperMask) = (masks.first ?? nil, masks.dropFirst().first ?? nil)
+        projection = x.projection(cell.W_x.value)
+        hyperProjection = x.projection(hyper.W_x.value, firstRow: H)
+        let T = projection.count / B
+        precondition(T > 0, "a sequence has at least one step")
+        steps = T
+        (kernel, hyperKernel) = (cell.update.kernel(units: H), hyper.update.kernel(units: h))
+        scaling = ScalingKernel(
+            units: Int64(H), embedding: Int64(cell.embeddingSize), whz: cell.W_hz.value.pointer,
+            wxz: cell.W_xz.value.pointer, wbz: cell.W_bz.value.pointer, b0: cell.b_0.value.pointer)
+        self.h = StateHistory(initial: state.main.h.value, steps: T)
+        c = StateHistory(initial: state.main.c.value, steps: T)
+        hyper_h = StateHistory(initial: state.hyper.h.value, steps: T)
+        hyper_c = StateHistory(initial: state.hyper.c.value, steps: T)
+        products = Tensor(uninitialized: [T, B, 4 * H + 4 * h])
+        z = Tensor(uninitialized: [T, B, 12 * cell.embeddingSize])
+        statistics = Tensor(uninitialized: [T, B, lstmStatistics])
+        hyperStatistics = Tensor(uninitialized: [T, B, lstmStatistics])
+    }
+
+    /// p of all steps, [T·B, 4H].
+    var p: MatrixView { products.matrix.columns(0..<4 * cell.units) }
+    /// ŷ of all steps, [T·B, 4h].
+    var hyper_y: MatrixView { products.matrix.columns(4 * cell.units..<products.shape[2]) }
+    /// The ĥ that Eq. 11 reads at a step, [B, h].
+    func embedded(_ t: Int) -> MatrixView {
+        cell.embeddingSource == .current ? hyper_h.after(t) : hyper_h.before(t)
+    }
+
+    func run(_ packed: PackedHyperLSTM) {
+        let workspace = HyperLSTMWorkspace(self)
+        let H = cell.units, h = cell.hyperCell.units, Z = z.shape[2]
+        for t in 0..<steps {
+            packed.joint.multiply(self.h.before(t), into: products.matrix.rows(t * batch..<(t + 1) * batch))
             Profile.measure(
-                "HyperLSTM cell, rows, backward", flops: 2 * B * Ĥ * (hyper4 + Z), floats: B * (14 * H + 16 * Ĥ + 2 * Z)
+                "HyperLSTM cell, rows, forward", flops: 2 * batch * h * (4 * h + Z),
+                floats: batch * (7 * H + 11 * h + 2 * Z)
             ) {
-                Parallel.chunks(of: B) { chunkRows, chunk in
-                    for r in stride(from: chunkRows.lowerBound, to: chunkRows.upperBound, by: fewRows) {
-                        let rows = r..<min(r + fewRows, chunkRows.upperBound), count = Int64(rows.count), at = t * B + r
-                        withMasks(t, rows) { mask, hyperMask in
-                            // Eq. 13 and 12
-                            let y = scratch.y.pointer + chunk * fewRows * main4
-                            kernels.axpy(Int64(rows.count * H), 1, dH.pointer + at * H, dh.pointer + r * H)
-                            withUnsafePointers(scaling, projection.rows(from: at), kernel) { scaling, input, kernel in
-                                kernels.scaling_forward(
-                                    scaling, count, p + r * row, Int64(row), input, z.pointer + at * Z, y, Int64(main4))
-                                kernels.lstm_backward(
-                                    kernel, count, y, Int64(main4), before(t, c, c0) + r * H, c.pointer + at * H, mask,
-                                    stats.pointer + at * lstmStatistics, dh.pointer + r * H, dc.pointer + r * H,
-                                    sums[chunk, 6], sums[chunk, 7], sums[chunk, 8], sums[chunk, 9], sums[chunk, 16])
-                                let gathered = projection.isGathered
-                                kernels.scaling_backward(
-                                    scaling, count, p + r * row, Int64(row), input, z.pointer + at * Z, y, Int64(main4),
-                                    gathered ? 1 : 0, gathered ? sums[chunk, 14] : projection.pointer(toRow: at),
-                                    Int64(main4), dz.pointer + at * Z, sums[chunk, 3], sums[chunk, 4], sums[chunk, 5],
-                                    sums[chunk, 0], sums[chunk, 16])
-                            }
-                            // Eq. 11
-                            kernels.scatter_add_rows(
-                                count, Int64(Z), dz.pointer + at * Z, Int64(Z), nil, nil, sums[chunk, 2], Int64(Z))
-                            func backThroughEmbedding() {
-                                embeddingBack.multiplySerially(
-                                    m: rows.count, a: dz.pointer + at * Z, lda: Z, accumulate: true,
-                                    c: dĥ.pointer + r * Ĥ, ldc: Ĥ)
-                            }
-                            if cell.embeddingSource == .current { backThroughEmbedding() }
-                            // Eq. 10
-                            let ŷ = p + r * row + main4
-                            withUnsafePointer(to: hyperKernel) { kernel in
-                                kernels.lstm_backward(
-                                    kernel, count, ŷ, Int64(row), before(t, ĉ, ĉ0) + r * Ĥ, ĉ.pointer + at * Ĥ,
-                                    hyperMask, hyperStats.pointer + at * lstmStatistics, dĥ.pointer + r * Ĥ,
-                                    dĉ.pointer + r * Ĥ,
-                                    sums[chunk, 10], sums[chunk, 11], sums[chunk, 12], sums[chunk, 13], sums[chunk, 17])
-                            }
-                            kernels.scatter_add_rows(
-                                count, Int64(hyper4), ŷ, Int64(row), nil, nil, sums[chunk, 1], Int64(hyper4))
-                            if hyperProjection.isGathered {
-                                let input = hyperProjection.rows(from: at)
-                                kernels.scatter_add_rows(
-                                    count, Int64(hyper4), ŷ, Int64(row), input.index, input.scale, sums[chunk, 15],
-                                    Int64(hyper4))
-                            }
-                            hyperBack.multiplySerially(
-                                m: rows.count, a: ŷ, lda: row, c: dĥ.pointer + r * Ĥ, ldc: Ĥ)
-                            if cell.embeddingSource == .previous { backThroughEmbedding() }
-                        }
-                    }
+                workspace.forEachRows(t) { rows in
+                    stepHyperCell(rows, packed, mask: workspace.hyperMask(rows))
+                    embed(rows, packed)
+                    stepMainCell(rows, y: workspace.y(rows), mask: workspace.mask(rows))
                 }
             }
-            jointBack.multiply(m: B, a: p, lda: row, c: dh.pointer, ldc: H)
-        }
-        for (variable, gradient) in zip(operands, [dh, dc, dĥ, dĉ]) { variable.addGradient(gradient) }
-
-        // Parameters that were summed chunk by chunk …
-        sums.add(0, to: cell.b_0)
-        sums.add(1, to: hyper.b)
-        for (n, parameter) in [cell.W_hz, cell.W_xz, cell.W_bz].enumerated() { sums.add(3 + n, to: parameter) }
-        for (n, parameter) in (norm?.parameters ?? []).enumerated() { sums.add(6 + n, to: parameter.variable) }
-        for (n, parameter) in (hyperNorm?.parameters ?? []).enumerated() { sums.add(10 + n, to: parameter.variable) }
-        let dEmbeddingBias = Variable(Tensor(zeros: [Z]), requiresGradient: true)
-        sums.add(2, to: dEmbeddingBias)
-        for (n, bias) in [cell.b_hhat_h, cell.b_hhat_x].enumerated() {
-            bias.addGradient(columns(Variable(dEmbeddingBias.gradientOrZeros), 4 * Nz * n..<4 * Nz * (n + 1)).value)
-        }
-        // … and those that are one matrix product over all steps.
-        // `joint` is packed: the gradient of the two matrices in it takes its place.
-        weightGradient(joint.pointer, false, columns: row, T: T, B: B, H: H, h0: h0, h: h, dY: P.pointer, ld: row)
-        cell.W_h.addGradient { dW, accumulate in
-            takeColumns(of: joint, from: 0, to: dW.pointer, rows: H, columns: main4, accumulate)
-        }
-        hyper.W_h.addGradient { dW, accumulate in
-            weightGradient(
-                dW.pointer, accumulate, columns: hyper4, T: T, B: B, H: Ĥ, h0: ĥ0, h: ĥ, dY: P.pointer + main4, ld: row)
-        }
-        hyper.W_x.addGradient { dW, accumulate in
-            takeColumns(of: joint, from: main4, to: dW.pointer, rows: H, columns: hyper4, accumulate)
-            let inputPart = dW.pointer + H * hyper4
-            if let x = x.variable {
-                Blas.gemm(
-                    transposeA: true, m: I, n: hyper4, k: T * B, a: x.value.pointer, lda: I, b: P.pointer + main4,
-                    ldb: row, beta: accumulate ? 1 : 0, c: inputPart, ldc: hyper4)
-            } else {
-                if !accumulate { inputPart.update(repeating: 0, count: I * hyper4) }
-                for chunk in 0..<Parallel.split(B).count {
-                    kernels.axpy(Int64(I * hyper4), 1, sums[chunk, 15], inputPart)
-                }
-            }
-        }
-        for (n, W) in [cell.W_hhat_h, cell.W_hhat_x, cell.W_hhat_b].enumerated() {
-            W.addGradient { dW, accumulate in
-                let dY = dz.pointer + 4 * Nz * n
-                if cell.embeddingSource == .previous {
-                    weightGradient(
-                        dW.pointer, accumulate, columns: 4 * Nz, T: T, B: B, H: Ĥ, h0: ĥ0, h: ĥ, dY: dY, ld: Z)
-                } else {
-                    Blas.gemm(
-                        transposeA: true, m: Ĥ, n: 4 * Nz, k: T * B, a: ĥ.pointer, lda: Ĥ, b: dY, ldb: Z,
-                        beta: accumulate ? 1 : 0, c: dW.pointer, ldc: 4 * Nz)
-                }
-            }
-        }
-        if let x = x.variable {
-            let dX = projection.pointer(toRow: 0)
-            cell.W_x.addGradient { dW, accumulate in
-                Blas.gemm(
-                    transposeA: true, m: I, n: main4, k: T * B, a: x.value.pointer, lda: I, b: dX, ldb: main4,
-                    beta: accumulate ? 1 : 0, c: dW.pointer, ldc: main4)
-            }
-            x.addGradient { dx, accumulate in
-                Blas.gemm(
-                    transposeB: true, m: T * B, n: I, k: main4, a: dX, lda: main4, b: cell.W_x.value.pointer,
-                    ldb: main4, beta: accumulate ? 1 : 0, c: dx.pointer, ldc: I)
-                Blas.gemm(
-                    transposeB: true, m: T * B, n: I, k: hyper4, a: P.pointer + main4, lda: row,
-                    b: hyper.W_x.value.pointer + H * hyper4, ldb: hyper4, beta: 1, c: dx.pointer, ldc: I)
-            }
-        } else {
-            sums.add(14, to: cell.W_x)
         }
     }
-    let last = HyperLSTMState(
-        main: LSTMState(
-            h: reshape(rows(output, T - 1..<T), [B, H]), c: lastStates.variable(0, of: c, output: output)),
-        hyper: LSTMState(
-            h: lastStates.variable(1, of: ĥ, output: output), c: lastStates.variable(2, of: ĉ, output: output)))
-    return (output, last)
-}
 
-/// Rows that a thread takes through a step together: their y, 16 KB a row at 1000 units, stay in its cache.
-private let fewRows = 8
-
-/// The first `rows` rows of matrices, side by side.
-private func sideBySide(_ matrices: [Tensor], rows: Int) -> Tensor {
-    let width = matrices.reduce(0) { $0 + $1.shape[1] }, result = Tensor(uninitialized: [rows, width])
-    var offset = 0
-    for matrix in matrices {
-        let columns = matrix.shape[1]
-        for r in 0..<rows {
-            (result.pointer + r * width + offset).update(from: matrix.pointer + r * columns, count: columns)
-        }
-        offset += columns
-    }
-    return result
-}
-
-/// result [rows, columns] (+)= columns `first` … of a matrix.
-private func takeColumns(
-    of matrix: Tensor, from first: Int, to result: FloatPointer, rows: Int, columns: Int, _ accumulate: Bool
-) {
-    let width = matrix.shape[1]
-    Parallel.chunks(of: rows) { range, _ in
-        let at = range.lowerBound
-        let source = RowGather(base: matrix.pointer + at * width + first, ld: Int64(width), index: nil, scale: nil)
-        withUnsafePointer(to: source) {
+    /// Eq. 10: ĥ_t and ĉ_t.
+    private func stepHyperCell(_ rows: StepRows, _ packed: PackedHyperLSTM, mask: FloatPointer?) {
+        let y = hyper_y.rows(rows.all), t = rows.t
+        packed.hyper.multiplySerially(hyper_h.before(t).rows(rows.rows), into: y, accumulate: true)
+        withUnsafePointer(to: hyperProjection.rows(from: rows.first)) { input in
             Kernels.current.add_rows(
-                Int64(range.count), Int64(columns), $0, nil, accumulate ? 1 : 0, result + at * columns, Int64(columns))
+                rows.count, Int64(y.columnCount), input, cell.hyperCell.b.value.pointer, 1, y.pointer,
+                Int64(y.stride))
+        }
+        withUnsafePointer(to: hyperKernel) { kernel in
+            Kernels.current.lstm_forward(
+                kernel, rows.count, y.pointer, Int64(y.stride), hyper_c.before(t).rows(rows.rows).pointer, mask,
+                hyper_c.after(t).rows(rows.rows).pointer, hyper_h.after(t).rows(rows.rows).pointer,
+                hyperStatistics.pointer + rows.first * lstmStatistics)
+        }
+    }
+
+    /// Eq. 11: z.
+    private func embed(_ rows: StepRows, _ packed: PackedHyperLSTM) {
+        let z = z.matrix.rows(rows.all)
+        for n in 0..<z.rowCount {
+            (z.pointer + n * z.stride).update(from: packed.embeddingBias.pointer, count: z.columnCount)
+        }
+        packed.embedding.multiplySerially(embedded(rows.t).rows(rows.rows), into: z, accumulate: true)
+    }
+
+    /// Eq. 12 and 13: h_t and c_t.
+    private func stepMainCell(_ rows: StepRows, y: MatrixView, mask: FloatPointer?) {
+        let t = rows.t
+        computeY(rows, y)
+        withUnsafePointer(to: kernel) { kernel in
+            Kernels.current.lstm_forward(
+                kernel, rows.count, y.pointer, Int64(y.stride), c.before(t).rows(rows.rows).pointer, mask,
+                c.after(t).rows(rows.rows).pointer, h.after(t).rows(rows.rows).pointer,
+                statistics.pointer + rows.first * lstmStatistics)
+        }
+    }
+
+    /// Eq. 12 without the normalization: y from p, x W_x and z.
+    func computeY(_ rows: StepRows, _ y: MatrixView) {
+        let p = p.rows(rows.all), z = z.matrix.rows(rows.all)
+        withUnsafePointer(to: scaling) { scaling in
+            withUnsafePointer(to: projection.rows(from: rows.first)) { input in
+                Kernels.current.scaling_forward(
+                    scaling, rows.count, p.pointer, Int64(p.stride), input, z.pointer, y.pointer, Int64(y.stride))
+            }
         }
     }
 }
 
-private func withUnsafePointers<A, B, C>(
-    _ a: A, _ b: B, _ c: C, _ body: (UnsafePointer<A>, UnsafePointer<B>, UnsafePointer<C>) -> Void
-) {
-    withUnsafePointer(to: a) { a in withUnsafePointer(to: b) { b in withUnsafePointer(to: c) { body(a, b, $0) } } }
+/// A backward pass of a HyperLSTM.
+private final class HyperLSTMBackward {
+    private enum Slot: Int, CaseIterable {
+        case b_0, hyper_b
+        /// b_ĥh and b_ĥx; the third embedding has no bias.
+        case embeddingBias
+        case W_hz, W_xz, W_bz
+        case gamma, beta, gammaC, betaC
+        case hyperGamma, hyperBeta, hyperGammaC, hyperBetaC
+        /// W_x, and the rows of the hyper cell's W_x̂ that multiply x, where the input is one-hot.
+        case W_x, hyper_W_x
+    }
+
+    private let forward: HyperLSTMForward
+    private let dH: Tensor
+    /// dL/dh_t, dL/dc_t, [B, H], dL/dĥ_t and dL/dĉ_t, [B, h], overwritten step by step; in the end those of the initial
+    /// state.
+    private let dh: Tensor
+    private let dc: Tensor
+    private let hyper_dh: Tensor
+    private let hyper_dc: Tensor
+    /// dL/dz, [T, B, 12 N_z].
+    private let dz: Tensor
+    private let workspace: HyperLSTMWorkspace
+    private let sums: ChunkSums<Slot>
+    /// What the kernels of the main and of the hyper cell work in, [chunks, 8H] and [chunks, 5h].
+    private let scratch: Tensor
+    private let hyperScratch: Tensor
+    /// The weights side by side as the forward pass multiplies by them; in the end their gradient.
+    private let joint: Tensor
+    /// The transposes of the weights that the forward pass multiplies by.
+    private let packedJoint: PackedMatrix
+    private let packedHyper: PackedMatrix
+    private let packedEmbedding: PackedMatrix
+
+    /// - Parameters:
+    ///   - dH: Of h of all steps.
+    ///   - dc, hyper_dh, hyper_dc: Of the last states; overwritten.
+    init(_ forward: HyperLSTMForward, dH: Tensor, dc: Tensor, hyper_dh: Tensor, hyper_dc: Tensor) {
+        let cell = forward.cell, hyper = cell.hyperCell, H = cell.units, h = hyper.units
+        (self.forward, self.dH, self.dc, self.hyper_dh, self.hyper_dc) = (forward, dH, dc, hyper_dh, hyper_dc)
+        dh = Tensor(zeros: [forward.batch, H])
+        dz = Tensor(uninitialized: forward.z.shape)
+        workspace = HyperLSTMWorkspace(forward)
+        sums = ChunkSums(chunks: workspace.chunkCount) { Self.length($0, forward) }
+        scratch = Tensor(uninitialized: [workspace.chunkCount, 8 * H])
+        hyperScratch = Tensor(uninitialized: [workspace.chunkCount, 5 * h])
+        joint = cell.jointWeights
+        packedJoint = PackedMatrix(joint.matrix, transposed: true, rows: forward.batch)
+        packedHyper = PackedMatrix(hyper.W_h.value.matrix, transposed: true)
+        packedEmbedding = withExtendedLifetime(cell.embeddingWeights) { PackedMatrix($0.matrix, transposed: true) }
+    }
+
+    /// Elements of a slot's vector.
+    private static func length(_ slot: Slot, _ forward: HyperLSTMForward) -> Int {
+        let cell = forward.cell, H = cell.units, h = cell.hyperCell.units
+        let normalized = cell.update.layerNorm != nil, hyperNormalized = cell.hyperCell.update.layerNorm != nil
+        let gathered = forward.projection.isGathered
+        return switch slot {
+        case .b_0: 4 * H
+        case .hyper_b: 4 * h
+        case .embeddingBias: 12 * cell.embeddingSize
+        case .W_hz, .W_xz, .W_bz: 4 * cell.embeddingSize * H
+        case .gamma, .beta: normalized ? 4 * H : 0
+        case .gammaC, .betaC: normalized ? H : 0
+        case .hyperGamma, .hyperBeta: hyperNormalized ? 4 * h : 0
+        case .hyperGammaC, .hyperBetaC: hyperNormalized ? h : 0
+        case .W_x: gathered ? cell.inputs * 4 * H : 0
+        case .hyper_W_x: gathered ? cell.inputs * 4 * h : 0
+        }
+    }
+
+    func run() {
+        let B = forward.batch, H = dh.shape[1], h = hyper_dh.shape[1], Z = dz.shape[2]
+        for t in (0..<forward.steps).reversed() {
+            Profile.measure(
+                "HyperLSTM cell, rows, backward", flops: 2 * B * h * (4 * h + Z),
+                floats: B * (14 * H + 16 * h + 2 * Z)
+            ) {
+                workspace.forEachRows(t) { rows in
+                    let y = workspace.y(rows)
+                    backThroughMainCell(rows, y)
+                    backThroughScaling(rows, y)
+                    // Eq. 11 read ĥ_t, or before the hyper cell's step ĥ_{t-1}.
+                    if forward.cell.embeddingSource == .current { backThroughEmbedding(rows) }
+                    backThroughHyperCell(rows)
+                    if forward.cell.embeddingSource == .previous { backThroughEmbedding(rows) }
+                }
+            }
+            packedJoint.multiply(forward.products.matrix.rows(t * B..<(t + 1) * B), into: dh.matrix)
+        }
+    }
+
+    /// Eq. 13: from dL/dh_t and dL/dc_t to dL/dy_t, in `y`, and dL/dc_{t-1}.
+    private func backThroughMainCell(_ rows: StepRows, _ y: MatrixView) {
+        let kernels = Kernels.current, t = rows.t, chunk = rows.chunk, H = dh.shape[1]
+        let dh = dh.matrix.rows(rows.rows).pointer
+        kernels.axpy(Int64(rows.rows.count * H), 1, dH.pointer + rows.first * H, dh)
+        forward.computeY(rows, y)
+        withUnsafePointer(to: forward.kernel) { kernel in
+            kernels.lstm_backward(
+                kernel, rows.count, y.pointer, Int64(y.stride), forward.c.before(t).rows(rows.rows).pointer,
+                forward.c.after(t).rows(rows.rows).pointer, workspace.mask(rows),
+                forward.statistics.pointer + rows.first * lstmStatistics, dh, dc.matrix.rows(rows.rows).pointer,
+                sums[chunk, .gamma], sums[chunk, .beta], sums[chunk, .gammaC], sums[chunk, .betaC],
+                scratch.matrix.rows(chunk..<chunk + 1).pointer)
+        }
+    }
+
+    /// Eq. 12: from dL/dy_t to dL/dp, in the place of p, dL/dz and the gradient of x W_x.
+    private func backThroughScaling(_ rows: StepRows, _ dy: MatrixView) {
+        let chunk = rows.chunk, p = forward.p.rows(rows.all), gathered = forward.projection.isGathered
+        let z = forward.z.matrix.rows(rows.all)
+        let dx = gathered ? sums[chunk, .W_x] : forward.projection.matrix.rows(rows.all).pointer
+        withUnsafePointer(to: forward.scaling) { scaling in
+            withUnsafePointer(to: forward.projection.rows(from: rows.first)) { input in
+                Kernels.current.scaling_backward(
+                    scaling, rows.count, p.pointer, Int64(p.stride), input, z.pointer, dy.pointer,
+                    Int64(dy.stride), gathered ? 1 : 0, dx, Int64(dy.columnCount), dz.matrix.rows(rows.all).pointer,
+                    sums[chunk, .W_hz], sums[chunk, .W_xz], sums[chunk, .W_bz], sums[chunk, .b_0],
+                    scratch.matrix.rows(chunk..<chunk + 1).pointer)
+            }
+        }
+    }
+
+    /// Eq. 11: from dL/dz to the gradients of the ĥ that it read and of the biases.
+    private func backThroughEmbedding(_ rows: StepRows) {
+        let dz = dz.matrix.rows(rows.all), width = Int64(dz.columnCount)
+        Kernels.current.scatter_add_rows(
+            rows.count, width, dz.pointer, width, nil, nil, sums[rows.chunk, .embeddingBias], width)
+        packedEmbedding.multiplySerially(dz, into: hyper_dh.matrix.rows(rows.rows), accumulate: true)
+    }
+
+    /// Eq. 10: from dL/dĥ_t and dL/dĉ_t to dL/dŷ_t, in the place of ŷ, and to the step before.
+    private func backThroughHyperCell(_ rows: StepRows) {
+        let kernels = Kernels.current, t = rows.t, chunk = rows.chunk
+        let y = forward.hyper_y.rows(rows.all), dh = hyper_dh.matrix.rows(rows.rows)
+        withUnsafePointer(to: forward.hyperKernel) { kernel in
+            kernels.lstm_backward(
+                kernel, rows.count, y.pointer, Int64(y.stride), forward.hyper_c.before(t).rows(rows.rows).pointer,
+                forward.hyper_c.after(t).rows(rows.rows).pointer, workspace.hyperMask(rows),
+                forward.hyperStatistics.pointer + rows.first * lstmStatistics, dh.pointer,
+                hyper_dc.matrix.rows(rows.rows).pointer, sums[chunk, .hyperGamma], sums[chunk, .hyperBeta],
+                sums[chunk, .hyperGammaC], sums[chunk, .hyperBetaC],
+                hyperScratch.matrix.rows(chunk..<chunk + 1).pointer)
+        }
+        let width = Int64(y.columnCount)
+        kernels.scatter_add_rows(
+            rows.count, width, y.pointer, Int64(y.stride), nil, nil, sums[chunk, .hyper_b], width)
+        if forward.hyperProjection.isGathered {
+            let input = forward.hyperProjection.rows(from: rows.first)
+            kernels.scatter_add_rows(
+                rows.count, width, y.pointer, Int64(y.stride), input.index, input.scale, sums[chunk, .hyper_W_x],
+                width)
+        }
+        packedHyper.multiplySerially(y, into: dh)
+    }
+
+    /// Adds to the gradients of the initial state, the parameters and the input, once all steps are through.
+    func addGradients(state: HyperLSTMState) {
+        for (variable, gradient) in zip(state.parts.map(\.part), [dh, dc, hyper_dh, hyper_dc]) {
+            variable.addGradient(gradient)
+        }
+        addSums()
+        addRecurrentWeights()
+        addEmbeddingWeights()
+        if let x = forward.input.variable {
+            addInput(x)
+        } else {
+            sums.add(.W_x, to: forward.cell.W_x)
+        }
+    }
+
+    /// Parameters whose gradients were summed chunk by chunk.
+    private func addSums() {
+        let cell = forward.cell, hyper = cell.hyperCell, bias = 4 * cell.embeddingSize
+        for (slot, parameter) in [
+            (Slot.b_0, cell.b_0), (.hyper_b, hyper.b), (.W_hz, cell.W_hz), (.W_xz, cell.W_xz), (.W_bz, cell.W_bz),
+        ] { sums.add(slot, to: parameter) }
+        if let norm = cell.update.layerNorm {
+            for (slot, parameter) in [
+                (Slot.gamma, norm.gamma), (.beta, norm.beta), (.gammaC, norm.gamma_c), (.betaC, norm.beta_c),
+            ] { sums.add(slot, to: parameter) }
+        }
+        if let norm = hyper.update.layerNorm {
+            for (slot, parameter) in [
+                (Slot.hyperGamma, norm.gamma), (.hyperBeta, norm.beta), (.hyperGammaC, norm.gamma_c),
+                (.hyperBetaC, norm.beta_c),
+            ] { sums.add(slot, to: parameter) }
+        }
+        sums.add(.embeddingBias, to: cell.b_hhat_h)
+        sums.add(.embeddingBias, from: bias, to: cell.b_hhat_x)
+    }
+
+    /// W_h and the hyper cell's weights.
+    private func addRecurrentWeights() {
+        let cell = forward.cell, hyper = cell.hyperCell, H = cell.units, hyper_y = forward.hyper_y
+        // The weights themselves are packed: their gradient takes their place.
+        let joint = joint.matrix
+        forward.h.weightGradient(forward.products.matrix, to: joint, accumulate: false)
+        cell.W_h.addGradient { joint.columns(0..<4 * H).copy(to: $0.matrix, accumulate: $1) }
+        hyper.W_h.addGradient { forward.hyper_h.weightGradient(hyper_y, to: $0.matrix, accumulate: $1) }
+        hyper.W_x.addGradient { dW, accumulate in
+            joint.columns(4 * H..<joint.columnCount).copy(to: dW.matrix.rows(0..<H), accumulate: accumulate)
+            let inputPart = dW.matrix.rows(H..<H + cell.inputs)
+            if let x = forward.input.variable {
+                Blas.multiply(inputRows(x), transposeA: true, hyper_y, into: inputPart, accumulate: accumulate)
+            } else {
+                let count = inputPart.rowCount * inputPart.columnCount
+                if !accumulate { inputPart.pointer.update(repeating: 0, count: count) }
+                sums.add(.hyper_W_x, to: inputPart.pointer, count: count)
+            }
+        }
+    }
+
+    /// W_ĥh, W_ĥx and W_ĥb.
+    private func addEmbeddingWeights() {
+        let cell = forward.cell, width = 4 * cell.embeddingSize
+        for (n, W) in [cell.W_hhat_h, cell.W_hhat_x, cell.W_hhat_b].enumerated() {
+            let dz = dz.matrix.columns(n * width..<(n + 1) * width)
+            W.addGradient { dW, accumulate in
+                if cell.embeddingSource == .previous {
+                    forward.hyper_h.weightGradient(dz, to: dW.matrix, accumulate: accumulate)
+                } else {
+                    Blas.multiply(
+                        forward.hyper_h.states.matrix, transposeA: true, dz, into: dW.matrix, accumulate: accumulate)
+                }
+            }
+        }
+    }
+
+    /// A dense input and W_x.
+    private func addInput(_ x: Variable) {
+        let cell = forward.cell, hyper = cell.hyperCell, dy = forward.projection.matrix
+        cell.W_x.addGradient { Blas.multiply(inputRows(x), transposeA: true, dy, into: $0.matrix, accumulate: $1) }
+        x.addGradient { dx, accumulate in
+            let dx = dx.reshaped([dy.rowCount, cell.inputs]).matrix
+            let hyperWeights = hyper.W_x.value.matrix.rows(cell.units..<cell.units + cell.inputs)
+            Blas.multiply(dy, cell.W_x.value.matrix, transposeB: true, into: dx, accumulate: accumulate)
+            Blas.multiply(forward.hyper_y, hyperWeights, transposeB: true, into: dx, accumulate: true)
+        }
+    }
+
+    /// x as a matrix [T·B, I].
+    private func inputRows(_ x: Variable) -> MatrixView {
+        x.value.reshaped([x.value.count / forward.cell.inputs, forward.cell.inputs]).matrix
+    }
 }

@@ -56,7 +56,7 @@ public final class HyperRNNCell: RecurrentCell {
         inputs: Int, units: Int, hyperUnits: Int, embeddingSize Nz: Int, full: Bool,
         inputInitialValues: InputInitialValues, random: inout RandomStream
     ) {
-        func recurrent() -> Variable { Initialiser.orthogonal(rows: units, columns: units, random: &random) }
+        func recurrent() -> Variable { Initializer.orthogonal(rows: units, columns: units, random: &random) }
         func input() -> Variable {
             inputInitialValues.variable(inputs: inputs, units: units, blocks: 1, random: &random)
         }
@@ -70,17 +70,17 @@ public final class HyperRNNCell: RecurrentCell {
             weights = .full(W_hz: slices(recurrent), W_xz: slices(input))
         } else {
             weights = .scaled(
-                W_h: recurrent(), W_x: input(), W_hz: Initialiser.constant(0.1 / Float(Nz), [Nz, units]),
-                W_xz: Initialiser.constant(0.1 / Float(Nz), [Nz, units]))
+                W_h: recurrent(), W_x: input(), W_hz: Initializer.constant(0.1 / Float(Nz), [Nz, units]),
+                W_xz: Initializer.constant(0.1 / Float(Nz), [Nz, units]))
         }
         self.init(
             weights: weights,
             hyperCell: RNNCell(
                 inputs: units + inputs, units: hyperUnits, inputInitialValues: inputInitialValues, random: &random),
-            W_hhat_h: Initialiser.constant(0, [hyperUnits, Nz]), b_hhat_h: Initialiser.constant(1, [Nz]),
-            W_hhat_x: Initialiser.constant(0, [hyperUnits, Nz]), b_hhat_x: Initialiser.constant(1, [Nz]),
-            W_hhat_b: Initialiser.normal(standardDeviation: 0.01, [hyperUnits, Nz], random: &random),
-            W_bz: Initialiser.constant(0, [Nz, units]), b_0: Initialiser.constant(0, [units]))
+            W_hhat_h: Initializer.constant(0, [hyperUnits, Nz]), b_hhat_h: Initializer.constant(1, [Nz]),
+            W_hhat_x: Initializer.constant(0, [hyperUnits, Nz]), b_hhat_x: Initializer.constant(1, [Nz]),
+            W_hhat_b: Initializer.normal(standardDeviation: 0.01, [hyperUnits, Nz], random: &random),
+            W_bz: Initializer.constant(0, [Nz, units]), b_0: Initializer.constant(0, [units]))
     }
 
     public var parameters: [NamedParameter] {

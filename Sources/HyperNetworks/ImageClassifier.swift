@@ -1,11 +1,3 @@
-/// Where a network's kernels (or weight matrix) come from.
-public enum KernelSource: String, Sendable, Codable, CaseIterable {
-    /// Parameters of the network: the ordinary network.
-    case owned
-    /// Made by a hypernetwork at every step.
-    case generated
-}
-
 /// A classifier of images whose weights may come from a hypernetwork.
 public protocol ImageClassifier: Module {
     /// Height, width and channels of an image.
@@ -18,25 +10,12 @@ public protocol ImageClassifier: Module {
     ///
     /// - Parameters:
     ///   - images: [B, height, width, channels].
-    ///   - mode: Whether normalisation uses (and moves) the batch's statistics or the running ones.
-    func forward(_ images: Variable, mode: NormalisationMode) -> Classification
+    ///   - mode: Whether normalization uses (and moves) the batch's statistics or the running ones.
+    func forward(_ images: Variable, mode: NormalizationMode) -> Classification
 
     /// The ordinary network with the kernels that the hypernetwork makes now: the same logits, no hypernetwork. A
     /// network that owns its kernels gives a copy of itself.
     func baked() -> Self
-}
-
-/// What a forward pass gives.
-public struct Classification {
-    /// [B, classes].
-    public let logits: Variable
-    /// The kernels it was computed with, owned and generated: what an L2 penalty is on.
-    public let kernels: [Variable]
-
-    public init(logits: Variable, kernels: [Variable]) {
-        self.logits = logits
-        self.kernels = kernels
-    }
 }
 
 extension ImageClassifier {

@@ -52,8 +52,8 @@ public final class MNISTConvNet: ImageClassifier {
         self.configuration = configuration
         var random = RandomStream(seed: seed, stream: 1)
         kernel1 = WideResNet.heKernel(Self.firstKernel, random: &random)
-        bias1 = Initialiser.constant(0, [Self.firstKernel.outputs])
-        bias2 = Initialiser.constant(0, [Self.secondKernel.outputs])
+        bias1 = Initializer.constant(0, [Self.firstKernel.outputs])
+        bias2 = Initializer.constant(0, [Self.secondKernel.outputs])
         output = Linear(inputs: 784, outputs: 10, random: &random)
         switch configuration.kernels {
         case .owned:
@@ -75,7 +75,7 @@ public final class MNISTConvNet: ImageClassifier {
         return all + [NamedParameter("conv2.bias", bias2)] + output.parameters(under: "output")
     }
 
-    /// Nothing is normalised here.
+    /// Nothing is normalized here.
     public var buffers: [(name: String, tensor: Tensor)] { [] }
 
     /// The kernel of the second convolution as it is now, [7, 7, 16, 16].
@@ -86,7 +86,7 @@ public final class MNISTConvNet: ImageClassifier {
         }
     }
 
-    public func forward(_ images: Variable, mode: NormalisationMode) -> Classification {
+    public func forward(_ images: Variable, mode: NormalizationMode) -> Classification {
         let kernel = secondKernel()
         // ReLU after the pooling: the maximum of rectified values is the rectified maximum, of a quarter as many.
         var x = relu(maxPool2x2(conv2D(images, kernel1, bias: bias1, padding: 3)))

@@ -1,26 +1,3 @@
-/// The extents of a convolution's kernel: C_in × C_out filters of f × f.
-public struct KernelShape: Sendable, Equatable, Codable {
-    /// f.
-    public let size: Int
-    /// C_in.
-    public let inputs: Int
-    /// C_out.
-    public let outputs: Int
-
-    public init(size: Int, inputs: Int, outputs: Int) {
-        self.size = size
-        self.inputs = inputs
-        self.outputs = outputs
-    }
-
-    /// The tensor's shape, [f, f, C_in, C_out].
-    public var extents: [Int] { [size, size, inputs, outputs] }
-    public var count: Int { size * size * inputs * outputs }
-
-    /// √(2 / fan-in), the standard deviation that keeps the variance of activations through ReLU (He et al. 2015).
-    public var heStandardDeviation: Float { (2 / Float(size * size * inputs)).squareRoot() }
-}
-
 /// The static hypernetwork (§2.1, Equations 1–3): one generator of basic kernels, and a learned embedding for each
 /// basic kernel of each layer.
 ///
@@ -90,9 +67,9 @@ public final class StaticHypernetwork: Module {
         let counts = layers.map { Self.embeddingCount(of: $0, basic: basic) }, Z = counts.reduce(0, +)
         switch initialValues {
         case .he:
-            let W = Initialiser.orthogonal(rows: Nz, columns: d, blocks: basic.inputs, random: &random)
+            let W = Initializer.orthogonal(rows: Nz, columns: d, blocks: basic.inputs, random: &random)
             let rowLength = (Float(columns) / Float(d)).squareRoot()
-            let W_out = Initialiser.orthogonal(rows: d, columns: columns, random: &random)
+            let W_out = Initializer.orthogonal(rows: d, columns: columns, random: &random)
             W_out.value.copy(from: W_out.value.floats.map { $0 * rowLength })
             var embeddings: [Float] = []
             for (layer, count) in zip(layers, counts) {
@@ -104,16 +81,16 @@ public final class StaticHypernetwork: Module {
                 }
             }
             self.init(
-                W: W, B: Initialiser.constant(0, [basic.inputs * d]), W_out: W_out,
-                B_out: Initialiser.constant(0, [columns]),
+                W: W, B: Initializer.constant(0, [basic.inputs * d]), W_out: W_out,
+                B_out: Initializer.constant(0, [columns]),
                 z: Variable(Tensor(embeddings, shape: [Z, Nz]), requiresGradient: true), basic: basic, layers: layers)
         case .smallNormal:
             func small(_ shape: [Int]) -> Variable {
-                Initialiser.normal(standardDeviation: 0.01, shape, random: &random)
+                Initializer.normal(standardDeviation: 0.01, shape, random: &random)
             }
             self.init(
-                W: small([Nz, basic.inputs * d]), B: Initialiser.constant(0, [basic.inputs * d]),
-                W_out: small([d, columns]), B_out: Initialiser.constant(0, [columns]), z: small([Z, Nz]),
+                W: small([Nz, basic.inputs * d]), B: Initializer.constant(0, [basic.inputs * d]),
+                W_out: small([d, columns]), B_out: Initializer.constant(0, [columns]), z: small([Z, Nz]),
                 basic: basic, layers: layers)
         }
     }

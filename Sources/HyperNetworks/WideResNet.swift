@@ -1,95 +1,3 @@
-/// The extents of a Wide ResNet 40-k and where its kernels come from (§4.2, A.3.2).
-public struct WideResNetConfiguration: Sendable, Codable, Equatable {
-    public var kernels: KernelSource
-    /// N, blocks in each of the three groups; 6 makes 40 layers.
-    public var blocks: Int
-    /// k, the factor on the groups' channels.
-    public var widening: Int
-    /// Channels of the stem, and of the first group at k = 1.
-    public var baseWidth: Int
-    public var classes: Int
-    /// N_z = d of the hypernetwork.
-    public var embeddingSize: Int
-    /// N_in = N_out of the basic kernel.
-    public var basicChannels: Int
-    /// Deviation `staticInitialValues`.
-    public var initialValues: GeneratorInitialValues
-
-    public init(
-        kernels: KernelSource, blocks: Int = 6, widening: Int, baseWidth: Int = 16, classes: Int = 10,
-        embeddingSize: Int = 64, basicChannels: Int = 16, initialValues: GeneratorInitialValues = .he
-    ) {
-        self.kernels = kernels
-        self.blocks = blocks
-        self.widening = widening
-        self.baseWidth = baseWidth
-        self.classes = classes
-        self.embeddingSize = embeddingSize
-        self.basicChannels = basicChannels
-        self.initialValues = initialValues
-    }
-
-    /// One residual block: input and output channels, stride.
-    struct Block: Equatable {
-        let inputs: Int
-        let outputs: Int
-        let stride: Int
-    }
-
-    /// All blocks in order: groups of baseWidth · k · {1, 2, 4} channels; the second and third halve the image.
-    var blockPlan: [Block] {
-        var plan: [Block] = [], inputs = baseWidth
-        for group in 0..<3 {
-            let outputs = baseWidth * widening << group
-            for block in 0..<blocks {
-                plan.append(Block(inputs: inputs, outputs: outputs, stride: group > 0 && block == 0 ? 2 : 1))
-                inputs = outputs
-            }
-        }
-        return plan
-    }
-
-    /// The kernels of all blocks in order, two a block: those that the hypernetwork makes.
-    public var blockKernels: [KernelShape] {
-        blockPlan.flatMap { block in
-            [
-                KernelShape(size: 3, inputs: block.inputs, outputs: block.outputs),
-                KernelShape(size: 3, inputs: block.outputs, outputs: block.outputs),
-            ]
-        }
-    }
-
-    /// The kernel that one embedding makes.
-    public var basicKernel: KernelShape { KernelShape(size: 3, inputs: basicChannels, outputs: basicChannels) }
-
-    /// z of all layers; 0 for the ordinary network.
-    public var embeddingCount: Int {
-        guard kernels == .generated else { return 0 }
-        return blockKernels.reduce(0) { $0 + StaticHypernetwork.embeddingCount(of: $1, basic: basicKernel) }
-    }
-
-    /// Numbers to learn in the generator, without the embeddings: N_z = d, N_in, N_out and f in the formula of §2.1.
-    public var generatorParameterCount: Int {
-        guard kernels == .generated else { return 0 }
-        let d = embeddingSize, basic = basicKernel
-        return d * (d + 1) * basic.inputs + basic.size * basic.outputs * basic.size * (d + 1)
-    }
-
-    /// Numbers to learn: Table 2's column, exactly.
-    public var parameterCount: Int {
-        let plan = blockPlan, last = plan.last?.outputs ?? baseWidth
-        let stem = KernelShape(size: 3, inputs: 3, outputs: baseWidth).count + 2 * baseWidth
-        // Two normalisations with γ and β and two convolutions with a bias a block.
-        let norms = plan.reduce(0) { $0 + 2 * ($1.inputs + $1.outputs) },
-            biases = plan.reduce(0) { $0 + 2 * $1.outputs }
-        let head = 2 * last + last * classes + classes
-        let kernels =
-            self.kernels == .owned
-            ? blockKernels.reduce(0) { $0 + $1.count } : generatorParameterCount + embeddingCount * embeddingSize
-        return stem + norms + biases + head + kernels
-    }
-}
-
 /// A Wide Residual Network with pre-activation blocks (§4.2; Zagoruyko, Komodakis 2016), whose block kernels are its
 /// own or a hypernetwork's.
 ///
@@ -141,8 +49,8 @@ public final class WideResNet: ImageClassifier {
         stemNorm = BatchNorm2D(channels: configuration.baseWidth)
         blocks = configuration.blockPlan.map { block in
             Block(
-                norm1: BatchNorm2D(channels: block.inputs), bias1: Initialiser.constant(0, [block.outputs]),
-                norm2: BatchNorm2D(channels: block.outputs), bias2: Initialiser.constant(0, [block.outputs]),
+                norm1: BatchNorm2D(channels: block.inputs), bias1: Initializer.constant(0, [block.outputs]),
+                norm2: BatchNorm2D(channels: block.outputs), bias2: Initializer.constant(0, [block.outputs]),
                 stride: block.stride, outputs: block.outputs)
         }
         let last = configuration.blockPlan.last?.outputs ?? configuration.baseWidth
@@ -162,7 +70,7 @@ public final class WideResNet: ImageClassifier {
     }
 
     static func heKernel(_ shape: KernelShape, random: inout RandomStream) -> Variable {
-        Initialiser.normal(standardDeviation: shape.heStandardDeviation, shape.extents, random: &random)
+        Initializer.normal(standardDeviation: shape.heStandardDeviation, shape.extents, random: &random)
     }
 
     public var parameters: [NamedParameter] {
@@ -198,7 +106,7 @@ public final class WideResNet: ImageClassifier {
         }
     }
 
-    public func forward(_ images: Variable, mode: NormalisationMode) -> Classification {
+    public func forward(_ images: Variable, mode: NormalizationMode) -> Classification {
         let kernels = blockKernels()
         var x = stemNorm(conv2D(images, stem, padding: 1), mode: mode)
         for (index, block) in blocks.enumerated() {

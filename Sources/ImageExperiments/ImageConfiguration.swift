@@ -4,7 +4,7 @@ import Foundation
 import HyperNetworks
 import NeuralNetwork
 
-/// The optimiser of a configuration; the rate is a schedule of its own.
+/// The optimizer of a configuration; the rate is a schedule of its own.
 public enum OptimizerSettings: Equatable, Sendable {
     case adam(AdamSettings)
     case nesterov(momentum: Double)
@@ -163,7 +163,7 @@ public struct ImageConfiguration: RunConfiguration {
         let hasAdam = try !reader.value("adam").isNull, hasNesterov = try !reader.value("nesterov").isNull
         guard hasAdam != hasNesterov else {
             throw reader.invalid(
-                "nesterov", expected: "one optimiser: adam or nesterov, and null for the other",
+                "nesterov", expected: "one optimizer: adam or nesterov, and null for the other",
                 found: hasAdam ? "both" : "neither")
         }
         if hasAdam { return .adam(try AdamSettings(try reader.section("adam", keys: AdamSettings.keys))) }

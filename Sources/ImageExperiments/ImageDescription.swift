@@ -8,13 +8,13 @@ extension ImageDatasetName {
     /// Padding, cropping and mirroring (A.3.1, A.3.2). A mirrored photograph is one; a mirrored digit is none.
     var augmentation: ImageAugmentation { isColor ? .cifar10 : .mnist }
 
-    /// How brightness becomes a number (deviation `staticInputNormalisation`): photographs by the statistics of the
+    /// How brightness becomes a number (deviation `staticInputNormalization`): photographs by the statistics of the
     /// training split, digits from 0 to 1.
-    func normalisation(means: [Double], deviations: [Double]) -> PixelNormalisation {
-        isColor ? PixelNormalisation(means: means, deviations: deviations) : .unitInterval(channels: means.count)
+    func normalization(means: [Double], deviations: [Double]) -> PixelNormalization {
+        isColor ? PixelNormalization(means: means, deviations: deviations) : .unitInterval(channels: means.count)
     }
 
-    func normalisation(of dataset: ImageDataset) -> PixelNormalisation {
-        normalisation(means: dataset.channelMeans, deviations: dataset.channelDeviations)
+    func normalization(of dataset: ImageDataset) -> PixelNormalization {
+        normalization(means: dataset.channelMeans, deviations: dataset.channelDeviations)
     }
 }

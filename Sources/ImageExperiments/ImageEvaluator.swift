@@ -22,7 +22,7 @@ public struct ImageEvaluator {
     ///   - name: the split's name, for progress.
     /// - Throws: `Interrupted` when a stop was asked for.
     public func evaluate(
-        _ model: some ImageClassifier, _ set: ImageSet, normalisation: PixelNormalisation, batch: Int, name: String
+        _ model: some ImageClassifier, _ set: ImageSet, normalization: PixelNormalization, batch: Int, name: String
     ) throws -> SplitEvaluation {
         let start = ContinuousClock.now
         // The kernels are generated once for the whole split.
@@ -32,7 +32,7 @@ public struct ImageEvaluator {
             try interruption.check()
             let indices = done..<min(set.count, done + batch)
             let images = Tensor(zeros: [indices.count, set.height, set.width, set.channels])
-            set.write(indices, normalisation: normalisation, to: images.pointer)
+            set.write(indices, normalization: normalization, to: images.pointer)
             let logits = withoutGradient { plain.forward(Variable(images), mode: .evaluation) }.logits.value
             let targets = set.labels(at: indices).map { Int32($0) }
             totalNats += crossEntropies(logits, targets).reduce(0) { $0 + Double($1) }

@@ -30,7 +30,7 @@ public final class ImageExperiment: Experiment {
     public let optimizer: any CheckpointedOptimizer
     private let configuration: ImageConfiguration
     private let dataset: ImageDataset
-    private let normalisation: PixelNormalisation
+    private let normalization: PixelNormalization
     private let augmentation: ImageAugmentation?
     private let evaluator: ImageEvaluator
     private let seed: UInt64
@@ -55,7 +55,7 @@ public final class ImageExperiment: Experiment {
         self.seed = seed
         model = configuration.model.model(seed: seed)
         evaluator = ImageEvaluator(interruption: interruption, progress: progress)
-        normalisation = configuration.data.dataset.normalisation(of: dataset)
+        normalization = configuration.data.dataset.normalization(of: dataset)
         augmentation = configuration.data.augment ? configuration.data.dataset.augmentation : nil
         position = Position(epoch: 0, batch: 0, trainingImages: dataset.train.count)
         order = shuffledIndices(count: dataset.train.count, seed: seed, epoch: 0)
@@ -115,10 +115,10 @@ public final class ImageExperiment: Experiment {
             let target = images.pointer + range.lowerBound * set.imageSize
             if let augmentation {
                 set.write(
-                    part, normalisation: normalisation, augmentation: augmentation, seed: seed, epoch: epoch, to: target
+                    part, normalization: normalization, augmentation: augmentation, seed: seed, epoch: epoch, to: target
                 )
             } else {
-                set.write(part, normalisation: normalisation, to: target)
+                set.write(part, normalization: normalization, to: target)
             }
         }
         let targets = set.labels(at: indices).map { Int32($0) }
@@ -133,7 +133,7 @@ public final class ImageExperiment: Experiment {
 
     public func validate() throws -> SplitEvaluation {
         try evaluator.evaluate(
-            model, dataset.validation, normalisation: normalisation, batch: configuration.evaluation.batch,
+            model, dataset.validation, normalization: normalization, batch: configuration.evaluation.batch,
             name: "validation")
     }
 
@@ -152,12 +152,12 @@ public final class ImageExperiment: Experiment {
     // MARK: - Figures
 
     public func modelMetadata() throws -> [String: String] {
-        try TrainedImageModel.metadata(configuration.model, dataset: dataset.name, normalisation: dataset)
+        try TrainedImageModel.metadata(configuration.model, dataset: dataset.name, normalization: dataset)
     }
 
     public func report(_ split: DataSplit) throws -> SplitEvaluation {
         try evaluator.evaluate(
-            model, dataset[split], normalisation: normalisation, batch: configuration.evaluation.batch,
+            model, dataset[split], normalization: normalization, batch: configuration.evaluation.batch,
             name: split.rawValue)
     }
 
@@ -175,7 +175,7 @@ public final class ImageExperiment: Experiment {
                 found: "\([set.height, set.width, set.channels])")
         }
         let result = try ImageEvaluator(interruption: interruption, progress: progress).evaluate(
-            trained.model, set, normalisation: trained.normalisation, batch: configuration.evaluation.batch,
+            trained.model, set, normalization: trained.normalization, batch: configuration.evaluation.batch,
             name: split.rawValue)
         return TrainedEvaluation(
             result: result,

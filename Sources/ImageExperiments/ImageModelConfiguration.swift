@@ -42,8 +42,8 @@ public struct ImageModelConfiguration: Codable, Equatable, Sendable {
 
     private var wideResNet: WideResNetConfiguration {
         WideResNetConfiguration(
-            kernels: kernels, blocks: blocks, widening: widening, embeddingSize: embeddingSize,
-            initialValues: initialValues)
+            kernels: kernels, blocks: blocks, widening: widening, baseWidth: 16, classes: 10,
+            embeddingSize: embeddingSize, basicChannels: 16, initialValues: initialValues)
     }
 
     private var mnistConvNet: MNISTConvNet.Configuration {

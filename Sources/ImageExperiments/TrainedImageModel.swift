@@ -18,7 +18,7 @@ public struct TrainedImageModel {
     public let configuration: ImageModelConfiguration
     public let model: any ImageClassifier
     /// How the images that it was trained on became numbers.
-    public let normalisation: PixelNormalisation
+    public let normalization: PixelNormalization
     private let metadata: [String: String]
     /// The name of the data set that it was trained on, if the file says.
     public var dataset: String? { metadata["dataset"] }
@@ -67,7 +67,7 @@ public struct TrainedImageModel {
                 path: url.path,
                 reason: "the metadata 'dataset' is '\(metadata["dataset"] ?? "")', which is no known one")
         }
-        normalisation = dataset.normalisation(means: means, deviations: deviations)
+        normalization = dataset.normalization(means: means, deviations: deviations)
         // Before anything of that size is allocated; running statistics come on top of what is learned.
         let numbers = file.entries.reduce(0) { $0 + $1.values.count }, learned = configuration.parameterCount
         guard (learned...(2 * learned)).contains(numbers) else {
@@ -104,12 +104,12 @@ public struct TrainedImageModel {
     }
 
     static func metadata(
-        _ configuration: ImageModelConfiguration, dataset: String, normalisation: ImageDataset
+        _ configuration: ImageModelConfiguration, dataset: String, normalization: ImageDataset
     ) throws -> [String: String] {
         [
             "model": try json(configuration), "dataset": dataset,
-            "channelMeans": try json(normalisation.channelMeans),
-            "channelDeviations": try json(normalisation.channelDeviations),
+            "channelMeans": try json(normalization.channelMeans),
+            "channelDeviations": try json(normalization.channelDeviations),
         ]
     }
 

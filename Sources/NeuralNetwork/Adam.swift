@@ -39,8 +39,9 @@ public final class Adam {
                 Parallel.chunks(of: x.count, grain: 1 << 14) { range, _ in
                     let at = range.lowerBound
                     Kernels.current.adam(
-                        Int64(range.count), x.pointer + at, g.pointer + at, m.pointer + at, v.pointer + at, 1, beta1,
-                        beta2, Float(stepSize), Float(correction), epsilon)
+                        Int64(range.count), x.pointer + at, g.pointer + at, m.pointer + at, v.pointer + at, beta1,
+                        beta2,
+                        Float(stepSize), Float(correction), epsilon)
                 }
             }
         }

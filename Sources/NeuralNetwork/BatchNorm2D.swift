@@ -1,9 +1,4 @@
-/// Whether a layer normalises by the statistics of the batch, and learns from them, or by the running ones.
-public enum NormalisationMode: Sendable {
-    case training, evaluation
-}
-
-/// Batch normalisation of the channels of images (Ioffe, Szegedy 2015), over all pixels of all images:
+/// Batch normalization of the channels of images (Ioffe, Szegedy 2015), over all pixels of all images:
 ///
 ///     y = γ (x − mean) / √(variance + ε) + β
 ///
@@ -27,7 +22,7 @@ public final class BatchNorm2D: Module {
     /// γ = 1 and β = 0.
     public convenience init(channels: Int, momentum: Float = 0.1, epsilon: Float = 1e-5) {
         self.init(
-            gamma: Initialiser.constant(1, [channels]), beta: Initialiser.constant(0, [channels]), momentum: momentum,
+            gamma: Initializer.constant(1, [channels]), beta: Initializer.constant(0, [channels]), momentum: momentum,
             epsilon: epsilon)
     }
 
@@ -49,12 +44,12 @@ public final class BatchNorm2D: Module {
         [("runningMean", runningMean), ("runningVariance", runningVariance)]
     }
 
-    /// The statistics to normalise x by. In training they move the running ones.
-    func normalisation(of x: Variable, mode: NormalisationMode) -> Normalisation {
+    /// The statistics to normalize x by. In training they move the running ones.
+    func normalization(of x: Variable, mode: NormalizationMode) -> Normalization {
         let channels = gamma.value.count
         precondition(
             x.shape.count == 4 && x.shape[3] == channels && x.value.count > 0,
-            "batch normalisation of \(channels) channels takes [B, H, W, \(channels)], found \(x.shape)")
+            "batch normalization of \(channels) channels takes [B, H, W, \(channels)], found \(x.shape)")
         let moments: ChannelMoments
         switch mode {
         case .training:
@@ -71,7 +66,7 @@ public final class BatchNorm2D: Module {
             moments = ChannelMoments(
                 mean: runningMean.floats.map(Double.init), variance: runningVariance.floats.map(Double.init), count: 0)
         }
-        return Normalisation(
+        return Normalization(
             moments: moments, isBatch: mode == .training, gamma: gamma.value, beta: beta.value, epsilon: epsilon)
     }
 
@@ -80,14 +75,14 @@ public final class BatchNorm2D: Module {
     ///   - relu: Whether max(·, 0) follows, in the same pass.
     /// - Returns: [B, H, W, C].
     /// - Precondition: In training a channel has at least two elements.
-    public func callAsFunction(_ x: Variable, mode: NormalisationMode, relu: Bool = false) -> Variable {
-        let norm = normalisation(of: x, mode: mode), kernels = Kernels.current, channels = norm.channels
+    public func callAsFunction(_ x: Variable, mode: NormalizationMode, relu: Bool = false) -> Variable {
+        let norm = normalization(of: x, mode: mode), kernels = Kernels.current, channels = norm.channels
         let images = x.shape[0], count = x.value.count / images, rows = Int64(count / channels)
         let y = Tensor(uninitialized: x.shape)
         norm.withKernel(relu: relu) { kernel in
             Parallel.chunks(of: images) { range, _ in
                 for image in range {
-                    kernels.normalise(kernel, rows, x.value.pointer + image * count, y.pointer + image * count)
+                    kernels.normalize(kernel, rows, x.value.pointer + image * count, y.pointer + image * count)
                 }
             }
         }

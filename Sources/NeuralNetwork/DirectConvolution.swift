@@ -28,7 +28,7 @@ struct DirectConvolution: ConvolutionAlgorithm {
         self.shape = shape
         self.kernels = kernels
         let (size, stride, padding) = (shape.size, shape.stride, shape.padding)
-        // A row of the kernel sees `size` neighbouring pixels: one run of inputs.
+        // A row of the kernel sees `size` neighboring pixels: one run of inputs.
         let width = (shape.width + 2 * padding) * shape.inputs
         forward = Taps(
             offsets: (0..<size).map { Int64($0 * width) }, rows: (0..<size).map { Int64($0 * size * shape.inputs) })

@@ -11,9 +11,9 @@ public enum InputInitialValues: String, Sendable, Codable, CaseIterable {
     /// - Parameter blocks: Matrices side by side: the gates of a cell, or 1.
     package func variable(inputs: Int, units: Int, blocks: Int, random: inout RandomStream) -> Variable {
         switch self {
-        case .orthogonal: Initialiser.orthogonal(rows: inputs, columns: units, blocks: blocks, random: &random)
+        case .orthogonal: Initializer.orthogonal(rows: inputs, columns: units, blocks: blocks, random: &random)
         case .uniformUnitScaling:
-            Initialiser.uniformUnitScaling(rows: inputs, columns: blocks * units, random: &random)
+            Initializer.uniformUnitScaling(rows: inputs, columns: blocks * units, random: &random)
         }
     }
 }

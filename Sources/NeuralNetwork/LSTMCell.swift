@@ -1,4 +1,4 @@
-/// An LSTM cell, with or without layer normalisation (Eq. 9, 10; Eq. 13 for recurrent dropout).
+/// An LSTM cell, with or without layer normalization (Eq. 9, 10; Eq. 13 for recurrent dropout).
 ///
 /// | symbol | name | shape |
 /// |---|---|---|
@@ -35,8 +35,8 @@ public final class LSTMCell: RecurrentCell {
     ) {
         self.init(
             W_x: inputInitialValues.variable(inputs: inputs, units: units, blocks: 4, random: &random),
-            W_h: Initialiser.orthogonal(rows: units, columns: units, blocks: 4, random: &random),
-            b: Initialiser.constant(0, [4 * units]),
+            W_h: Initializer.orthogonal(rows: units, columns: units, blocks: 4, random: &random),
+            b: Initializer.constant(0, [4 * units]),
             update: LSTMUpdate(
                 layerNorm: layerNormEpsilon.map { LSTMLayerNorm(units: units, epsilon: $0) }, forgetBias: forgetBias))
     }
@@ -63,11 +63,4 @@ public final class LSTMCell: RecurrentCell {
     }
 
     public func packed(batch: Int) -> PackedLSTM { PackedLSTM(self, batch: batch) }
-
-    /// `unrolled` as one operation.
-    public func sequence(
-        _ x: CellInput, _ state: LSTMState, masks: [DropoutMask?], packed: PackedLSTM?
-    ) -> (h: Variable, last: LSTMState) {
-        lstmSequence(self, x, state, mask: masks.first ?? nil, packed: packed)
-    }
 }

@@ -1,4 +1,4 @@
-/// The parameters of layer normalisation in an LSTM: one for each of the gates, one for c.
+/// The parameters of layer normalization in an LSTM: one for each of the gates, one for c.
 public final class LSTMLayerNorm: Module {
     public let gamma: Variable
     public let beta: Variable
@@ -18,8 +18,8 @@ public final class LSTMLayerNorm: Module {
     /// γ = 1, β = 0.
     public convenience init(units: Int, epsilon: Float) {
         self.init(
-            gamma: Initialiser.constant(1, [4 * units]), beta: Initialiser.constant(0, [4 * units]),
-            gamma_c: Initialiser.constant(1, [units]), beta_c: Initialiser.constant(0, [units]), epsilon: epsilon)
+            gamma: Initializer.constant(1, [4 * units]), beta: Initializer.constant(0, [4 * units]),
+            gamma_c: Initializer.constant(1, [units]), beta_c: Initializer.constant(0, [units]), epsilon: epsilon)
     }
 
     public var parameters: [NamedParameter] {

@@ -1,8 +1,8 @@
 /// The half of an LSTM that follows the matrix products: from gate pre-activations to the next state. The LSTM, the
-/// layer-normalised LSTM, the HyperLSTM and the hyper cell inside it share it.
+/// layer-normalized LSTM, the HyperLSTM and the hyper cell inside it share it.
 public struct LSTMUpdate {
     public let layerNorm: LSTMLayerNorm?
-    /// Added to f after the layer normalisation (deviation `forgetBias`).
+    /// Added to f after the layer normalization (deviation `forgetBias`).
     public let forgetBias: Float
 
     public init(layerNorm: LSTMLayerNorm?, forgetBias: Float) {
@@ -20,7 +20,7 @@ public struct LSTMUpdate {
         let y = layerNorm?.gates(y) ?? y
         let i = columns(y, 0..<H), g = columns(y, H..<2 * H), f = columns(y, 2 * H..<3 * H)
         let o = columns(y, 3 * H..<4 * H)
-        // Eq. 13 (Eq. 9 without dropout and layer normalisation)
+        // Eq. 13 (Eq. 9 without dropout and layer normalization)
         let candidate = mask.map { tanh(g) * $0 } ?? tanh(g)
         let c = sigmoid(affine(f, offset: forgetBias)) * c + sigmoid(i) * candidate
         let h = sigmoid(o) * tanh(layerNorm?.cellState(c) ?? c)

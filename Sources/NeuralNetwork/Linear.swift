@@ -19,8 +19,8 @@ public final class Linear: Module {
     /// Orthogonal weights, biases 0.
     public convenience init(inputs: Int, outputs: Int, random: inout RandomStream) {
         self.init(
-            W: Initialiser.orthogonal(rows: inputs, columns: outputs, random: &random),
-            b: Initialiser.constant(0, [outputs]))
+            W: Initializer.orthogonal(rows: inputs, columns: outputs, random: &random),
+            b: Initializer.constant(0, [outputs]))
     }
 
     public var parameters: [NamedParameter] { [NamedParameter("W", W), NamedParameter("b", b)] }

@@ -1,16 +1,5 @@
 @_exported import Compute
 
-/// A parameter under the name that checkpoints and messages know it by, such as `layer0.W_h`.
-public struct NamedParameter {
-    public let name: String
-    public let variable: Variable
-
-    public init(_ name: String, _ variable: Variable) {
-        self.name = name
-        self.variable = variable
-    }
-}
-
 /// Something with parameters to learn.
 public protocol Module {
     /// All parameters, in a fixed order, each once.

@@ -3,7 +3,7 @@
 ///
 ///     v ← μ v + g          x ← x − rate · (g + μ v)
 ///
-/// L2 regularisation is no part of it: `l2Penalty` adds to the loss, so that it reaches generated kernels too.
+/// L2 regularization is no part of it: `l2Penalty` adds to the loss, so that it reaches generated kernels too.
 public final class NesterovSGD {
     private let parameters: [NamedParameter]
     private let momentum: Float
@@ -40,7 +40,7 @@ public final class NesterovSGD {
     }
 }
 
-/// L2 regularisation of kernels, owned or generated, to be added to the loss:
+/// L2 regularization of kernels, owned or generated, to be added to the loss:
 ///
 ///     coefficient · ½ Σ_K ‖K‖²          with the gradient coefficient · K
 ///

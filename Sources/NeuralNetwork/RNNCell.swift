@@ -27,8 +27,8 @@ public final class RNNCell: RecurrentCell {
     ) {
         self.init(
             W_x: inputInitialValues.variable(inputs: inputs, units: units, blocks: 1, random: &random),
-            W_h: Initialiser.orthogonal(rows: units, columns: units, random: &random),
-            b: Initialiser.constant(0, [units]))
+            W_h: Initializer.orthogonal(rows: units, columns: units, random: &random),
+            b: Initializer.constant(0, [units]))
     }
 
     public var parameters: [NamedParameter] {

@@ -46,13 +46,13 @@ struct ElementaryFunctionTests {
 
     /// All floats within 2000 steps of where something changes: the ranges of the result, the polynomials, zero.
     static let edges: [Float] = {
-        let centres: [Float] = [
+        let centers: [Float] = [
             88.722839, -87.336545, -88.72284, -103.27893, -103.97208, 89, -89, -104, 104,  // overflow, underflow
             0.625, -0.625, 9.010913, -9.010913, 16.635532, -16.635532, 17.32868,  // tanh and sigmoid reach 1
             0.34657359, -0.34657359, 1, -1, .leastNormalMagnitude, -.leastNormalMagnitude, .greatestFiniteMagnitude,
         ]
-        return centres.flatMap { centre in
-            (-2000...2000).map { Float(bitPattern: centre.bitPattern &+ UInt32(bitPattern: Int32($0))) }
+        return centers.flatMap { center in
+            (-2000...2000).map { Float(bitPattern: center.bitPattern &+ UInt32(bitPattern: Int32($0))) }
         }
     }()
 

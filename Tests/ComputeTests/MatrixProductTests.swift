@@ -72,7 +72,7 @@ func worstProductError(_ found: [Float], _ a: [Float], _ b: [Float], m: Int, n: 
     }
 
     @Test(arguments: Kernels.available)
-    func everyNumberOfRowsAndColumnsIsExactAndLeavesTheNeighboursAlone(simd: String) throws {
+    func everyNumberOfRowsAndColumnsIsExactAndLeavesTheNeighborsAlone(simd: String) throws {
         let kernels = try #require(Kernels.named(simd))
         for m in 1...17 {
             for n in [1, 4, 7, 8, 9, 15, 16, 23, 24, 25, 47, 48, 49, 97] {
@@ -168,7 +168,7 @@ func worstProductError(_ found: [Float], _ a: [Float], _ b: [Float], m: Int, n: 
     }
 
     @Test(arguments: Kernels.available)
-    func everyNumberOfRowsAndColumnsIsExactAndLeavesTheNeighboursAlone(simd: String) throws {
+    func everyNumberOfRowsAndColumnsIsExactAndLeavesTheNeighborsAlone(simd: String) throws {
         let kernels = try #require(Kernels.named(simd))
         for m in [1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33] {
             for n in [1, 2, 7, 16, 17, 33, 47, 49, 63, 64, 65, 95, 96, 97, 130, 193] {
@@ -228,7 +228,7 @@ func worstProductError(_ found: [Float], _ a: [Float], _ b: [Float], m: Int, n: 
     }
 
     @Test(arguments: Kernels.available)
-    func aTransposedProductIsAddedExactlyAndLeavesTheNeighboursAlone(simd: String) throws {
+    func aTransposedProductIsAddedExactlyAndLeavesTheNeighborsAlone(simd: String) throws {
         let kernels = try #require(Kernels.named(simd)), depth = Int(kernels.strassen_depth)
         let inner = [0, 1, 2, 5, 33, 2 * depth - 1, 2 * depth, 2 * depth + 1, 4 * depth + 3]
         for m in [1, 2, 7, 9, 16, 17, 33] {

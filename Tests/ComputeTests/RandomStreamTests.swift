@@ -190,7 +190,7 @@ private func bits(_ kernels: ck_kernels, _ count: Int, seed: UInt64, stream: UIn
         #expect(abs(moment(2) - 1) <= 5 * (2 / n).squareRoot())
         #expect(abs(moment(3)) <= 5 * (15 / n).squareRoot())
         #expect(abs(moment(4) - 3) <= 5 * (96 / n).squareRoot())
-        // The distribution function at some points, and neighbours without correlation.
+        // The distribution function at some points, and neighbors without correlation.
         for edge in [-2.5, -1, -0.3, 0.5, 1.5, 3] {
             let expected = erfc(-edge / 2.0.squareRoot()) / 2
             let found = Double(x.count { $0 < edge }) / n

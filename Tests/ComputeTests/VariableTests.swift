@@ -32,6 +32,21 @@ struct VariableTests {
         #expect(x.gradient?.floats == [0x1p60])
     }
 
+    /// An operation of a library's user: by what is public, without `@testable`.
+    @Test func anOperationFromOutsideIsDifferentiatedLikeTheOthers() {
+        func cube(_ x: Variable) -> Variable {
+            let values = x.value.floats
+            return Variable(Tensor(values.map { $0 * $0 * $0 }, shape: x.shape), operands: [x]) { gradient in
+                let products = zip(values, gradient.floats).map { 3 * $0 * $0 * $1 }
+                x.addGradient(Tensor(products, shape: x.shape))
+            }
+        }
+        let x = parameter([2, -3])
+        // d/dx Σ (2 x³ + x²) = 6 x² + 2 x
+        sum(affine(cube(x), scale: 2) + x * x).backward()
+        #expect(x.gradient?.floats == [28, 48])
+    }
+
     @Test func gradientsAccumulateUntilTheyAreCleared() {
         let x = parameter([2, 3])
         #expect(x.gradient == nil)

@@ -17,9 +17,9 @@ import Testing
         return numbers
     }
 
-    /// Normalise, pad with zeros, crop, mirror: one after another, index by index.
+    /// Normalize, pad with zeros, crop, mirror: one after another, index by index.
     private func reference(
-        _ images: ImageSet, _ index: Int, _ normalisation: PixelNormalisation, padding: Int,
+        _ images: ImageSet, _ index: Int, _ normalization: PixelNormalization, padding: Int,
         _ draw: ImageAugmentation.Draw
     ) -> [Float] {
         let (height, width, channels) = (images.height, images.width, images.channels)
@@ -30,7 +30,7 @@ import Testing
             for x in 0..<width {
                 for channel in 0..<channels {
                     let pixel = images.pixels[((index * height + y) * width + x) * channels + channel]
-                    paddedImage[y + padding][x + padding][channel] = normalisation(pixel, channel: channel)
+                    paddedImage[y + padding][x + padding][channel] = normalization(pixel, channel: channel)
                 }
             }
         }
@@ -47,18 +47,18 @@ import Testing
         height: Int, width: Int, channels: Int, augmentation: ImageAugmentation
     ) {
         let images = images(60, height: height, width: width, channels: channels)
-        let normalisation = PixelNormalisation(
+        let normalization = PixelNormalization(
             means: Array([125.0, 122, 113][..<channels]), deviations: Array([63.0, 62, 66][..<channels]))
         let indices = Array((0..<60).reversed()) + [7, 7]
         let found = batch(images, indices.count) {
-            images.write(indices, normalisation: normalisation, augmentation: augmentation, seed: 5, epoch: 3, to: $0)
+            images.write(indices, normalization: normalization, augmentation: augmentation, seed: 5, epoch: 3, to: $0)
         }
         var kinds = Set<Int>()
         for (place, index) in indices.enumerated() {
             let draw = augmentation.draw(seed: 5, epoch: 3, image: index)
             let range = (place * images.imageSize)..<((place + 1) * images.imageSize)
             #expect(
-                Array(found[range]) == reference(images, index, normalisation, padding: augmentation.padding, draw),
+                Array(found[range]) == reference(images, index, normalization, padding: augmentation.padding, draw),
                 "image \(index), \(draw)")
             kinds.insert(draw.row * 1000 + draw.column * 10 + (draw.isFlipped ? 1 : 0))
         }
@@ -68,11 +68,11 @@ import Testing
     @Test(arguments: [1, 2, 3])
     func evaluation_isTheImageItself(channels: Int) {
         let images = images(9, height: 6, width: 5, channels: channels)
-        let normalisation = PixelNormalisation(
+        let normalization = PixelNormalization(
             means: (0..<channels).map { 100 + Double($0) }, deviations: (0..<channels).map { 60 + Double($0) })
-        let found = batch(images, 3) { images.write([4, 0, 8], normalisation: normalisation, to: $0) }
+        let found = batch(images, 3) { images.write([4, 0, 8], normalization: normalization, to: $0) }
         let expected = [4, 0, 8].flatMap {
-            reference(images, $0, normalisation, padding: 0, .init(row: 0, column: 0, isFlipped: false))
+            reference(images, $0, normalization, padding: 0, .init(row: 0, column: 0, isFlipped: false))
         }
         #expect(found == expected)
         #expect(images.labels(at: [4, 0, 8]) == [4, 0, 8])
@@ -80,10 +80,10 @@ import Testing
 
     @Test func augmentation_ofAnImageDoesNotDependOnItsBatch() {
         let images = images(40, height: 8, width: 8, channels: 3)
-        let normalisation = PixelNormalisation.unitInterval(channels: 3)
+        let normalization = PixelNormalization.unitInterval(channels: 3)
         func write(_ indices: some Collection<Int>) -> [Float] {
             batch(images, indices.count) {
-                images.write(indices, normalisation: normalisation, augmentation: .cifar10, seed: 1, epoch: 2, to: $0)
+                images.write(indices, normalization: normalization, augmentation: .cifar10, seed: 1, epoch: 2, to: $0)
             }
         }
         let together = write(0..<40)
@@ -110,7 +110,7 @@ import Testing
         }
         let base = draws(seed: 1, epoch: 0)
         #expect(base == draws(seed: 1, epoch: 0))
-        // Neighbours in epoch, seed or image agree as often as strangers do: once in 50, here 20 ± 4.4.
+        // Neighbors in epoch, seed or image agree as often as strangers do: once in 50, here 20 ± 4.4.
         for other in [
             draws(seed: 1, epoch: 1), draws(seed: 2, epoch: 0), draws(seed: 0, epoch: 1),
             draws(seed: 1, epoch: 0, from: 1),
@@ -121,21 +121,21 @@ import Testing
         }
     }
 
-    @Test func normalisation_takesMeanOffAndDividesByDeviation() {
-        let normalisation = PixelNormalisation(means: [125, 0], deviations: [50, 255])
-        #expect(normalisation(125, channel: 0) == 0)
-        #expect(normalisation(255, channel: 0) == 2.6)
-        #expect(normalisation(0, channel: 0) == -2.5)
-        #expect(normalisation(255, channel: 1) == 1)
-        #expect(PixelNormalisation.unitInterval(channels: 2)(51, channel: 1) == 0.2)
+    @Test func normalization_takesMeanOffAndDividesByDeviation() {
+        let normalization = PixelNormalization(means: [125, 0], deviations: [50, 255])
+        #expect(normalization(125, channel: 0) == 0)
+        #expect(normalization(255, channel: 0) == 2.6)
+        #expect(normalization(0, channel: 0) == -2.5)
+        #expect(normalization(255, channel: 1) == 1)
+        #expect(PixelNormalization.unitInterval(channels: 2)(51, channel: 1) == 0.2)
     }
 
-    @Test func normalisation_ofTheTrainingSplitGivesZeroMeanAndUnitVariance() throws {
+    @Test func normalization_ofTheTrainingSplitGivesZeroMeanAndUnitVariance() throws {
         let folder = DataFolder(path: "\(repository)/data", origin: .standard)
         let dataset = try ImageDataset.open(.sampleCIFAR10, dataFolder: folder, seed: 1)
-        let normalisation = PixelNormalisation(means: dataset.channelMeans, deviations: dataset.channelDeviations)
+        let normalization = PixelNormalization(means: dataset.channelMeans, deviations: dataset.channelDeviations)
         let numbers = batch(dataset.train, dataset.train.count) {
-            dataset.train.write(0..<dataset.train.count, normalisation: normalisation, to: $0)
+            dataset.train.write(0..<dataset.train.count, normalization: normalization, to: $0)
         }
         for channel in 0..<3 {
             let values = stride(from: channel, to: numbers.count, by: 3).map { Double(numbers[$0]) }

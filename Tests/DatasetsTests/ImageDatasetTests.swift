@@ -419,7 +419,7 @@ import Testing
         #expect(dataset.test.classCounts(classes: 10) == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009])
         let whole = try ImageDataset.open(.mnist, dataFolder: folder, validationCount: 0, seed: 1)
         #expect(Array(whole.train.labels.prefix(10)) == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4])
-        // 0.1307 and 0.3081 of 255, as everyone normalises MNIST.
+        // 0.1307 and 0.3081 of 255, as everyone normalizes MNIST.
         #expect(abs(whole.channelMeans[0] / 255 - 0.1307) < 0.000_05)
         #expect(abs(whole.channelDeviations[0] / 255 - 0.3081) < 0.000_05)
     }

@@ -109,7 +109,7 @@ import Testing
     }
 
     @Test(arguments: SampleImages.Layout.allCases)
-    func sampleImages_classesDoNotDifferInMeanColour(layout: SampleImages.Layout) throws {
+    func sampleImages_classesDoNotDifferInMeanColor(layout: SampleImages.Layout) throws {
         let dataset = try open(layout)
         let channels = dataset.train.channels
         for channel in 0..<channels {
@@ -208,12 +208,12 @@ import Testing
         #expect(found.test < 0.4, "\(found)")
     }
 
-    /// How often each of the 256 patterns of bright and dark occurs among 3 × 3 neighbours, over the whole image:
+    /// How often each of the 256 patterns of bright and dark occurs among 3 × 3 neighbors, over the whole image:
     /// what one small convolution with pooling sees. A pattern and its negative count as one.
     private func localPatterns(_ set: ImageSet) -> [[Float]] {
         let (height, width, channels) = (set.height, set.width, set.channels)
         return (0..<set.count).map { image in
-            // The channel with the greatest contrast shows the two colours best.
+            // The channel with the greatest contrast shows the two colors best.
             let planes = (0..<channels).map { channel in
                 (0..<(height * width)).map { set.pixels[(image * height * width + $0) * channels + channel] }
             }
@@ -223,8 +223,8 @@ import Testing
             for y in 0..<(height - 2) {
                 for x in 0..<(width - 2) {
                     var pattern = 0
-                    for neighbour in 0..<9 {
-                        let isBright = Int(plane[(y + neighbour / 3) * width + x + neighbour % 3]) > middle
+                    for neighbor in 0..<9 {
+                        let isBright = Int(plane[(y + neighbor / 3) * width + x + neighbor % 3]) > middle
                         pattern = pattern << 1 | (isBright ? 1 : 0)
                     }
                     histogram[min(pattern, 511 - pattern)] += 1
@@ -236,7 +236,7 @@ import Testing
     }
 
     @Test(arguments: SampleImages.Layout.allCases)
-    func sampleImages_patternsOfNeighboursTellWhatPixelsCannot(layout: SampleImages.Layout) throws {
+    func sampleImages_patternsOfNeighborsTellWhatPixelsCannot(layout: SampleImages.Layout) throws {
         let dataset = try open(layout)
         let accuracy = accuracyOfNearestMean(
             localPatterns(dataset.train), dataset.train.labels, localPatterns(dataset.test), dataset.test.labels)

@@ -44,13 +44,13 @@ final class HyperGRUCell: RecurrentCell {
     convenience init(inputs: Int, units: Int, hyperUnits: Int, random: inout RandomStream) {
         func gates(_ inputs: Int, _ units: Int) -> Gates {
             Gates(
-                W_x: Initialiser.orthogonal(rows: inputs, columns: units, blocks: 3, random: &random),
-                W_h: Initialiser.orthogonal(rows: units, columns: units, blocks: 3, random: &random),
-                b: Initialiser.constant(0, [3 * units]))
+                W_x: Initializer.orthogonal(rows: inputs, columns: units, blocks: 3, random: &random),
+                W_h: Initializer.orthogonal(rows: units, columns: units, blocks: 3, random: &random),
+                b: Initializer.constant(0, [3 * units]))
         }
         self.init(
             main: gates(inputs, units), hyper: gates(units + inputs, hyperUnits),
-            W_d: Initialiser.constant(0, [hyperUnits, 6 * units]), b_d: Initialiser.constant(0.5, [6 * units]))
+            W_d: Initializer.constant(0, [hyperUnits, 6 * units]), b_d: Initializer.constant(0.5, [6 * units]))
     }
 
     func zeroState(batch: Int) -> HyperRNNState {

@@ -114,7 +114,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ("training.nesterov={momentum: 0.9}", "one optimiser"), ("training.adam=null", "neither"),
+        ("training.nesterov={momentum: 0.9}", "one optimizer"), ("training.adam=null", "neither"),
         ("model.network=mnist-conv", "0 where nothing reads it"), ("data.dataset=mnist", "a network for grey images"),
         ("model.embeddingSize=0", "model.embeddingSize"), ("model.kernel=owned", "'kernels'"),
         ("training.l2=true", "training.l2"), ("deviations.generatorInitialValues=zero", "small-normal"),

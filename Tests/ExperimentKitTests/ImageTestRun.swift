@@ -14,7 +14,7 @@ struct ImageTestRun {
     let file: ConfigurationFile
     let dataset: ImageDataset
 
-    /// Generated kernels, normalisation, augmentation and Adam: every kind of state that a checkpoint must hold. All but
+    /// Generated kernels, normalization, augmentation and Adam: every kind of state that a checkpoint must hold. All but
     /// 100 training images are set aside, so an epoch is 2 batches of 40 with 20 images left over.
     static let wideResNet = """
         # Command:  none

@@ -73,7 +73,9 @@ import Testing
             return Double(batch.objective.value.floats[0])
         }
         let network = WideResNet(
-            configuration: WideResNetConfiguration(kernels: .generated, blocks: 1, widening: 1, embeddingSize: 4),
+            configuration: WideResNetConfiguration(
+                kernels: .generated, blocks: 1, widening: 1, baseWidth: 16, classes: 10, embeddingSize: 4,
+                basicChannels: 16, initialValues: .he),
             seed: 3)
         let squares = ([network.stem] + network.blockKernels()).reduce(0.0) { total, kernel in
             kernel.value.floats.reduce(total) { $0 + Double($1) * Double($1) }
@@ -130,11 +132,11 @@ import Testing
         let plain = try TrainedImageModel(at: file)
         #expect(configuration.kernels == .owned && plain.configuration == configuration)
         #expect(!plain.model.parameters.contains { $0.name.hasPrefix("hyper.") })
-        #expect(plain.normalisation == hyper.normalisation)
+        #expect(plain.normalization == hyper.normalization)
 
         let set = run.dataset.test, images = Tensor(zeros: [50, 32, 32, 3])
         images.withUnsafeMutableBufferPointer {
-            set.write(0..<50, normalisation: plain.normalisation, to: $0.baseAddress!)
+            set.write(0..<50, normalization: plain.normalization, to: $0.baseAddress!)
         }
         let logits = [hyper, plain].map { trained in
             withoutGradient { trained.model.forward(Variable(images), mode: .evaluation) }.logits.value.floats
@@ -144,7 +146,7 @@ import Testing
 
         let evaluator = ImageEvaluator(interruption: Interruption(), progress: SilentProgress())
         let result = try evaluator.evaluate(
-            plain.model, set, normalisation: plain.normalisation, batch: 500, name: "test")
+            plain.model, set, normalization: plain.normalization, batch: 500, name: "test")
         #expect(result.wrong == training.record.test?.wrong)
     }
 

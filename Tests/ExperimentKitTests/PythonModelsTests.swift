@@ -112,7 +112,7 @@ struct PythonModelsTests {
         let folder = try TemporaryFolder()
         let url = folder.url.appendingPathComponent("model.safetensors")
         try Self.write(
-            model.tensors, try TrainedImageModel.metadata(configuration, dataset: dataset.name, normalisation: dataset),
+            model.tensors, try TrainedImageModel.metadata(configuration, dataset: dataset.name, normalization: dataset),
             to: url.path)
         let baked = folder.url.appendingPathComponent("baked.safetensors")
         _ = try TrainedImageModel(at: url).writeBaked(to: baked)
@@ -121,7 +121,7 @@ struct PythonModelsTests {
         for file in [url, baked] {
             let trained = try TrainedImageModel(at: file)
             let ours = try ImageEvaluator(interruption: Interruption(), progress: SilentProgress()).evaluate(
-                trained.model, dataset.test, normalisation: trained.normalisation, batch: 100, name: "test")
+                trained.model, dataset.test, normalization: trained.normalization, batch: 100, name: "test")
             let theirs = try Self.evaluated(file.path)
             #expect(abs((ours.errorPercent ?? .nan) - theirs[0]) < 1e-3, "\(file.lastPathComponent)")
             // Float32 sums of up to a few thousand terms in another order.

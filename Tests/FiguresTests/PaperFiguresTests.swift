@@ -15,6 +15,12 @@ import Testing
             vocabularySize: 5, seed: 1)
     }
 
+    private static func wideResNet(_ kernels: KernelSource) -> WideResNetConfiguration {
+        WideResNetConfiguration(
+            kernels: kernels, blocks: 1, widening: 1, baseWidth: 16, classes: 10, embeddingSize: 64, basicChannels: 16,
+            initialValues: .he)
+    }
+
     /// The state of a model of one layer with the given hyper state.
     private static func state(hyper: [Float], c: [Float]) -> RecurrentState {
         RecurrentState(tensors: [
@@ -90,9 +96,9 @@ import Testing
 
     @Test func aNetworkThatOwnsItsKernelsHasNoMap() {
         let owned = WideResNet(
-            configuration: WideResNetConfiguration(kernels: .owned, blocks: 1, widening: 1), seed: 0)
+            configuration: Self.wideResNet(.owned), seed: 0)
         let generated = WideResNet(
-            configuration: WideResNetConfiguration(kernels: .generated, blocks: 1, widening: 1), seed: 0)
+            configuration: Self.wideResNet(.generated), seed: 0)
         #expect(EmbeddingMap.figure(of: owned, name: "") == nil)
         let map = EmbeddingMap.figure(of: generated, name: "")
         // One 16 × 16 kernel is one embedding, 16 × 32 two, 32 × 32 four, 32 × 64 eight, 64 × 64 sixteen.

@@ -314,6 +314,33 @@ struct CharacterModelTests {
         }
     }
 
+    /// The buffers of a pass follow its own split of the batch: the backward pass once used those of the forward pass.
+    @Test(arguments: models.indices, [(forward: 1, backward: 7), (7, 1), (2, 3)])
+    func backwardPassOnAnotherNumberOfThreads_givesTheSameGradients(
+        index: Int, parts: (forward: Int, backward: Int)
+    ) {
+        func gradients(forward: Int, backward: Int) -> [(name: String, values: [Float])] {
+            let model = CharacterModel(configuration: Self.models[index], vocabularySize: 11, seed: 9), B = 21
+            var data = RandomStream(seed: 1, stream: 5), random: RandomStream? = RandomStream(seed: 2, stream: 2)
+            let symbols = (0..<7 * B).map { _ in Int32(data.integer(below: 11)) }
+            var state = model.zeroState(batch: B)
+            let loss = Parallel.$partsOverride.withValue(forward) {
+                model.loss(
+                    inputs: Array(symbols.dropLast(B)), targets: Array(symbols.dropFirst(B)), batch: B, state: &state,
+                    dropout: &random)
+            }
+            Parallel.$partsOverride.withValue(backward) { loss.backward() }
+            return model.parameters.map { ($0.name, $0.variable.gradient?.floats ?? []) }
+        }
+        let expected = gradients(forward: 1, backward: 1)
+        for (actual, expected) in zip(gradients(forward: parts.forward, backward: parts.backward), expected) {
+            // Sums over the batch in another order: a few roundings of the largest terms.
+            expectClose(
+                actual.values, expected.values.map(Double.init), relative: 1e-4, absolute: 1e-6,
+                what: "gradient of \(actual.name)")
+        }
+    }
+
     /// The model's loss from the one-step cells.
     private func composedLoss(
         _ model: CharacterModel, inputs: [Int32], targets: [Int32], steps T: Int, batch B: Int, start: RecurrentState,

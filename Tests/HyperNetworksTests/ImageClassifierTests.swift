@@ -2,7 +2,7 @@ import HyperNetworks
 import TestSupport
 import Testing
 
-/// Values and gradients of a whole network in single precision against PyTorch's double. Batch normalisation over a few
+/// Values and gradients of a whole network in single precision against PyTorch's double. Batch normalization over a few
 /// dozen elements amplifies rounding by 1/√variance in each of its layers, so the allowance is wider than a cell's.
 private let relative = 1e-4
 private let absolute = 1e-4
@@ -62,7 +62,7 @@ struct ImageClassifierTests {
     @Test(arguments: ["static_wrn", "static_wrn_wide", "static_wrn_hyper", "static_wrn_hyper_wide"])
     func wideResNet_lossGradientsAndRunningStatisticsAreThoseOfPyTorch(name: String) throws {
         let test = try OracleCase(name), fixture = test.fixture
-        let configuration = WideResNetConfiguration(
+        let configuration = WideResNetConfiguration.test(
             kernels: try fixture.meta("hyper") == "true" ? .generated : .owned,
             blocks: try fixture.meta("blocks", as: Int.self), widening: try fixture.meta("widening", as: Int.self),
             baseWidth: try fixture.meta("base", as: Int.self),
@@ -89,7 +89,7 @@ struct ImageClassifierTests {
         (KernelSource.owned, 1, 562_746), (.generated, 1, 96_586), (.owned, 2, 2_235_514), (.generated, 2, 147_594),
     ])
     func table2_parameterCountOfEveryRow(kernels: KernelSource, widening: Int, count: Int) {
-        let configuration = WideResNetConfiguration(kernels: kernels, widening: widening)
+        let configuration = WideResNetConfiguration.test(kernels: kernels, widening: widening)
         let model = WideResNet(configuration: configuration, seed: 0)
         #expect(configuration.parameterCount == count)
         #expect(model.parameterCount == count)
@@ -110,7 +110,7 @@ struct ImageClassifierTests {
     // MARK: Baking
 
     @Test func bakedWideResNet_givesTheLogitsOfTheHypernetwork() {
-        let configuration = WideResNetConfiguration(kernels: .generated, blocks: 1, widening: 2, embeddingSize: 8)
+        let configuration = WideResNetConfiguration.test(kernels: .generated, blocks: 1, widening: 2, embeddingSize: 8)
         let hyper = WideResNet(configuration: configuration, seed: 2), batch = images(4, [16, 16, 3], seed: 6)
         // Running statistics away from their initial values.
         _ = withoutGradient { hyper.forward(batch, mode: .training) }
@@ -155,7 +155,7 @@ struct ImageClassifierTests {
 
     @Test(arguments: KernelSource.allCases)
     func wideResNet_overfitsOneBatch(source: KernelSource) throws {
-        let configuration = WideResNetConfiguration(
+        let configuration = WideResNetConfiguration.test(
             kernels: source, blocks: 1, widening: 1, baseWidth: 4, embeddingSize: 16, basicChannels: 4)
         let model = WideResNet(configuration: configuration, seed: 1), batch = images(8, [8, 8, 3], seed: 2)
         let targets: [Int32] = [0, 1, 2, 3, 4, 5, 6, 7], adam = Adam(parameters: model.parameters)

@@ -151,12 +151,12 @@ struct StaticHypernetworkTests {
     @Test func section2_1_parameterCountOfTheGeneratorForCIFAR() {
         let g = hypernetwork(basic: kernel(3, 16, 16), embeddingSize: 64, layers: [kernel(3, 16, 16)], seed: 0)
         #expect(g.generatorParameterCount == 75_920)
-        #expect(WideResNetConfiguration(kernels: .generated, widening: 1).generatorParameterCount == 75_920)
+        #expect(WideResNetConfiguration.test(kernels: .generated, widening: 1).generatorParameterCount == 75_920)
     }
 
     @Test(arguments: [(1, 242, 557_568), (2, 966, 2_225_664)])
     func section4_2_embeddingsAndGeneratedWeights(widening: Int, embeddings: Int, weights: Int) {
-        let configuration = WideResNetConfiguration(kernels: .generated, widening: widening)
+        let configuration = WideResNetConfiguration.test(kernels: .generated, widening: widening)
         #expect(configuration.embeddingCount == embeddings)
         #expect(configuration.blockKernels.count == 36)
         #expect(configuration.blockKernels.reduce(0) { $0 + $1.count } == weights)
@@ -174,7 +174,7 @@ struct StaticHypernetworkTests {
     /// Deviation `staticInitialValues`: exactly He's for each layer, and for each tile of it.
     @Test(arguments: [1, 2])
     func generatedKernels_startWithTheStandardDeviationOfHe(widening: Int) {
-        let configuration = WideResNetConfiguration(kernels: .generated, widening: widening)
+        let configuration = WideResNetConfiguration.test(kernels: .generated, widening: widening)
         let g = hypernetwork(
             basic: configuration.basicKernel, embeddingSize: 64, layers: configuration.blockKernels, seed: 5)
         for (index, (kernel, shape)) in zip(g.kernels(), g.layers).enumerated() {

@@ -15,3 +15,15 @@ extension CharacterModelConfiguration {
             hyperStateForEmbeddings: .current, hyperLayerNorm: hyperLayerNorm)
     }
 }
+
+extension WideResNetConfiguration {
+    /// A configuration of which a test names what differs from Table 2: 40 layers on CIFAR-10, N_z = 64.
+    static func test(
+        kernels: KernelSource, blocks: Int = 6, widening: Int, baseWidth: Int = 16, embeddingSize: Int = 64,
+        basicChannels: Int = 16
+    ) -> WideResNetConfiguration {
+        WideResNetConfiguration(
+            kernels: kernels, blocks: blocks, widening: widening, baseWidth: baseWidth, classes: 10,
+            embeddingSize: embeddingSize, basicChannels: basicChannels, initialValues: .he)
+    }
+}

@@ -2,7 +2,7 @@ import NeuralNetwork
 import TestSupport
 import Testing
 
-@Suite("Batch normalisation")
+@Suite("Batch normalization")
 struct BatchNormTests {
     static let cases = [
         "batchNorm_training", "batchNorm_training_relu", "batchNorm_training_farFromZero",
@@ -76,8 +76,8 @@ struct BatchNormTests {
                 channels: C, relu: relu ? 1 : 0, mean: mean.pointer, reciprocal: reciprocal.pointer,
                 factor: factor.pointer, beta: beta.pointer)
             let y = Tensor(zeros: shape), dz = Tensor(zeros: shape), sums = Tensor(zeros: [2, channels])
-            kernels.normalise(&norm, n, x.pointer, y.pointer)
-            close(y, all { relu ? max(0, z($0, $1)) : z($0, $1) }, "normalised")
+            kernels.normalize(&norm, n, x.pointer, y.pointer)
+            close(y, all { relu ? max(0, z($0, $1)) : z($0, $1) }, "normalized")
 
             kernels.norm_backward_sums(&norm, n, x.pointer, dy.pointer, dz.pointer, sums.pointer)
             func gradient(_ index: Int, _ c: Int) -> Double { relu && z(index, c) <= 0 ? 0 : at(dy, index) }

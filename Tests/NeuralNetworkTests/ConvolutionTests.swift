@@ -52,7 +52,7 @@ struct ImageCase {
         }
     }
 
-    /// A normalisation with the case's parameters and running statistics.
+    /// A normalization with the case's parameters and running statistics.
     func norm() throws -> BatchNorm2D {
         let norm = BatchNorm2D(
             gamma: self["param.gamma"], beta: self["param.beta"], momentum: try meta("momentum"),
@@ -62,7 +62,7 @@ struct ImageCase {
         return norm
     }
 
-    var mode: NormalisationMode {
+    var mode: NormalizationMode {
         get throws { try fixture.meta("training", as: Bool.self) ? .training : .evaluation }
     }
 
@@ -215,7 +215,7 @@ struct ConvolutionTests {
     }
 }
 
-@Suite("Normalisation, ReLU and convolution as one operation")
+@Suite("Normalization, ReLU and convolution as one operation")
 struct ConvolutionUnitTests {
     enum Way: CaseIterable { case fused, composed }
 
@@ -237,13 +237,13 @@ struct ConvolutionUnitTests {
     }
 
     /// Two blocks, the second with a shortcut that changes the size: gradients meet, are handed on and are added.
-    @Test(arguments: Kernels.available, [NormalisationMode.training, .evaluation])
-    func blocksEqualTheirTwins(simd: String, mode: NormalisationMode) throws {
+    @Test(arguments: Kernels.available, [NormalizationMode.training, .evaluation])
+    func blocksEqualTheirTwins(simd: String, mode: NormalizationMode) throws {
         let kernels = try #require(Kernels.named(simd))
         for method in ConvolutionMethod.allCases { blocksEqualTheirTwins(kernels, method: method, mode: mode) }
     }
 
-    private func blocksEqualTheirTwins(_ kernels: VectorKernels, method: ConvolutionMethod, mode: NormalisationMode) {
+    private func blocksEqualTheirTwins(_ kernels: VectorKernels, method: ConvolutionMethod, mode: NormalizationMode) {
         func run(fused: Bool) -> [Tensor] {
             let widths = [(16, 16), (16, 16), (16, 32), (32, 32)]
             let norms = widths.map { BatchNorm2D(channels: $0.0) }

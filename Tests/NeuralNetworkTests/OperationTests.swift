@@ -74,7 +74,7 @@ import Testing
     }
 
     @Test(arguments: ["layerNorm", "layerNorm_gates", "layerNorm_gates_h33"])
-    func layerNormalisationOfRowsAndOfGates(name: String) throws {
+    func layerNormalizationOfRowsAndOfGates(name: String) throws {
         let test = try OperationCase(name)
         let groups = try test.fixture.meta("groups", as: Int.self),
             epsilon = try test.fixture.meta("epsilon", as: Float.self)

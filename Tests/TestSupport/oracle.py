@@ -30,14 +30,14 @@ torch.use_deterministic_algorithms(True)
 # ---------------------------------------------------------------- equations that both programs use
 
 def layer_norm(x, gamma, beta, epsilon, groups=1):
-    """LN over the last axis, cut into `groups` blocks that are normalised each by itself (4 for packed gates).
+    """LN over the last axis, cut into `groups` blocks that are normalized each by itself (4 for packed gates).
 
     y = γ (x − mean) / √(variance + ε) + β, with the biased variance; γ and β are as long as the whole last axis.
     """
     blocks = x.unflatten(-1, (groups, -1))
-    centred = blocks - blocks.mean(-1, keepdim=True)
-    variance = (centred * centred).mean(-1, keepdim=True)
-    return gamma * (centred / torch.sqrt(variance + epsilon)).flatten(-2) + beta
+    centered = blocks - blocks.mean(-1, keepdim=True)
+    variance = (centered * centered).mean(-1, keepdim=True)
+    return gamma * (centered / torch.sqrt(variance + epsilon)).flatten(-2) + beta
 
 
 def cross_entropy(logits, targets):

@@ -83,7 +83,7 @@ struct ComparisonTests {
 }
 
 struct UlpDistanceTests {
-    @Test func neighboursAreOneUnitApart() {
+    @Test func neighborsAreOneUnitApart() {
         for value: Float in [1.25, 1.5, -3, 1e-20, 1e20, .leastNormalMagnitude, .leastNonzeroMagnitude, 0] {
             #expect(ulpDistance(value, Double(value)) == 0)
             #expect(ulpDistance(value.nextUp, Double(value)) == 1)

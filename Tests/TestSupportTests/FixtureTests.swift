@@ -88,7 +88,7 @@ struct FixtureContentTests {
         for fixture in try allFixtures()
         where !fixture.keys("grad.").isEmpty && (!fixture.has("in.images") || fixture.has("grad.in.images")) {
             for key in fixture.keys("in.") + fixture.keys("param.") {
-                // Images and the running statistics that a normalisation starts from are constants.
+                // Images and the running statistics that a normalization starts from are constants.
                 if key == "in.images" || key.hasSuffix("runningMean") || key.hasSuffix("runningVariance") { continue }
                 guard try fixture.file.entry(key).dtype == .float64 else { continue }
                 #expect(try fixture.shape("grad.\(key)") == fixture.shape(key), "\(fixture.name): \(key)")

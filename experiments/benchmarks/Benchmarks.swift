@@ -31,12 +31,17 @@ enum StepKind: String, ExpressibleByArgument, CaseIterable {
 
     /// k and where the kernels come from, of a Wide ResNet; nil for the others.
     var wideResNet: WideResNetConfiguration? {
-        switch self {
-        case .wideResNet1: WideResNetConfiguration(kernels: .owned, widening: 1)
-        case .hyperWideResNet1: WideResNetConfiguration(kernels: .generated, widening: 1)
-        case .wideResNet2: WideResNetConfiguration(kernels: .owned, widening: 2)
-        case .hyperWideResNet2: WideResNetConfiguration(kernels: .generated, widening: 2)
-        case .wideResNet4: WideResNetConfiguration(kernels: .owned, widening: 4)
+        func configuration(_ kernels: KernelSource, widening: Int) -> WideResNetConfiguration {
+            WideResNetConfiguration(
+                kernels: kernels, blocks: 6, widening: widening, baseWidth: 16, classes: 10, embeddingSize: 64,
+                basicChannels: 16, initialValues: .he)
+        }
+        return switch self {
+        case .wideResNet1: configuration(.owned, widening: 1)
+        case .hyperWideResNet1: configuration(.generated, widening: 1)
+        case .wideResNet2: configuration(.owned, widening: 2)
+        case .hyperWideResNet2: configuration(.generated, widening: 2)
+        case .wideResNet4: configuration(.owned, widening: 4)
         case .lstm, .lnLSTM, .hyperLSTM, .lnHyperLSTM: nil
         }
     }

@@ -44,7 +44,7 @@ struct Verify: ParsableCommand {
         let evaluator = ImageEvaluator(
             interruption: interruption, progress: progress(kept.name, display: ImageExperiment.display))
         let result = try evaluator.evaluate(
-            trained.model, dataset.test, normalisation: trained.normalisation, batch: configuration.evaluation.batch,
+            trained.model, dataset.test, normalization: trained.normalization, batch: configuration.evaluation.batch,
             name: "test")
         return .read(result.errorPercent ?? .nan)
     }

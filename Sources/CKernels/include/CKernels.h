@@ -12,9 +12,9 @@
 /// Gates are packed in the order i, g, f, o: [.., 4 units].
 typedef struct {
     int64_t units;      // H
-    float epsilon;      // of the layer normalisation
-    float forgetBias;   // added to f after the layer normalisation
-    // Layer normalisation, NULL for a cell without it:
+    float epsilon;      // of the layer normalization
+    float forgetBias;   // added to f after the layer normalization
+    // Layer normalization, NULL for a cell without it:
     const float *_Nullable gamma;     // [4H]
     const float *_Nullable beta;      // [4H]
     const float *_Nullable gammaC;    // [H]
@@ -52,8 +52,8 @@ typedef struct {
 typedef struct {
     int64_t rows, columns;              // of output pixels
     int64_t outputs;                    // channels, a multiple of 16
-    int64_t inputRow, inputColumn;      // between the inputs of neighbouring outputs
-    int64_t outputRow, outputColumn;    // between neighbouring outputs
+    int64_t inputRow, inputColumn;      // between the inputs of neighboring outputs
+    int64_t outputRow, outputColumn;    // between neighboring outputs
     int64_t kernelRows;
     int64_t taps, run;
     const int64_t *_Nonnull tap;
@@ -68,7 +68,7 @@ typedef struct {
     int64_t strip;                // rows of tiles that are worked on together
 } ck_winograd;
 
-/// Batch normalisation of `channels`: y = factor (x − mean) + beta, factor = gamma · reciprocal; max(y, 0) if `relu`.
+/// Batch normalization of `channels`: y = factor (x − mean) + beta, factor = gamma · reciprocal; max(y, 0) if `relu`.
 typedef struct {
     int64_t channels;
     int relu;
@@ -80,7 +80,6 @@ typedef struct {
 
 typedef struct {
     const char *_Nonnull name;      // "avx512", "avx2", "portable"
-    int64_t lanes;
 
     // y[n] = f(x[n]), may be in place.
     void (*_Nonnull exp)(int64_t n, const float *_Nonnull x, float *_Nonnull y);
@@ -156,7 +155,7 @@ typedef struct {
                                    float *_Nonnull dc, float *_Nullable dgamma, float *_Nullable dbeta,
                                    float *_Nullable dgammaC, float *_Nullable dbetaC, float *_Nonnull scratch);
 
-    // Eq. 12 without the normalisation: y = d_h ⊙ p + d_x ⊙ x + b, p = W_h h_{t-1}; z [rows, 12 Nz].
+    // Eq. 12 without the normalization: y = d_h ⊙ p + d_x ⊙ x + b, p = W_h h_{t-1}; z [rows, 12 Nz].
     void (*_Nonnull scaling_forward)(const ck_scaling *_Nonnull scaling, int64_t rows, const float *_Nonnull p,
                                      int64_t ldp, const ck_rows *_Nonnull x, const float *_Nonnull z,
                                      float *_Nonnull y, int64_t ldy);
@@ -174,10 +173,9 @@ typedef struct {
     void (*_Nonnull cross_entropy)(int64_t rows, int64_t classes, float *_Nonnull logits, const int32_t *_Nonnull targets,
                                    int gradient, float scale, float *_Nonnull losses);
 
-    // Adam over n elements; gradients are multiplied by gradientScale first.
+    // One step of Adam over n elements.
     void (*_Nonnull adam)(int64_t n, float *_Nonnull x, const float *_Nonnull g, float *_Nonnull m, float *_Nonnull v,
-                          float gradientScale, float beta1, float beta2, float stepSize, float correction2,
-                          float epsilon);
+                          float beta1, float beta2, float stepSize, float correction2, float epsilon);
 
     // Kernel [taps, inputs, outputs] in the order that `convolve` reads it, as many floats; with `transposed` the kernel
     // of the data gradient, from one stored [taps, outputs, inputs].
@@ -207,7 +205,7 @@ typedef struct {
     void (*_Nonnull winograd_kernel_gradient)(int64_t count, const float *_Nonnull du, float *_Nonnull dk);
 
     // Rows first ..< last (from −border to height + border) of an image [height, columns, channels] with a border of
-    // zeros, normalised if `norm` is given: [last − first, columns + 2 border, channels].
+    // zeros, normalized if `norm` is given: [last − first, columns + 2 border, channels].
     void (*_Nonnull pad_rows)(int64_t first, int64_t last, int64_t height, int64_t columns, int64_t channels,
                               int64_t border, const float *_Nonnull x, const ck_norm *_Nullable norm,
                               float *_Nonnull padded);
@@ -217,7 +215,7 @@ typedef struct {
     // mean[c] of x[r, c], and squares[c] = Σ_r (x[r, c] − mean[c])²
     void (*_Nonnull channel_moments)(int64_t rows, int64_t n, const float *_Nonnull x, float *_Nonnull mean,
                                      float *_Nonnull squares);
-    void (*_Nonnull normalise)(const ck_norm *_Nonnull norm, int64_t rows, const float *_Nonnull x,
+    void (*_Nonnull normalize)(const ck_norm *_Nonnull norm, int64_t rows, const float *_Nonnull x,
                                float *_Nonnull y);
     // sums = (Σ_r dz[c], Σ_r dz[c] x̂[c]), [2, channels], x̂ = reciprocal (x − mean); dz = dy where the ReLU passes
     // or there is none, else 0; it may be dy.

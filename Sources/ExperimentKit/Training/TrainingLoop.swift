@@ -28,7 +28,7 @@ public struct TrainingLoopSettings: Sendable {
     }
 }
 
-/// The loop's own state between two steps; with the parameters, the optimiser and the task's position it is all that a
+/// The loop's own state between two steps; with the parameters, the optimizer and the task's position it is all that a
 /// resumed run needs to go on bit by bit as if it had never stopped.
 public struct TrainingState: Codable, Equatable, Sendable {
     public struct Best: Codable, Equatable, Sendable {
@@ -74,7 +74,7 @@ public enum TrainingError: Error, Equatable, CustomStringConvertible {
 
 /// Steps, evaluations and checkpoints of one run, for any task.
 ///
-/// One step: the loss of the next batch, its gradient, clipping by global norm, the optimiser's update.
+/// One step: the loss of the next batch, its gradient, clipping by global norm, the optimizer's update.
 /// Validation chooses the best checkpoint; the test split is none of the loop's business.
 public final class TrainingLoop<Task: TrainingTask> {
     private let task: Task
@@ -243,7 +243,7 @@ public final class TrainingLoop<Task: TrainingTask> {
             step: state.step, isBest: isBest)
     }
 
-    /// Goes back to the latest checkpoint: parameters, optimiser, task and log.
+    /// Goes back to the latest checkpoint: parameters, optimizer, task and log.
     ///
     /// - Throws: `CheckpointError` if there is none or it belongs to another model.
     public func restore() throws {

@@ -3,7 +3,7 @@ import NeuralNetwork
 
 /// What an experiment gives the training loop: batches, their loss, a validation, and the state between steps.
 public protocol TrainingTask: AnyObject {
-    /// Everything between two steps that is neither a parameter nor the optimiser's: data position, random numbers.
+    /// Everything between two steps that is neither a parameter nor the optimizer's: data position, random numbers.
     associatedtype Position: Codable & Sendable
 
     var parameters: [NamedParameter] { get }
@@ -59,7 +59,7 @@ public struct BatchLoss {
 public protocol CheckpointedOptimizer: AnyObject {
     /// Updates taken so far.
     var stepCount: Int { get set }
-    /// The moments, by name; the tensors are the optimiser's own, and writing into them restores it.
+    /// The moments, by name; the tensors are the optimizer's own, and writing into them restores it.
     var state: [(name: String, tensor: Tensor)] { get }
     func step(learningRate: Double)
 }

@@ -16,7 +16,7 @@ T steps, B streams, V symbols, I inputs, H units, h hyper units, N_z embedding e
     out.h            [T, B, H]      h_1 … h_T;  out.hT, out.cT, out.hyper_hT, out.hyper_cT the last state
     param.*                         named by the paper; `param.hyper.*` is the hyper cell, `param.layer0.*` a layer of a model
 
-Cells with layer normalisation have gamma, beta [4H] for the gates and gamma_c, beta_c [H] for c inside φ.
+Cells with layer normalization have gamma, beta [4H] for the gates and gamma_c, beta_c [H] for c inside φ.
 Keys of gradients and of the objective: see oracle.py in Tests/TestSupport.
 """
 import pathlib
@@ -35,13 +35,13 @@ EPSILON = 1e-3
 # ---------------------------------------------------------------- the paper's equations
 
 def lstm_update(p, y, c, dropout, forget_bias):
-    """From packed pre-activations y [B, 4H] to h_t and c_t. Layer normalisation where the parameters have a γ."""
+    """From packed pre-activations y [B, 4H] to h_t and c_t. Layer normalization where the parameters have a γ."""
     if "gamma" in p:
         y = layer_norm(y, p["gamma"], p["beta"], EPSILON, groups=4)
     i, g, f, o = y.chunk(4, -1)
     c = σ(f + forget_bias) * c + σ(i) * (dropout * φ(g))                                      # Eq. 13
-    normalised = layer_norm(c, p["gamma_c"], p["beta_c"], EPSILON) if "gamma_c" in p else c    # c itself stays raw
-    return σ(o) * φ(normalised), c                                                            # Eq. 13
+    normalized = layer_norm(c, p["gamma_c"], p["beta_c"], EPSILON) if "gamma_c" in p else c    # c itself stays raw
+    return σ(o) * φ(normalized), c                                                            # Eq. 13
 
 
 def lstm_step(p, x, h, c, dropout, forget_bias):

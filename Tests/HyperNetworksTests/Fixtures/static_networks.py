@@ -74,8 +74,8 @@ def conv(x, kernel, bias=None, stride=1):
     return F.conv2d(x, kernel, bias, stride, padding).permute(0, 2, 3, 1)
 
 
-class Normalisation:
-    """Batch normalisation under `name`, with the running statistics that it moves in training mode."""
+class Normalization:
+    """Batch normalization under `name`, with the running statistics that it moves in training mode."""
 
     def __init__(self, case, name, channels):
         self.gamma = case.normal(f"param.{name}.gamma", channels, mean=1, deviation=0.3)
@@ -109,19 +109,19 @@ def wide_resnet_case(name, base, hyper, basic=None, N_z=None, k=1, N=1, side=8, 
     images = case.normal("in.images", B, side, side, 3)
     targets = case.symbols("in.targets", B, count=classes)
     stem = he(case, "param.stem.kernel", 3, 3, base)
-    stem_norm = Normalisation(case, "stem.norm", base)
+    stem_norm = Normalization(case, "stem.norm", base)
     norms, blocks, inputs = [stem_norm], [], base
     for group, outputs in enumerate((base * k, 2 * base * k, 4 * base * k)):
         for block in range(N):
             prefix = f"block{len(blocks)}"
-            norm1 = Normalisation(case, f"{prefix}.norm1", inputs)
+            norm1 = Normalization(case, f"{prefix}.norm1", inputs)
             bias1 = case.normal(f"param.{prefix}.bias1", outputs, deviation=0.3)
-            norm2 = Normalisation(case, f"{prefix}.norm2", outputs)
+            norm2 = Normalization(case, f"{prefix}.norm2", outputs)
             bias2 = case.normal(f"param.{prefix}.bias2", outputs, deviation=0.3)
             norms += [norm1, norm2]
             blocks.append((norm1, bias1, norm2, bias2, inputs, outputs, 2 if group and not block else 1))
             inputs = outputs
-    last = Normalisation(case, "norm", inputs)
+    last = Normalization(case, "norm", inputs)
     norms.append(last)
     W = case.normal("param.output.W", inputs, classes, deviation=inputs ** -0.5)
     b = case.normal("param.output.b", classes, deviation=0.3)

@@ -1,11 +1,11 @@
-"""Makes the fixtures of NeuralNetworkTests: single operations and optimisers, in PyTorch float64.
+"""Makes the fixtures of NeuralNetworkTests: single operations and optimizers, in PyTorch float64.
 
 To make them again:   python3 Tests/NeuralNetworkTests/Fixtures/generate.py            (needs torch, numpy, safetensors)
 To compare only:      python3 Tests/NeuralNetworkTests/Fixtures/generate.py --check
 
 Every matrix is stored as [in, out] and applied as x · W. Keys of gradients and of the objective: see oracle.py in Tests/TestSupport.
-An optimiser's case has `in.<name>` (start), `in.gradients.<name>` and `out.values.<name>` with the step as first axis, and the
-optimiser's own state after the last step.
+An optimizer's case has `in.<name>` (start), `in.gradients.<name>` and `out.values.<name>` with the step as first axis, and the
+optimizer's own state after the last step.
 """
 import pathlib
 import sys
@@ -71,9 +71,9 @@ def elementwise_sequence():
     return case, case.finish({"addRow": x + v, "multiplyRow": x * v})
 
 
-# ---------------------------------------------------------------- normalisation, reduction, loss
+# ---------------------------------------------------------------- normalization, reduction, loss
 
-def normalisation(name, rows, size, groups):
+def normalization(name, rows, size, groups):
     """LN over the last axis; with groups = 4 over each gate's block of [rows, 4 · size] by itself."""
     case = Case(name, epsilon=EPSILON, groups=groups)
     x = case.normal("in.x", rows, groups * size, mean=0.5, deviation=2)
@@ -123,30 +123,30 @@ def slices():
     return case, case.finish({"columns": x[:, 3:8], "rows": x[1:4], "block": x[1:4, 3:8]})
 
 
-# ---------------------------------------------------------------- optimisers
+# ---------------------------------------------------------------- optimizers
 
 SHAPES = {"W": (5, 7), "b": (19,)}
 STEPS = 5
 
 
-def optimiser(name, make, states, gradient_deviation=1.0, **metadata):
-    """Five steps of a PyTorch optimiser on given gradients."""
+def optimizer(name, make, states, gradient_deviation=1.0, **metadata):
+    """Five steps of a PyTorch optimizer on given gradients."""
     case = Case(name, steps=STEPS, **metadata)
     start = {key: case.normal(f"in.{key}", *shape) for key, shape in SHAPES.items()}
     gradients = {key: case.normal(f"in.gradients.{key}", STEPS, *shape, deviation=gradient_deviation)
                  for key, shape in SHAPES.items()}
     parameters = {key: value.detach().clone().requires_grad_(True) for key, value in start.items()}
-    torch_optimiser = make(parameters.values())
+    torch_optimizer = make(parameters.values())
     values = {key: [] for key in SHAPES}
     for step in range(STEPS):
         for key, parameter in parameters.items():
             parameter.grad = gradients[key][step].detach().clone()
-        torch_optimiser.step()
+        torch_optimizer.step()
         for key, parameter in parameters.items():
             values[key].append(parameter.detach().clone())
     outputs = {f"values.{key}": torch.stack(steps) for key, steps in values.items()}
     for ours, theirs in states.items():
-        outputs.update({f"{ours}.{key}": torch_optimiser.state[parameter][theirs] for key, parameter in parameters.items()})
+        outputs.update({f"{ours}.{key}": torch_optimizer.state[parameter][theirs] for key, parameter in parameters.items()})
     return case, case.finish(outputs, differentiate=False)
 
 
@@ -164,7 +164,7 @@ def clip(name, max_norm):
 def adam(name, gradient_deviation=1.0):
     """Gradients as small as epsilon show on which side of the root it stands: m̂ / (√v̂ + ε)."""
     rate, beta1, beta2, epsilon = 1e-3, 0.9, 0.999, 1e-8
-    return optimiser(name, lambda p: torch.optim.Adam(p, rate, (beta1, beta2), epsilon),
+    return optimizer(name, lambda p: torch.optim.Adam(p, rate, (beta1, beta2), epsilon),
                      states={"firstMoment": "exp_avg", "secondMoment": "exp_avg_sq"},
                      gradient_deviation=gradient_deviation, rate=rate, beta1=beta1, beta2=beta2, epsilon=epsilon)
 
@@ -172,7 +172,7 @@ def adam(name, gradient_deviation=1.0):
 def nesterov(name, weight_decay):
     """v ← μ v + (g + λ p);  p ← p − rate · (g + λ p + μ v);  the first v is the first gradient."""
     rate, momentum = 0.1, 0.9
-    return optimiser(name, lambda p: torch.optim.SGD(p, rate, momentum, weight_decay=weight_decay, nesterov=True),
+    return optimizer(name, lambda p: torch.optim.SGD(p, rate, momentum, weight_decay=weight_decay, nesterov=True),
                      states={"velocity": "momentum_buffer"}, rate=rate, momentum=momentum, weightDecay=weight_decay)
 
 
@@ -189,9 +189,9 @@ def cases():
     yield elementwise()
     yield elementwise_sequence()
 
-    yield normalisation("layerNorm", 5, 19, groups=1)
-    yield normalisation("layerNorm_gates", 3, 7, groups=4)
-    yield normalisation("layerNorm_gates_h33", 3, 33, groups=4)
+    yield normalization("layerNorm", 5, 19, groups=1)
+    yield normalization("layerNorm_gates", 3, 7, groups=4)
+    yield normalization("layerNorm_gates_h33", 3, 33, groups=4)
     yield reduction()
     yield loss("crossEntropy", 7, 6)
     yield loss("crossEntropy_large", 5, 50, deviation=30)

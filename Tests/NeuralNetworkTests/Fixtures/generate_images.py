@@ -1,4 +1,4 @@
-"""Makes the fixtures of the image layers, in `images/`: convolution, batch normalisation, pooling, shortcut, L2. PyTorch float64.
+"""Makes the fixtures of the image layers, in `images/`: convolution, batch normalization, pooling, shortcut, L2. PyTorch float64.
 
 To make them again:   python3 Tests/NeuralNetworkTests/Fixtures/generate_images.py            (needs torch, numpy, safetensors)
 To compare only:      python3 Tests/NeuralNetworkTests/Fixtures/generate_images.py --check

@@ -44,7 +44,7 @@ class GateNorm(nn.Module):
 
 
 def update(norm, y, c, dropout=0.0):
-    """Eq. 13 after the layer normalisation of Eq. 12; gates i, g, f, o."""
+    """Eq. 13 after the layer normalization of Eq. 12; gates i, g, f, o."""
     i, g, f, o = norm.gates(y)
     c = torch.sigmoid(f + 1) * c + torch.sigmoid(i) * F.dropout(torch.tanh(g), dropout, training=dropout > 0)
     return torch.sigmoid(o) * torch.tanh(norm.cell(c)), c

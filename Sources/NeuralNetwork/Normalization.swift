@@ -1,7 +1,7 @@
-/// A batch normalisation whose statistics are known: what a pass over pixels needs, forward and backward.
+/// A batch normalization whose statistics are known: what a pass over pixels needs, forward and backward.
 ///
 ///     z = factor (x − mean) + β          factor = γ · reciprocal, reciprocal = 1 / √(variance + ε)
-struct Normalisation {
+struct Normalization {
     let mean, reciprocal, factor, beta: Tensor
     /// Pixels that the statistics were taken from, to carry gradients through them; nil where they are constants.
     let count: Int?
@@ -18,7 +18,7 @@ struct Normalisation {
         count = isBatch ? moments.count : nil
     }
 
-    /// Calls `body` with the normalisation in the form that the kernels take.
+    /// Calls `body` with the normalization in the form that the kernels take.
     func withKernel<R>(relu: Bool, _ body: (UnsafePointer<NormKernel>) -> R) -> R {
         defer { withExtendedLifetime(self) {} }
         return withUnsafePointer(
@@ -55,7 +55,7 @@ struct Normalisation {
         }
         let kernels = Kernels.current, rows = x.value.count / channels
         func write(to dX: Tensor, accumulate: Bool) {
-            Profile.measure("batch normalisation, backward", floats: (accumulate ? 4 : 3) * x.value.count) {
+            Profile.measure("batch normalization, backward", floats: (accumulate ? 4 : 3) * x.value.count) {
                 withKernel(relu: false) { norm in
                     // In blocks that stay in the cache while the kernel goes over their channels.
                     let block = max(1, 4096 / channels)

@@ -1,5 +1,5 @@
 /// Initial values of parameters.
-public enum Initialiser {
+public enum Initializer {
     /// A parameter with every element equal to `value`.
     public static func constant(_ value: Float, _ shape: [Int]) -> Variable {
         Variable(Tensor(repeating: value, shape: shape), requiresGradient: true)

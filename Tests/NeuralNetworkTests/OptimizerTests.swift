@@ -17,7 +17,7 @@ import Testing
                     Tensor(try fixture.floats("in.\(key)"), shape: try fixture.shape("in.\(key)")),
                     requiresGradient: true))
         }
-        let optimiser = Adam(
+        let optimizer = Adam(
             parameters: parameters, beta1: try fixture.meta("beta1", as: Float.self),
             beta2: try fixture.meta("beta2", as: Float.self), epsilon: try fixture.meta("epsilon", as: Float.self))
         let steps = try fixture.meta("steps", as: Int.self)
@@ -29,8 +29,8 @@ import Testing
                 parameter.variable.addGradient(
                     Tensor(Array(gradients[step * count..<(step + 1) * count]), shape: parameter.variable.shape))
             }
-            optimiser.step(learningRate: rate)
-            #expect(optimiser.stepCount == step + 1)
+            optimizer.step(learningRate: rate)
+            #expect(optimizer.stepCount == step + 1)
             for parameter in parameters {
                 let count = parameter.variable.value.count
                 let expected = try fixture.doubles("out.values.\(parameter.name)")
@@ -42,26 +42,26 @@ import Testing
             }
         }
         let scale = name == "adam" ? 1 : 1e-8
-        for (key, tensor) in optimiser.state {
+        for (key, tensor) in optimizer.state {
             let names = key.split(separator: "."), first = names[1] == "m"
             try expectClose(
                 tensor.floats, shape: tensor.shape, fixture, "out.\(first ? "first" : "second")Moment.\(names[0])",
                 relative: first ? 2e-6 : 1.4e-5, absolute: first ? 1e-7 * scale : 0)
         }
-        #expect(optimiser.state.map(\.name) == ["W.m", "b.m", "W.v", "b.v"])
+        #expect(optimizer.state.map(\.name) == ["W.m", "b.m", "W.v", "b.v"])
     }
 
     @Test func aParameterWithoutAGradientCountsAsHavingGradientZero() {
         let x = Variable(Tensor([1], shape: [1]), requiresGradient: true)
-        let optimiser = Adam(parameters: [NamedParameter("x", x)], beta1: 0.5, beta2: 0.5, epsilon: 0)
+        let optimizer = Adam(parameters: [NamedParameter("x", x)], beta1: 0.5, beta2: 0.5, epsilon: 0)
         x.addGradient(Tensor([4], shape: [1]))
-        optimiser.step(learningRate: 0.25)
+        optimizer.step(learningRate: 0.25)
         #expect(x.value.floats == [0.75], "the first step is the rate times the sign")
         x.clearGradient()
-        optimiser.step(learningRate: 0.25)
+        optimizer.step(learningRate: 0.25)
         // m = 1, v = 4; m̂ = 4/3, v̂ = 16/3: x − 0.25 · (4/3) / (4/√3) = 0.75 − 0.25/√3, to a few roundings.
         expectClose(x.value.floats, [0.75 - 0.25 / 3.0.squareRoot()], relative: 4 * 0x1p-24, absolute: 0, what: "x")
-        #expect(optimiser.state.map { $0.tensor.floats } == [[1], [4]])
+        #expect(optimizer.state.map { $0.tensor.floats } == [[1], [4]])
     }
 
     /// A large parameter is split over the threads; every element must move like the only element of a small one.
@@ -70,8 +70,8 @@ import Testing
         func moved(_ values: [Float], _ gradients: [Float]) -> [Float] {
             let x = Variable(Tensor(values, shape: [values.count]), requiresGradient: true)
             x.addGradient(Tensor(gradients, shape: [values.count]))
-            let optimiser = Adam(parameters: [NamedParameter("x", x)])
-            for _ in 0..<3 { optimiser.step(learningRate: 0.01) }
+            let optimizer = Adam(parameters: [NamedParameter("x", x)])
+            for _ in 0..<3 { optimizer.step(learningRate: 0.01) }
             return x.value.floats
         }
         let pattern: [(Float, Float)] = [(1, 0.5), (-2, 3), (0.25, -1e-3), (7, 0), (1e-3, -20)]

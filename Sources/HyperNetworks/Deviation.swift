@@ -1,31 +1,6 @@
 // Where the paper is silent or contradicts itself, and what this suite does: each a value that configurations can set,
 // where it has a switch, and that RESULTS.md prints.
 
-/// Whether Eq. 11 reads the hyper cell's output after its step or before it (deviation `hyperStateForEmbeddings`).
-public enum HyperStateForEmbeddings: String, Sendable, Codable, CaseIterable {
-    /// ĥ_t: as the text of §3.2 and the author's code.
-    case current
-    /// ĥ_{t-1}: as Eq. 6 and 11 can be read.
-    case previous
-}
-
-/// Whether the hyper cell is layer-normalized (deviation `hyperLayerNorm`).
-public enum HyperLayerNorm: String, Sendable, Codable, CaseIterable {
-    /// Exactly where the main cell is: as the author's code.
-    case matchMain = "match-main"
-    /// Always: as Eq. 10 is printed.
-    case always
-}
-
-/// How the generator and the embeddings of a static hypernetwork start (deviation
-/// `staticInitialValues`).
-public enum GeneratorInitialValues: String, Sendable, Codable, CaseIterable {
-    /// Generated kernels start with the standard deviation of He et al. for their layer's fan-in, exactly.
-    case he
-    /// W, W_out and z normal with standard deviation 0.01: kernels that start near zero.
-    case smallNormal = "small-normal"
-}
-
 /// A decision that the paper leaves open.
 public struct Deviation: Sendable, Equatable {
     /// Stable, for reference from configurations, tests and results.
@@ -50,21 +25,24 @@ public struct Deviation: Sendable, Equatable {
         self.key = key
     }
 
+    /// Concerns both.
+    private static let testedCheckpoint = Deviation(
+        "testedCheckpoint", "§4", paper: "does not say which checkpoint is tested",
+        choice: "the best on the validation split; the test split is read once, after that",
+        reason: "any other choice would use the test split to select")
+
     /// Those that concern the character models.
     public static let characters: [Deviation] = [
-        Deviation(
-            "testedCheckpoint", "§4", paper: "does not say which checkpoint is tested",
-            choice: "the best on the validation split; the test split is read once, after that",
-            reason: "any other choice would use the test split to select"),
+        testedCheckpoint,
         Deviation(
             "hyperStateForEmbeddings", "Eq. 6, 11", paper: "writes ĥ without saying whether it is ĥ_t or ĥ_{t-1}",
             choice: "ĥ_t", reason: "the text of §3.2 and the author's code",
             key: "deviations.hyperStateForEmbeddings"),
         Deviation(
-            "forgetBias", "Eq. 9–13", paper: "has no forget bias", choice: "1 is added to f after its normalisation",
+            "forgetBias", "Eq. 9–13", paper: "has no forget bias", choice: "1 is added to f after its normalization",
             reason: "the author's code", key: "deviations.forgetBias"),
         Deviation(
-            "hyperLayerNorm", "Eq. 10", paper: "prints layer normalisation in the hyper cell in every case",
+            "hyperLayerNorm", "Eq. 10", paper: "prints layer normalization in the hyper cell in every case",
             choice: "the hyper cell has it exactly where the main cell has", reason: "the author's code",
             key: "deviations.hyperLayerNorm"),
         Deviation(
@@ -88,7 +66,7 @@ public struct Deviation: Sendable, Equatable {
             choice: "carried, zero at the start of an epoch", reason: "evaluation reads the split as one sequence",
             key: "training.carryState"),
         Deviation(
-            "clipByGlobalNorm", "A.3.3", paper: "«gradient clipping» of 1.0, by norm or by value",
+            "clipByGlobalNorm", "A.3.3", paper: "gradient clipping of 1.0, by norm or by value",
             choice: "by the global norm of all gradients", reason: "the usual meaning for recurrent networks"),
         Deviation(
             "layerNormEpsilon", "Eq. 10, 12", paper: "gives no ε", choice: "1e-3 under the square root",
@@ -122,19 +100,16 @@ public struct Deviation: Sendable, Equatable {
             reason: "one generator serves fan-ins from 144 to 1,152; only the embeddings differ between layers",
             key: "deviations.generatorInitialValues"),
         Deviation(
-            "staticL2", "A.3.2", paper: "L2 regularisation of «0.0005%»",
+            "staticL2", "A.3.2", paper: "L2 regularization of 0.0005%",
             choice: "0.0005 as the coefficient of ½‖K‖² over all convolution kernels, owned and generated",
             reason: "5e-6 cannot give the paper's baseline, which matches that of the WRN paper, at 5e-4",
             key: "training.l2"),
         Deviation(
-            "staticInputNormalisation", "§4.1, 4.2", paper: "does not say how images are normalised",
+            "staticInputNormalization", "§4.1, 4.2", paper: "does not say how images are normalized",
             choice: "CIFAR-10: mean 0 and standard deviation 1 for each channel, by the statistics of the training "
-                + "split; MNIST: grey values from 0 to 1",
+                + "split; MNIST: gray values from 0 to 1",
             reason: "the usual practice"),
-        Deviation(
-            "staticTestedCheckpoint", "§4", paper: "does not say which checkpoint is tested",
-            choice: "the least error on the validation split; the test split is read once, after that",
-            reason: "any other choice would use the test split to select"),
+        testedCheckpoint,
         Deviation(
             "staticShortcut", "§4.2", paper: "does not say what a shortcut does where the extents change",
             choice: "every second pixel, new channels of zeros; no parameters",
@@ -147,14 +122,14 @@ public struct Deviation: Sendable, Equatable {
         Deviation(
             "staticCoordinates", "A.1",
             paper:
-                "gives neither optimiser, batch, length, augmentation, hidden activation, initial values nor scale of the "
+                "gives neither optimizer, batch, length, augmentation, hidden activation, initial values nor scale of the "
                 + "coordinates",
             choice:
                 "Adam, batches of 1,000, no augmentation, ReLU; the ordinary network with a rate of 0.001, the other for "
                 + "300 epochs with 0.003 falling to 0 along half a cosine; coordinates from −1 to 1; the small network's "
                 + "outputs start with mean 0 and standard deviation 1 and are multiplied by 0.01",
             reason:
-                "801 numbers that make 200,000 weights learn slowly, and slower with augmentation; neighbouring weights "
+                "801 numbers that make 200,000 weights learn slowly, and slower with augmentation; neighboring weights "
                 + "are alike, and without the factor the first steps switch every hidden unit off"),
     ]
 }

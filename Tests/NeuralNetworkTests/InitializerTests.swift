@@ -1,7 +1,7 @@
 import NeuralNetwork
 import Testing
 
-@Suite struct InitialiserTests {
+@Suite struct InitializerTests {
     /// The largest |q_i · q_j − δ_ij| over the rows, or over the columns where those are fewer, of a block.
     private func deviation(_ values: [Float], rows: Int, columns: Int) -> Double {
         var worst = 0.0
@@ -36,7 +36,7 @@ import Testing
     func rowsOrColumnsOfEveryGateAreOrthonormal(extents: (Int, Int), blocks: Int) {
         let (rows, columns) = extents
         var random = RandomStream(seed: 30, stream: 0)
-        let W = Initialiser.orthogonal(rows: rows, columns: columns, blocks: blocks, random: &random)
+        let W = Initializer.orthogonal(rows: rows, columns: columns, blocks: blocks, random: &random)
         #expect(W.shape == [rows, blocks * columns] && W.requiresGradient)
         for gate in 0..<blocks {
             let found = deviation(block(W.value, gate, of: blocks), rows: rows, columns: columns)
@@ -50,10 +50,10 @@ import Testing
     @Test func aSeedDeterminesTheMatrixAndTheStreamMovesOn() {
         func draw(_ seed: UInt64) -> ([Float], [Float]) {
             var random = RandomStream(seed: seed, stream: 7)
-            let first = Initialiser.orthogonal(rows: 20, columns: 30, blocks: 2, random: &random)
+            let first = Initializer.orthogonal(rows: 20, columns: 30, blocks: 2, random: &random)
             return (
                 first.value.floats,
-                Initialiser.orthogonal(rows: 20, columns: 30, blocks: 2, random: &random).value.floats
+                Initializer.orthogonal(rows: 20, columns: 30, blocks: 2, random: &random).value.floats
             )
         }
         let (first, second) = draw(1)
@@ -68,7 +68,7 @@ import Testing
             for threads in [1, 2, 4] {
                 try ComputeEnvironment.configure(threads: threads)
                 var random = RandomStream(seed: 31, stream: 0)
-                let W = Initialiser.orthogonal(rows: 90, columns: 90, blocks: 4, random: &random)
+                let W = Initializer.orthogonal(rows: 90, columns: 90, blocks: 4, random: &random)
                 matrices.insert(W.value.floats)
             }
             #expect(matrices.count == 1)
@@ -82,7 +82,7 @@ import Testing
         var random = RandomStream(seed: 32, stream: 0)
         var mean = [Double](repeating: 0, count: n * n), square = mean, trace = 0.0, traceSquare = 0.0
         for _ in 0..<draws {
-            let Q = Initialiser.orthogonal(rows: n, columns: n, random: &random).value.floats.map(Double.init)
+            let Q = Initializer.orthogonal(rows: n, columns: n, random: &random).value.floats.map(Double.init)
             for index in 0..<n * n {
                 mean[index] += Q[index] / Double(draws)
                 square[index] += Q[index] * Q[index] / Double(draws)
@@ -104,12 +104,12 @@ import Testing
     }
 
     @Test func constantAndNormalParametersAreWhatTheySay() {
-        let constant = Initialiser.constant(0.25, [2, 3])
+        let constant = Initializer.constant(0.25, [2, 3])
         #expect(constant.shape == [2, 3] && constant.requiresGradient)
         #expect(constant.value.floats == [Float](repeating: 0.25, count: 6))
 
         var random = RandomStream(seed: 33, stream: 0), again = random
-        let normal = Initialiser.normal(standardDeviation: 0.01, [100, 200], random: &random)
+        let normal = Initializer.normal(standardDeviation: 0.01, [100, 200], random: &random)
         #expect(normal.shape == [100, 200] && normal.requiresGradient)
         #expect(normal.value.floats == again.normal(20_000).map { $0 * 0.01 })
         // Five standard deviations of the estimate.

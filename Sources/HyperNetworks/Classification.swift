@@ -1,0 +1,12 @@
+/// What a forward pass gives.
+public struct Classification {
+    /// [B, classes].
+    public let logits: Variable
+    /// The kernels it was computed with, owned and generated: what an L2 penalty is on.
+    public let kernels: [Variable]
+
+    public init(logits: Variable, kernels: [Variable]) {
+        self.logits = logits
+        self.kernels = kernels
+    }
+}

@@ -1,0 +1,8 @@
+/// How the generator and the embeddings of a static hypernetwork start (deviation
+/// `staticInitialValues`).
+public enum GeneratorInitialValues: String, Sendable, Codable, CaseIterable {
+    /// Generated kernels start with the standard deviation of He et al. for their layer's fan-in, exactly.
+    case he
+    /// W, W_out and z normal with standard deviation 0.01: kernels that start near zero.
+    case smallNormal = "small-normal"
+}

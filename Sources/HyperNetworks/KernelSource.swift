@@ -1,0 +1,7 @@
+/// Where a network's kernels (or weight matrix) come from.
+public enum KernelSource: String, Sendable, Codable, CaseIterable {
+    /// Parameters of the network: the ordinary network.
+    case owned
+    /// Made by a hypernetwork at every step.
+    case generated
+}

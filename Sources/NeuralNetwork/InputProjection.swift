@@ -1,0 +1,60 @@
+extension CellInput {
+    /// The products x W of all steps. A one-hot input needs none: its rows are gathered from W.
+    package struct Projection {
+        private let table: Tensor
+        private let firstRow: Int
+        private let symbols: Tensor?  // the bits of Int32
+        private let scale: Tensor?
+        /// T·B.
+        package let count: Int
+
+        /// - Parameter W: Its rows from `firstRow` on are the weights [I, O].
+        init(_ input: CellInput, _ W: Tensor, firstRow: Int) {
+            let columns = W.shape[1]
+            switch input {
+            case .oneHot(let symbols, let size, let scale):
+                precondition(symbols.allSatisfy { $0 >= 0 && $0 < size }, "symbols lie in 0 ..< \(size)")
+                precondition(scale == nil || scale!.count == symbols.count, "one factor a symbol")
+                let bits = Tensor(uninitialized: [symbols.count])
+                UnsafeMutableRawPointer(bits.pointer).assumingMemoryBound(to: Int32.self)
+                    .update(from: symbols, count: symbols.count)
+                (table, self.symbols, self.scale) = (W, bits, scale.map { Tensor($0, shape: [$0.count]) })
+                (self.firstRow, count) = (firstRow, symbols.count)
+            case .dense(let x):
+                count = x.value.count / input.size
+                table = Tensor(uninitialized: [count, columns])
+                Blas.multiply(
+                    x.value.reshaped([count, input.size]).matrix,
+                    W.matrix.rows(firstRow..<firstRow + input.size), into: table.matrix)
+                (symbols, scale, self.firstRow) = (nil, nil, 0)
+            case .joined:
+                preconditionFailure("a joined input has a projection for each of its parts")
+            }
+        }
+
+        /// The rows from `row` on, as the row kernels take them.
+        package func rows(from row: Int) -> RowGather {
+            let columns = table.shape[1]
+            return RowGather(
+                base: table.pointer + (isGathered ? firstRow : row) * columns, ld: Int64(columns),
+                index: symbols.map { UnsafeRawPointer($0.pointer + row).assumingMemoryBound(to: Int32.self) },
+                scale: scale.map { UnsafePointer($0.pointer + row) })
+        }
+
+        /// True for a one-hot input.
+        package var isGathered: Bool { symbols != nil }
+
+        /// For a dense input: the projections, [T·B, O], where their gradient may take their place.
+        package var matrix: MatrixView { table.matrix }
+    }
+
+    /// x W for all rows; the rows of `W` from `firstRow` on are the weights.
+    package func projection(_ W: Tensor, firstRow: Int = 0) -> Projection {
+        Projection(self, W, firstRow: firstRow)
+    }
+
+    /// The variable behind a dense input: a gradient goes back to it.
+    package var variable: Variable? {
+        if case .dense(let x) = self { x } else { nil }
+    }
+}
