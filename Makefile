@@ -101,7 +101,8 @@ verify: build ## reads the test splits with the committed weights, compares with
 	@$(BIN)/char-hyperlstm verify $(if $(CHARACTERS),--characters $(CHARACTERS))
 
 bench: build ## times training steps, beside PyTorch where Python has it
-	@$(BIN)/benchmarks compare --output experiments/benchmarks/RESULTS.md
+	@$(BIN)/benchmarks compare --output experiments/benchmarks/measured
+	@$(BIN)/benchmarks tables
 
 clean: ## removes what was built
 	rm -rf .build

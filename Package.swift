@@ -72,7 +72,7 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "experiments/benchmarks",
-            exclude: ["NOTES.md", "RESULTS.md", "pytorch"]),
+            exclude: ["NOTES.md", "RESULTS.md", "measured", "pytorch"]),
 
         // Tests: one bundle a target, and what they share.
         .target(

@@ -8,7 +8,7 @@ struct Benchmarks: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "benchmarks",
         abstract: "Times training steps, alone or beside the PyTorch programs in pytorch/.",
-        subcommands: [StepCommand.self, CharactersCommand.self, CompareCommand.self],
+        subcommands: [StepCommand.self, CharactersCommand.self, CompareCommand.self, TablesCommand.self],
         defaultSubcommand: CompareCommand.self)
 
     static func main() { Foundation.exit(runProgram(Self.self)) }

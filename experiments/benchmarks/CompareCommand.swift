@@ -3,13 +3,15 @@ import ExperimentCommands
 import Foundation
 import HyperNetworks
 
-/// Times our steps and PyTorch's in turn, each in a process of its own, and writes the table.
+/// Times our steps and PyTorch's in turn, each in a process of its own, and keeps what was measured.
 struct CompareCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "compare",
-        abstract: "Times every step beside PyTorch (where python3 has torch), in turn, and prints a table of ratios.",
+        abstract: "Times every step beside PyTorch (where python3 has torch), in turn, and prints tables of ratios.",
         discussion: "Ours and each of PyTorch's modes run one after the other, several rounds, so that a machine whose "
-            + "speed drifts slows all of them. A ratio is the median of ours over the best median of PyTorch's modes.")
+            + "speed drifts slows all of them. A ratio is the median of ours over the best median of PyTorch's modes. "
+            + "Nothing is kept from a busy machine: sgemm must run at the same rate before and after, within 15 %. "
+            + "With HYPERNETWORKS_SIMD=avx2 everything is held to AVX2, OpenBLAS and PyTorch too.")
 
     @Argument(help: "Which models; without any: lstm, ln-lstm, ln-hyperlstm and the Wide ResNets of widths 1 and 2.")
     var kinds: [StepKind] = []
@@ -17,7 +19,8 @@ struct CompareCommand: ParsableCommand {
     @Option(help: "Steps that each program times in a round.") var steps = 3
     @Option(help: "Threads of all programs; without it what the process may use.") var threads: Int?
     @Option(help: "The folder of the PyTorch programs.") var peers = "experiments/benchmarks/pytorch"
-    @Option(help: "A Markdown file to write the table to; it is printed in any case.") var output: String?
+    @Option(help: "A folder that gets one file for each kind of machine, avx512.json or avx2.json, for `tables`.")
+    var output: String?
 
     func validate() throws {
         guard rounds > 0 else { throw ValidationError("--rounds: expected at least 1, found \(rounds)") }
@@ -25,76 +28,81 @@ struct CompareCommand: ParsableCommand {
     }
 
     func run() throws {
+        for (name, value) in Self.limits where ProcessInfo.processInfo.environment[name] == nil {
+            setenv(name, value, 1)
+        }
         try ComputeEnvironment.configure(threads: threads)
         let threads = ComputeEnvironment.threads
-        let hasPeers = (try? capture(["python3", "-c", "import torch"])) != nil
+        let hasPeers = has("torch")
         if !hasPeers { note("python3 has no torch here: ours only (pip install torch==2.13.0+cpu brings it)") }
-        let ceiling = ComputeEnvironment.measureGEMM(size: 2048)
-        var rows: [String] = [], torch: String?
-        for group in grouped(kinds.isEmpty ? StepKind.inTable : kinds) {
-            var commands = group.map {
-                [CommandLine.arguments[0], "step", $0.rawValue, "--threads", "\(threads)", "--steps", "\(steps)"]
-            }
-            if hasPeers {
-                commands += group[0].peers.map {
-                    ["python3", "\(peers)/\($0[0])", $0[1], $0[2], "\(threads)", "\(steps)"]
-                }
-            }
-            var measured = [[StepMeasurement]](repeating: [], count: commands.count)
-            for round in 1...rounds {
-                for (index, command) in commands.enumerated() {
-                    let program = index < group.count ? "ours, \(command[2])" : "PyTorch, \(command[2]) \(command[3])"
-                    note("round \(round) of \(rounds): \(program)")
-                    measured[index].append(try JSONDecoder().decode(StepMeasurement.self, from: capture(command)))
-                }
-            }
-            func median(_ runs: [StepMeasurement]) -> Double {
-                runs.map(\.median_s).sorted()[runs.count / 2]
-            }
-            let best = measured.dropFirst(group.count).min { median($0) < median($1) }
-            for (kind, ours) in zip(group, measured) {
-                let gflops = ours.map { $0.gflops ?? 0 }.sorted()[ours.count / 2]
-                let peak = ours.map(\.peak_mib).max() ?? 0
-                torch = best?.first?.torch ?? torch
-                var cells = [
-                    kind.rawValue, number(median(ours)), number(ours.map(\.min_s).min() ?? 0), "\(Int(gflops))",
-                    "\(Int(gflops / ceiling * 100)) %", "\(peak)",
-                ]
-                if let best {
-                    let peerPeak = best.map(\.peak_mib).max() ?? 0
-                    cells += [
-                        "\(number(median(best))) (\(best[0].mode))", number(median(ours) / median(best)), "\(peerPeak)",
-                        number(Double(peak) / Double(max(1, peerPeak))),
-                    ]
-                } else {
-                    cells += ["–", "–", "–", "–"]
-                }
-                rows.append("| " + cells.joined(separator: " | ") + " |")
-            }
+        let before = ComputeEnvironment.measureGEMM(size: 2048)
+        let steps = try grouped(kinds.isEmpty ? StepKind.inTable : kinds).flatMap { group in
+            try compare(group, with: hasPeers ? group[0].peers : [], threads: threads)
         }
-        let date = ISO8601DateFormatter().string(from: Date()).prefix(10)
-        let table = """
-            | step | median, s | minimum, s | GFLOP/s | of sgemm | peak MiB | PyTorch, s (mode) | ratio | its peak MiB | ratio |
-            |---|---|---|---|---|---|---|---|---|---|
-            \(rows.joined(separator: "\n"))
-
-            \(date), \(ComputeEnvironment.cpuName), \(threads) threads. \(ComputeEnvironment.blasDescription); \
-            \(ComputeEnvironment.simdName) kernels; sgemm 2048³ at \(Int(ceiling)) GFLOP/s. \
-            \(torch.map { "PyTorch \($0)." } ?? "PyTorch was not there.") \
-            \(rounds) rounds of \(steps) steps, the programs in turn; medians of the rounds' medians.
-
-            """
-        let text =
-            "# Training steps, timed\n\nWritten by `make bench`; not edited by hand.\n\n\(table)"
-            + (kinds.isEmpty ? "\n## One character at a time\n\n" + (try characters(threads, hasPeers: hasPeers)) : "")
-        try writeResult(text, terminator: "")
+        let characters = kinds.isEmpty ? try characters(threads, hasPeers: hasPeers) : nil
+        let library = kinds.isEmpty && hasPeers && has("hypnettorch") ? try library(threads: threads) : []
+        let after = ComputeEnvironment.measureGEMM(size: 2048)
+        guard abs(before - after) <= 0.15 * max(before, after) else {
+            throw Failure(
+                description:
+                    "the machine was busy: sgemm ran at \(Int(before)) GFLOP/s before and \(Int(after)) after, and "
+                    + "less than 15 % apart is expected; nothing was written. Stop what else runs and try again")
+        }
+        let measured = Comparison(
+            date: String(ISO8601DateFormatter().string(from: Date()).prefix(10)), cpu: ComputeEnvironment.cpuName,
+            threads: threads, blas: ComputeEnvironment.blasDescription, simd: ComputeEnvironment.simdName,
+            heldTo: Self.limits.isEmpty ? nil : ComputeEnvironment.simdName, sgemm: [before, after],
+            torch: steps.compactMap { $0.peer?.torch }.first, rounds: rounds, stepsARound: self.steps, steps: steps,
+            characters: characters, library: library)
+        try writeResult(measured.text, terminator: "")
         if let output {
-            try text.write(toFile: output, atomically: true, encoding: .utf8)
+            try measured.write(to: URL(fileURLWithPath: output, isDirectory: true))
+            note("wrote \(output)/\(measured.simd).json; `benchmarks tables` puts it into the documents")
         }
     }
 
-    /// A Layer Norm HyperLSTM, one character at a time, beside PyTorch's: a table of rates.
-    private func characters(_ threads: Int, hasPeers: Bool) throws -> String {
+    /// Variables that hold OpenBLAS and PyTorch to AVX2 too, where our kernels are held to it.
+    private static let limits: [(name: String, value: String)] =
+        ProcessInfo.processInfo.environment["HYPERNETWORKS_SIMD"] == "avx2"
+        ? [
+            ("OPENBLAS_CORETYPE", "Haswell"), ("ATEN_CPU_CAPABILITY", "avx2"), ("ONEDNN_MAX_CPU_ISA", "AVX2"),
+            ("MKL_ENABLE_INSTRUCTIONS", "AVX2"),
+        ] : []
+
+    private func has(_ module: String) -> Bool { (try? capture(["python3", "-c", "import \(module)"])) != nil }
+
+    /// Our steps, each beside the fastest of its peers.
+    ///
+    /// - Parameter peers: Programs of the folder `peers` with their arguments; none where python3 lacks what they need.
+    private func compare(_ group: [StepKind], with peers: [[String]], threads: Int) throws -> [Comparison.Step] {
+        let commands =
+            group.map {
+                [CommandLine.arguments[0], "step", $0.rawValue, "--threads", "\(threads)", "--steps", "\(steps)"]
+            }
+            + peers.map { ["python3", "\(self.peers)/\($0[0])", $0[1], $0[2], "\(threads)", "\(steps)"] }
+        var measured = [[StepMeasurement]](repeating: [], count: commands.count)
+        for round in 1...rounds {
+            for (index, command) in commands.enumerated() {
+                let program =
+                    index < group.count ? "ours, \(command[2])" : "\(peers[index - group.count][0]), \(command[3])"
+                note("round \(round) of \(rounds): \(program)")
+                measured[index].append(try JSONDecoder().decode(StepMeasurement.self, from: capture(command)))
+            }
+        }
+        let summaries = measured.map(Comparison.Program.init)
+        let best = summaries.dropFirst(group.count).min { $0.median < $1.median }
+        return zip(group, summaries).map { Comparison.Step(kind: $0.rawValue, ours: $1, peer: best) }
+    }
+
+    /// Networks with generated kernels beside those of the library that a user of PyTorch would take.
+    private func library(threads: Int) throws -> [Comparison.Step] {
+        try [(StepKind.hyperWideResNet1, "1"), (.hyperWideResNet2, "2")].flatMap { kind, width in
+            try compare([kind], with: [["hypnettorch_wrn.py", width, "eager"]], threads: threads)
+        }
+    }
+
+    /// A Layer Norm HyperLSTM, one character at a time, beside PyTorch's.
+    private func characters(_ threads: Int, hasPeers: Bool) throws -> Comparison.Characters {
         var ours: [CharactersMeasurement] = [], theirs: [String: [Double]] = [:]
         for round in 1...rounds {
             note("round \(round) of \(rounds): ours, characters")
@@ -107,23 +115,11 @@ struct CompareCommand: ParsableCommand {
                 theirs[mode, default: []].append(sampling.characters_per_s)
             }
         }
-        func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }
-        func whole(_ value: Double) -> String { "\(Int(value.rounded()))" }
-        let sampled = median(ours.map(\.sampled_per_s))
         let best = theirs.mapValues(median).max { $0.value < $1.value }
-        let peer = best.map { "\(whole($0.value)) (\($0.key))" } ?? "–"
-        let ratio = best.map { String(format: "%.1f", sampled / $0.value) } ?? "–"
-        return """
-            | Layer Norm HyperLSTM, 1000 units | characters/s | weights, GB/s | PyTorch, characters/s (mode) | ratio |
-            |---|---|---|---|---|
-            | drawing a text | \(whole(sampled)) | \(whole(median(ours.map(\.sampling_gb_per_s)))) | \(peer) | \(ratio) |
-            | reading a split as one sequence | \(whole(median(ours.map(\.read_per_s)))) | \
-            \(whole(median(ours.map(\.reading_gb_per_s)))) | – | – |
-
-            Every character needs all weights once. A copy runs at \(whole(median(ours.map(\.copy_gb_per_s)))) GB/s, reading and \
-            writing counted; caches that hold the weights are faster.
-
-            """
+        return Comparison.Characters(
+            sampled: median(ours.map(\.sampled_per_s)), samplingGB: median(ours.map(\.sampling_gb_per_s)),
+            read: median(ours.map(\.read_per_s)), readingGB: median(ours.map(\.reading_gb_per_s)),
+            copyGB: median(ours.map(\.copy_gb_per_s)), peerSampled: best?.value, peerMode: best?.key)
     }
 
     /// Kinds that are held to the same peers, together: one run of the peers serves all of them.
@@ -137,7 +133,7 @@ struct CompareCommand: ParsableCommand {
         }
     }
 
-    private func number(_ value: Double) -> String { String(format: "%.2f", value) }
+    private func note(_ text: String) { FileHandle.standardError.write(Data("\(text)\n".utf8)) }
 
     struct Failure: Error, CustomStringConvertible { let description: String }
 

@@ -1,0 +1,172 @@
+import ExperimentKit
+import Foundation
+
+/// What `compare` measured on one kind of machine.
+struct Comparison: Codable {
+    /// A program over all rounds.
+    struct Program: Codable {
+        let mode: String
+        let torch: String?
+        let parameters: Int
+        /// Median of the rounds' medians, and the fastest step, in seconds.
+        let median: Double
+        let minimum: Double
+        /// By the definition of the model's products, in 10⁹ operations a second; nil where it is not counted.
+        let gflops: Double?
+        /// Resident memory at its peak, in MiB.
+        let peak: Int
+
+        init(_ runs: [StepMeasurement]) {
+            mode = runs[0].mode
+            torch = runs[0].torch
+            parameters = runs[0].parameters
+            median = benchmarks.median(runs.map(\.median_s))
+            minimum = runs.map(\.min_s).min() ?? 0
+            gflops = runs[0].gflops == nil ? nil : benchmarks.median(runs.compactMap(\.gflops))
+            peak = runs.map(\.peak_mib).max() ?? 0
+        }
+    }
+
+    struct Step: Codable {
+        let kind: String
+        let ours: Program
+        /// The fastest of its peers; nil where there was none.
+        let peer: Program?
+
+        var ratio: Double? { peer.map { ours.median / $0.median } }
+        var memoryRatio: Double? { peer.map { Double(ours.peak) / Double(max(1, $0.peak)) } }
+    }
+
+    /// Characters a second, one at a time, with the rate in GB/s at which the weights are read.
+    struct Characters: Codable {
+        let sampled: Double
+        let samplingGB: Double
+        let read: Double
+        let readingGB: Double
+        let copyGB: Double
+        let peerSampled: Double?
+        let peerMode: String?
+    }
+
+    let date: String
+    let cpu: String
+    let threads: Int
+    let blas: String
+    /// The kernels that ran: one file is kept for each.
+    let simd: String
+    /// The instruction set that all programs were held to on a processor with a wider one; nil where none was.
+    let heldTo: String?
+    /// Rates of sgemm 2048³ before and after, in GFLOP/s.
+    let sgemm: [Double]
+    let torch: String?
+    let rounds: Int
+    let stepsARound: Int
+    let steps: [Step]
+    let characters: Characters?
+    let library: [Step]
+
+    // MARK: - Files
+
+    init(contentsOf url: URL) throws {
+        self = try JSONDecoder().decode(Comparison.self, from: Data(contentsOf: url))
+    }
+
+    func write(to folder: URL) throws {
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+        try encoder.encode(self).write(to: folder.appendingPathComponent("\(simd).json"), options: .atomic)
+    }
+
+    init(
+        date: String, cpu: String, threads: Int, blas: String, simd: String, heldTo: String?, sgemm: [Double],
+        torch: String?, rounds: Int, stepsARound: Int, steps: [Step], characters: Characters?, library: [Step]
+    ) {
+        self.date = date
+        self.cpu = cpu
+        self.threads = threads
+        self.blas = blas
+        self.simd = simd
+        self.heldTo = heldTo
+        self.sgemm = sgemm
+        self.torch = torch
+        self.rounds = rounds
+        self.stepsARound = stepsARound
+        self.steps = steps
+        self.characters = characters
+        self.library = library
+    }
+
+    // MARK: - Text
+
+    /// Such as "AVX-512".
+    var kindOfMachine: String { ["avx512": "AVX-512", "avx2": "AVX2", "portable": "neither"][simd] ?? simd }
+
+    /// A sentence on where and how it was measured.
+    var provenance: String {
+        let held = heldTo == nil ? "" : ", this processor held to \(kindOfMachine), OpenBLAS and PyTorch too"
+        let rates = sgemm.map { "\(Int($0.rounded()))" }.joined(separator: " and ")
+        return """
+            \(date), \(cpu)\(held), \(threads) \(threads == 1 ? "thread" : "threads"). \(blas); sgemm 2048³ at \(rates) \
+            GFLOP/s before and after. \(torch.map { "PyTorch \($0)." } ?? "PyTorch was not there.") \(rounds) rounds of \
+            \(stepsARound) steps, the programs in turn; medians of the rounds' medians.
+            """
+    }
+
+    /// All that was measured, as tables.
+    var text: String {
+        let ceiling = sgemm.reduce(0, +) / Double(max(1, sgemm.count))
+        var text = markdownTable(
+            ["step", "median, s", "minimum, s", "GFLOP/s", "of sgemm", "peak MiB", "PyTorch, s (mode)", "ratio"]
+                + ["its peak MiB", "ratio"],
+            steps.map { step in
+                [
+                    step.kind, fixed(step.ours.median, 2), fixed(step.ours.minimum, 2),
+                    step.ours.gflops.map { "\(Int($0))" } ?? "–",
+                    step.ours.gflops.map { "\(Int($0 / ceiling * 100)) %" } ?? "–", "\(step.ours.peak)",
+                    step.peer.map { "\(fixed($0.median, 2)) (\($0.mode))" } ?? "–", optional(step.ratio),
+                    step.peer.map { "\($0.peak)" } ?? "–", optional(step.memoryRatio),
+                ]
+            })
+        text += "\n\n\(provenance)\n"
+        if let characters {
+            let ratio = characters.peerSampled.map { fixed(characters.sampled / $0, 1) } ?? "–"
+            let peer = characters.peerSampled.map { "\(Int($0)) (\(characters.peerMode ?? ""))" } ?? "–"
+            text += "\nOne character at a time; every character needs all weights once.\n\n"
+            text += markdownTable(
+                [
+                    "Layer Norm HyperLSTM, 1000 units", "characters/s", "weights, GB/s",
+                    "PyTorch, characters/s (mode)", "ratio",
+                ],
+                [
+                    ["drawing a text", "\(Int(characters.sampled))", "\(Int(characters.samplingGB))", peer, ratio],
+                    [
+                        "reading a split as one sequence", "\(Int(characters.read))", "\(Int(characters.readingGB))",
+                        "–", "–",
+                    ],
+                ])
+            text +=
+                "\n\nA copy runs at \(Int(characters.copyGB)) GB/s, reading and writing counted; caches that hold the "
+            text += "weights are faster.\n"
+        }
+        if !library.isEmpty {
+            text += "\nNetworks whose kernels are generated, beside those of the library hypnettorch 0.0.4 (a chunked "
+            text += "hypernetwork of like size).\n\n"
+            text += markdownTable(
+                ["step", "ours, s", "hypnettorch, s", "ratio", "peak MiB", "its", "parameters", "its"],
+                library.map { step in
+                    [
+                        step.kind, fixed(step.ours.median, 2), step.peer.map { fixed($0.median, 2) } ?? "–",
+                        optional(step.ratio), "\(step.ours.peak)", step.peer.map { "\($0.peak)" } ?? "–",
+                        grouped(step.ours.parameters), step.peer.map { grouped($0.parameters) } ?? "–",
+                    ]
+                })
+            text += "\n"
+        }
+        return text
+    }
+
+    private func optional(_ value: Double?) -> String { value.map { fixed($0, 2) } ?? "–" }
+}
+
+func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }

@@ -1,0 +1,76 @@
+import ArgumentParser
+import ExperimentKit
+import Foundation
+
+/// Puts what `compare` measured into the documents.
+struct TablesCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "tables",
+        abstract: "Writes experiments/benchmarks/RESULTS.md and the README's table of speed from what was measured.",
+        discussion: "Reads one file for each kind of machine from experiments/benchmarks/measured.")
+
+    @Flag(help: "Write nothing; fail if a document is not what the measurements give.") var check = false
+
+    func run() throws {
+        guard let project = ProjectFolder.locate() else {
+            throw ValidationError("no checkout of the project around this folder or this program")
+        }
+        let folder = project.url.appendingPathComponent("experiments/benchmarks")
+        let names = ["avx512", "avx2", "portable"]
+        let comparisons = try names.map { folder.appendingPathComponent("measured/\($0).json") }
+            .filter { FileManager.default.fileExists(atPath: $0.path) }.map(Comparison.init(contentsOf:))
+        let results = folder.appendingPathComponent("RESULTS.md")
+        let readme = project.url.appendingPathComponent("README.md")
+        let documents = [
+            (results, Self.results(comparisons)),
+            (
+                readme,
+                try Self.replaced(in: try String(contentsOf: readme, encoding: .utf8), by: Self.summary(comparisons))
+            ),
+        ]
+        for (url, text) in documents where (try? String(contentsOf: url, encoding: .utf8)) != text {
+            guard !check else { throw ValidationError("\(url.lastPathComponent) is stale; run `benchmarks tables`") }
+            try Data(text.utf8).write(to: url, options: .atomic)
+            print("wrote \(url.path)")
+        }
+    }
+
+    private static func results(_ comparisons: [Comparison]) -> String {
+        let sections = comparisons.map { "\n## A processor with \($0.kindOfMachine)\n\n\($0.text)" }
+        return "# Training steps, timed\n\nWritten by `make bench`; not edited by hand.\n" + sections.joined()
+    }
+
+    /// Ratios of all steps on every kind of machine, for the README.
+    private static func summary(_ comparisons: [Comparison]) -> String {
+        let kinds = comparisons.flatMap { $0.steps.map(\.kind) }.reduce(into: [String]()) { kinds, kind in
+            if !kinds.contains(kind) { kinds.append(kind) }
+        }
+        let header =
+            ["step"]
+            + comparisons.flatMap { ["\($0.kindOfMachine): ours, s", "PyTorch, s", "ratio", "peak memory, ratio"] }
+        let rows = kinds.map { kind in
+            [kind]
+                + comparisons.flatMap { comparison -> [String] in
+                    guard let step = comparison.steps.first(where: { $0.kind == kind }) else {
+                        return [String](repeating: "–", count: 4)
+                    }
+                    return [
+                        fixed(step.ours.median, 2), step.peer.map { fixed($0.median, 2) } ?? "–",
+                        step.ratio.map { fixed($0, 2) } ?? "–", step.memoryRatio.map { fixed($0, 2) } ?? "–",
+                    ]
+                }
+        }
+        return markdownTable(header, rows) + "\n\n" + comparisons.map(\.provenance).joined(separator: "\n\n")
+    }
+
+    /// The document with the lines between the two markers replaced.
+    private static func replaced(in document: String, by text: String) throws -> String {
+        let begin = "<!-- benchmarks: begin -->\n", end = "<!-- benchmarks: end -->"
+        guard let first = document.range(of: begin), let last = document.range(of: end),
+            first.upperBound <= last.lowerBound
+        else {
+            throw ValidationError("README.md lacks the lines '\(begin.dropLast())' and '\(end)', in this order")
+        }
+        return document.replacingCharacters(in: first.upperBound..<last.lowerBound, with: text + "\n")
+    }
+}
