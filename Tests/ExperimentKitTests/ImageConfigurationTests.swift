@@ -109,8 +109,9 @@ import Testing
                 #expect(leaves.contains(key), "\(deviation.id): \(key)")
             }
         }
-        let ids = (Deviation.characters + Deviation.staticNetworks).map(\.id)
-        #expect(Set(ids).count == ids.count)
+        for ids in [Deviation.characters.map(\.id), Deviation.staticNetworks.map(\.id)] {
+            #expect(Set(ids).count == ids.count)
+        }
     }
 
     @Test(arguments: [

@@ -133,8 +133,6 @@ struct CompareCommand: ParsableCommand {
         }
     }
 
-    private func note(_ text: String) { FileHandle.standardError.write(Data("\(text)\n".utf8)) }
-
     struct Failure: Error, CustomStringConvertible { let description: String }
 
     /// Runs a program and returns what it printed.

@@ -1,4 +1,5 @@
 import ArgumentParser
+import ExperimentCommands
 import ExperimentKit
 import Foundation
 
@@ -21,17 +22,17 @@ struct TablesCommand: ParsableCommand {
             .filter { FileManager.default.fileExists(atPath: $0.path) }.map(Comparison.init(contentsOf:))
         let results = folder.appendingPathComponent("RESULTS.md")
         let readme = project.url.appendingPathComponent("README.md")
-        let documents = [
-            (results, Self.results(comparisons)),
-            (
-                readme,
-                try Self.replaced(in: try String(contentsOf: readme, encoding: .utf8), by: Self.summary(comparisons))
-            ),
-        ]
-        for (url, text) in documents where (try? String(contentsOf: url, encoding: .utf8)) != text {
+        let text = try String(contentsOf: readme, encoding: .utf8)
+        guard let replaced = SectionedDocument.replacing(id: "benchmarks", body: Self.summary(comparisons), in: text)
+        else {
+            throw ValidationError(
+                "README.md lacks the lines '<!-- benchmarks: begin -->' and '<!-- benchmarks: end -->'")
+        }
+        for (url, text) in [(results, Self.results(comparisons)), (readme, replaced)]
+        where (try? String(contentsOf: url, encoding: .utf8)) != text {
             guard !check else { throw ValidationError("\(url.lastPathComponent) is stale; run `benchmarks tables`") }
             try Data(text.utf8).write(to: url, options: .atomic)
-            print("wrote \(url.path)")
+            note("wrote \(url.path)")
         }
     }
 
@@ -61,16 +62,5 @@ struct TablesCommand: ParsableCommand {
                 }
         }
         return markdownTable(header, rows) + "\n\n" + comparisons.map(\.provenance).joined(separator: "\n\n")
-    }
-
-    /// The document with the lines between the two markers replaced.
-    private static func replaced(in document: String, by text: String) throws -> String {
-        let begin = "<!-- benchmarks: begin -->\n", end = "<!-- benchmarks: end -->"
-        guard let first = document.range(of: begin), let last = document.range(of: end),
-            first.upperBound <= last.lowerBound
-        else {
-            throw ValidationError("README.md lacks the lines '\(begin.dropLast())' and '\(end)', in this order")
-        }
-        return document.replacingCharacters(in: first.upperBound..<last.lowerBound, with: text + "\n")
     }
 }
