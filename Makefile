@@ -62,6 +62,8 @@ test: deps lint ## runs every test; the oracle tests once with each instruction 
 	        || { grep -q 'expected one of' .build/$$simd.log && echo "   this CPU has no $$simd" || { cat .build/$$simd.log; exit 1; }; }; \
 	    tail -n 1 .build/$$simd.log; \
 	done
+	@echo "-- a package of somebody else's that uses this one"
+	@Tests/OutsidePackage/run.sh "$(CURDIR)/.build/outside"
 
 stress: deps ## tries faults by the hundred thousand: damaged files of every kind, kills at random instants (an hour)
 	@swift build $(SWIFT_FLAGS) --build-tests

@@ -7,16 +7,17 @@ let package = Package(
     name: "hypernetworks",
     products: [
         .library(name: "HyperNetworks", targets: ["HyperNetworks"]),
+        .library(name: "Safetensors", targets: ["Safetensors"]),
         .executable(name: "char-hyperlstm", targets: ["char-hyperlstm"]),
         .executable(name: "static-hypernet", targets: ["static-hypernet"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
-        .package(url: "https://github.com/jpsim/Yams", from: "5.0.1"),
+        .package(url: "https://github.com/jpsim/Yams", "5.0.1"..<"7.0.0"),
     ],
     targets: [
         // C: vector kernels behind run-time dispatch, the thread pool, and the loader of OpenBLAS.
-        .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-fno-math-errno"])]),
+        .target(name: "CKernels"),
         .target(name: "COpenBLAS", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
@@ -24,7 +25,7 @@ let package = Package(
         .target(name: "Compute", dependencies: ["CKernels", "COpenBLAS"]),
         .target(name: "Safetensors"),
         .target(name: "Datasets", dependencies: ["CZlib"]),
-        .target(name: "NeuralNetwork", dependencies: ["Compute"]),
+        .target(name: "NeuralNetwork", dependencies: ["Compute", "Safetensors"]),
         .target(name: "HyperNetworks", dependencies: ["NeuralNetwork", "Compute"]),
         .target(name: "Figures", dependencies: ["CZlib"]),
         .target(name: "PaperFigures", dependencies: ["Figures", "HyperNetworks", "Compute"]),
@@ -68,7 +69,7 @@ let package = Package(
         .executableTarget(
             name: "benchmarks",
             dependencies: [
-                "CharacterExperiments", "ExperimentCommands", "HyperNetworks",
+                "CharacterExperiments", "ExperimentKit", "ExperimentCommands", "HyperNetworks",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "experiments/benchmarks",

@@ -369,7 +369,7 @@ INLINE void moments(int64_t n, const float *x, float epsilon, float *mean, float
         squares += centered * centered;
     }
     *mean = average;
-    *reciprocal = 1.0f / sqrtf(sum(squares) / (float)n + epsilon);
+    *reciprocal = 1.0f / __builtin_elementwise_sqrt(sum(squares) / (float)n + epsilon);
 }
 
 /// The pre-activation of gate `gate` at units j …: layer-normalized where the cell does so.

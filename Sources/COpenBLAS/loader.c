@@ -41,28 +41,45 @@ int openblas_core_runs(const char *core) {
     return 1;
 }
 
-const char *openblas_load(openblas_functions *functions) {
+static void *open_any(const char *name) {
+    if (name) return dlopen(name, RTLD_NOW | RTLD_LOCAL);
+    static const char *const names[] = {
+        "libopenblas.so.0",
+        "libopenblas.so",
+        "libopenblas.dylib",
+        "/opt/homebrew/opt/openblas/lib/libopenblas.dylib",
+        "/System/Library/Frameworks/Accelerate.framework/Accelerate",
+    };
+    void *library = NULL;
+    for (unsigned n = 0; n < sizeof names / sizeof *names && !library; n++) {
+        library = dlopen(names[n], RTLD_NOW | RTLD_LOCAL);
+    }
+    return library;
+}
+
+const char *openblas_load(const char *name, openblas_functions *functions) {
     static char message[512];
-    void *library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
-    if (!library) library = dlopen("libopenblas.so", RTLD_NOW | RTLD_LOCAL);
-    if (!library) library = dlopen("libopenblas.dylib", RTLD_NOW | RTLD_LOCAL);
+    void *library = open_any(name);
     if (!library) {
-        snprintf(message, sizeof message, "OpenBLAS is missing (%s); `make deps` installs it (Debian: libopenblas-dev)",
-                 dlerror());
+        const char *reason = dlerror();
+        if (!reason) reason = "no reason given";
+        if (name)
+            snprintf(message, sizeof message, "cannot be loaded (%s)", reason);
+        else
+            snprintf(message, sizeof message, "OpenBLAS is missing (%s); `make deps` installs it (Debian: libopenblas-dev)", reason);
         return message;
     }
-    struct { const char *name; void **slot; } symbols[] = {
-        {"cblas_sgemm", (void **)&functions->sgemm},
-        {"cblas_sgemv", (void **)&functions->sgemv},
-        {"openblas_get_corename", (void **)&functions->corename},
-        {"openblas_get_config", (void **)&functions->config},
-        {"openblas_set_num_threads", (void **)&functions->set_num_threads},
+    struct { const char *name; void **slot; int required; } symbols[] = {
+        {"cblas_sgemm", (void **)&functions->sgemm, 1},
+        {"cblas_sgemv", (void **)&functions->sgemv, 1},
+        {"openblas_get_corename", (void **)&functions->corename, 0},
+        {"openblas_get_config", (void **)&functions->config, 0},
+        {"openblas_set_num_threads", (void **)&functions->set_num_threads, 0},
     };
     for (unsigned n = 0; n < sizeof symbols / sizeof *symbols; n++) {
         *symbols[n].slot = dlsym(library, symbols[n].name);
-        if (!*symbols[n].slot) {
-            snprintf(message, sizeof message, "the installed OpenBLAS lacks %s: is libopenblas.so another library?",
-                     symbols[n].name);
+        if (symbols[n].required && !*symbols[n].slot) {
+            snprintf(message, sizeof message, "the library has no %s: it is no CBLAS", symbols[n].name);
             return message;
         }
     }

@@ -1,33 +1,38 @@
 import COpenBLAS
 import Foundation
 
-/// OpenBLAS, loaded with the kernels that fit this CPU, and split over our own thread pool.
+/// A BLAS, loaded with the kernels that fit this CPU, and split over our own thread pool: OpenBLAS, Accelerate, the library
+/// that `HYPERNETWORKS_BLAS` names, or plain loops where there is none.
 ///
-/// The library runs single-threaded: its own threads would spin beside the pool's. A product is cut into one block of
+/// OpenBLAS runs single-threaded: its own threads would spin beside the pool's. A product is cut into one block of
 /// columns (or rows) a thread instead.
 package struct Blas: Sendable {
+    /// The library, such as "OpenBLAS 0.3.21".
+    package let library: String
     /// How the kernels were chosen, for people.
     package let choice: String
+    /// "none" where they have no name.
     package let coreName: String
     package let version: String
     package let warnings: [String]
+    /// Why the library that was asked for is not the one in use; nil where it is.
+    package let error: ComputeError?
     let functions: openblas_functions
 
-    static let loaded: Result<Blas, ComputeError> = load()
+    package static let shared = Blas()
 
-    package static var shared: Blas {
-        switch loaded {
-        case .success(let blas): return blas
-        case .failure(let error): preconditionFailure(error.description)
-        }
-    }
+    /// Names the library to load, or `none` for plain loops.
+    private static let libraryVariable = "HYPERNETWORKS_BLAS"
 
     /// Decides on `OPENBLAS_CORETYPE`, then loads.
-    private static func load() -> Result<Blas, ComputeError> {
+    private init() {
         let variable = "OPENBLAS_CORETYPE"
         let preferred = openblas_preferred_core().map { String(cString: $0) }
         var warnings: [String] = []
-        var wanted = ProcessInfo.processInfo.environment[variable].flatMap { $0.isEmpty ? nil : $0 }
+        func setting(_ name: String) -> String? {
+            ProcessInfo.processInfo.environment[name].flatMap { $0.isEmpty ? nil : $0 }
+        }
+        var wanted = setting(variable)
         var choice = "\(variable) set by the user"
         if let name = wanted, openblas_core_runs(name) == 0 {
             warnings.append(
@@ -46,21 +51,38 @@ package struct Blas: Sendable {
         if isUnset { setenv(threadsVariable, "1", 1) }
         defer { if isUnset { unsetenv(threadsVariable) } }
 
+        let named = setting(Self.libraryVariable), wantsNone = named == "none"
         let storage = UnsafeMutablePointer<openblas_functions>.allocate(capacity: 1)
         defer { storage.deallocate() }
-        if let message = openblas_load(storage) { return .failure(.blas(String(cString: message))) }
-        let functions = storage.pointee
-        functions.set_num_threads(1)
-        let coreName = String(cString: functions.corename())
-        if let wanted, coreName.lowercased() != wanted.lowercased() {
+        let message = wantsNone ? nil : openblas_load(named, storage).map { String(cString: $0) }
+        if wantsNone || message != nil {
+            openblas_plain(storage)
+            if named == nil, let message {
+                warnings.append("\(message); until then matrix products run in plain loops, many times slower")
+            }
+        }
+        functions = storage.pointee
+        error = named.flatMap { name in message.map { .blas("\(Self.libraryVariable)=\(name): \($0)") } }
+        functions.set_num_threads?(1)
+        coreName = functions.corename.map { String(cString: $0()) } ?? "none"
+        if functions.corename != nil, let wanted, coreName.lowercased() != wanted.lowercased() {
             warnings.append(
                 "OpenBLAS has no \(wanted) kernels and took \(coreName): matrix products may run at a fraction of "
                     + "this CPU's speed")
         }
-        let words = String(cString: functions.config()).split(separator: " ")
-        let version = words.count > 1 ? String(words[1]) : "of unknown version"
-        return .success(
-            Blas(choice: choice, coreName: coreName, version: version, warnings: warnings, functions: functions))
+        let words = functions.config.map { String(cString: $0()).split(separator: " ") } ?? []
+        version = words.count > 1 ? String(words[1]) : "of unknown version"
+        if functions.config != nil {
+            library = "OpenBLAS \(version)"
+            self.choice = choice
+        } else if wantsNone || message != nil {
+            library = "plain loops"
+            self.choice = wantsNone ? "\(Self.libraryVariable)=none" : "no library found"
+        } else {
+            library = named ?? "Accelerate"
+            self.choice = "chosen by the library"
+        }
+        self.warnings = warnings
     }
 
     /// C = alpha op(A) op(B) + beta C; op(A) is [m, k], op(B) [k, n], C [m, n]; row-major, `ld…` in elements.

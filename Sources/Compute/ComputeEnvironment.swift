@@ -36,15 +36,15 @@ public enum ComputeEnvironment {
     ///
     /// - Parameter requested: Threads to use; nil takes what the process may use (`ThreadChoice`).
     /// - Throws: `ComputeError.threads` for a number out of range, `.addressSpace` where the limit on addresses is too low
-    ///   for OpenBLAS, `.blas` where OpenBLAS cannot be loaded, `.kernels`
-    ///   where `HYPERNETWORKS_SIMD` names kernels that this CPU does not run.
+    ///   for OpenBLAS, `.blas` where the library that `HYPERNETWORKS_BLAS` names cannot be loaded, `.kernels` where
+    ///   `HYPERNETWORKS_SIMD` names kernels that this CPU does not run.
     public static func configure(threads requested: Int? = nil) throws {
         let choice = try ThreadChoice.current(requested: requested)
         if let name = ProcessInfo.processInfo.environment[Kernels.variable], Kernels.named(name) == nil {
             throw ComputeError.kernels(requested: name, available: Kernels.available)
         }
         try requireAddressSpace(threads: choice.count)
-        if case .failure(let error) = Blas.loaded { throw error }
+        if let error = Blas.shared.error { throw error }
         use(choice)
     }
 
@@ -85,7 +85,8 @@ public enum ComputeEnvironment {
 
     /// Such as "OpenBLAS 0.3.21, SkylakeX kernels (chosen from the CPU's features)".
     public static var blasDescription: String {
-        "OpenBLAS \(blasVersion), \(blasCoreName) kernels (\(Blas.shared.choice))"
+        let kernels = blasCoreName == "none" ? "" : ", \(blasCoreName) kernels"
+        return "\(Blas.shared.library)\(kernels) (\(Blas.shared.choice))"
     }
 
     /// The kernels that OpenBLAS uses, such as "SkylakeX".

@@ -126,9 +126,6 @@ public final class CoordinateNetwork: ImageClassifier {
         return matrix + [NamedParameter("b", b)] + output.parameters(under: "output")
     }
 
-    /// Nothing is normalized here.
-    public var buffers: [(name: String, tensor: Tensor)] { [] }
-
     /// The matrix of the hidden layer as it is now, [784, 256].
     public func matrix() -> Variable {
         switch weights {

@@ -3,9 +3,6 @@ public protocol ImageClassifier: Module {
     /// Height, width and channels of an image.
     var imageShape: [Int] { get }
 
-    /// Running statistics and the like: part of the model, moved by training, without gradients.
-    var buffers: [(name: String, tensor: Tensor)] { get }
-
     /// Class scores of a batch.
     ///
     /// - Parameters:

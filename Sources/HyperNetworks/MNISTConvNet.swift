@@ -75,9 +75,6 @@ public final class MNISTConvNet: ImageClassifier {
         return all + [NamedParameter("conv2.bias", bias2)] + output.parameters(under: "output")
     }
 
-    /// Nothing is normalized here.
-    public var buffers: [(name: String, tensor: Tensor)] { [] }
-
     /// The kernel of the second convolution as it is now, [7, 7, 16, 16].
     public func secondKernel() -> Variable {
         switch kernel2 {

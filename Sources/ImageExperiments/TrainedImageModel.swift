@@ -6,13 +6,6 @@ import HyperNetworks
 import NeuralNetwork
 import Safetensors
 
-extension ImageClassifier {
-    /// Everything that the model consists of: what its weights' file holds.
-    var tensors: [(name: String, tensor: Tensor)] {
-        parameters.map { (name: $0.name, tensor: $0.variable.value) } + buffers
-    }
-}
-
 /// A classifier out of a checkpoint or a baked file: one file of weights that says of itself what it is.
 public struct TrainedImageModel {
     public let configuration: ImageModelConfiguration

@@ -20,6 +20,8 @@ public enum SafetensorsError: Error, Equatable, Sendable {
     case sizeMismatch(path: String, name: String, expected: Int, found: Int)
     /// No entry of that name; `found` lists the names that there are.
     case missingName(path: String, expected: String, found: [String])
+    /// An entry that nothing reads: the file is of something else.
+    case unexpectedName(path: String, name: String)
     /// The entry has another shape.
     case wrongShape(path: String, name: String, expected: [Int], found: [Int])
     /// The entry has another element type.
@@ -47,6 +49,8 @@ extension SafetensorsError: CustomStringConvertible {
             "\(path): \(name): expected \(expected) bytes by its shape and element type, found \(found) by its offsets"
         case .missingName(let path, let expected, let found):
             "\(path): expected an entry \(expected), found \(found.joined(separator: ", "))"
+        case .unexpectedName(let path, let name):
+            "\(path): an entry \(name), which what reads the file does not have"
         case .wrongShape(let path, let name, let expected, let found):
             "\(path): \(name): expected shape \(expected), found \(found)"
         case .wrongDType(let path, let name, let expected, let found):

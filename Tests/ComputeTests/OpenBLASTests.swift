@@ -48,6 +48,32 @@ struct OpenBLASTests {
         }
     }
 
+    @Test func aLibraryThatIsNamedAndMissingIsAnError() async {
+        await #expect(processExitsWith: .success) {
+            setenv("HYPERNETWORKS_BLAS", "libnothing.so.7", 1)
+            do {
+                try ComputeEnvironment.configure(threads: 1)
+                Issue.record("accepted")
+            } catch {
+                #expect("\(error)".hasPrefix("HYPERNETWORKS_BLAS=libnothing.so.7: cannot be loaded ("), "\(error)")
+            }
+            // Whoever goes on without asking gets right products all the same.
+            BlasTests.check(ProductCase(m: 20, n: 30, k: 40), "")
+        }
+    }
+
+    @Test func plainLoopsStandInForALibrary() async {
+        await #expect(processExitsWith: .success) {
+            setenv("HYPERNETWORKS_BLAS", "none", 1)
+            try ComputeEnvironment.configure(threads: 2)
+            #expect(ComputeEnvironment.blasDescription == "plain loops (HYPERNETWORKS_BLAS=none)")
+            for size in [1, 2, 3, 17, 130] {
+                BlasTests.check(ProductCase(m: size, n: size + 1, k: size + 2), "")
+                BlasTests.check(ProductCase(m: 1, n: size, k: size + 2), "")
+            }
+        }
+    }
+
     @Test func anUnknownNameIsWarnedAboutAndTheProductsAreRight() async {
         await #expect(processExitsWith: .success) {
             setenv("OPENBLAS_CORETYPE", "NoSuchCore", 1)

@@ -10,7 +10,7 @@ import Testing
         "Compute": ["CKernels", "COpenBLAS"],
         "Safetensors": [],
         "Datasets": ["CZlib"],
-        "NeuralNetwork": ["Compute"],
+        "NeuralNetwork": ["Compute", "Safetensors"],
         "HyperNetworks": ["NeuralNetwork", "Compute"],
         "ExperimentKit": ["Figures", "NeuralNetwork", "Compute", "Datasets", "Safetensors", "Yams"],
         "CharacterExperiments": ["ExperimentKit", "HyperNetworks", "NeuralNetwork", "Compute", "Datasets"],

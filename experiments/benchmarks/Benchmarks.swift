@@ -1,5 +1,6 @@
 import ArgumentParser
 import ExperimentCommands
+import ExperimentKit
 import Foundation
 import HyperNetworks
 
@@ -8,6 +9,7 @@ struct Benchmarks: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "benchmarks",
         abstract: "Times training steps, alone or beside the PyTorch programs in pytorch/.",
+        version: Software.version,
         subcommands: [StepCommand.self, CharactersCommand.self, CompareCommand.self, TablesCommand.self],
         defaultSubcommand: CompareCommand.self)
 

@@ -1,6 +1,7 @@
 import ArgumentParser
 import CharacterExperiments
 import ExperimentCommands
+import ExperimentKit
 import Foundation
 
 /// The character experiments of *HyperNetworks* (Ha, Dai, Le 2016), sections 4.3 and 4.4.
@@ -24,6 +25,7 @@ struct CharHyperLSTM: ParsableCommand {
 
             Data is looked for in --data DIR, else in $HYPERNETWORKS_DATA, else in data/.
             """,
+        version: Software.version,
         subcommands: [
             Train<CharacterExperiment>.self, Resume<CharacterExperiment>.self, Reproduce<CharacterExperiment>.self,
             Evaluate<StreamsOption>.self, Sample.self, List<CharacterExperiment>.self,

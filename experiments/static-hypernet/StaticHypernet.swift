@@ -1,5 +1,6 @@
 import ArgumentParser
 import ExperimentCommands
+import ExperimentKit
 import Foundation
 import ImageExperiments
 
@@ -24,6 +25,7 @@ struct StaticHypernet: ParsableCommand {
 
             Data is looked for in --data DIR, else in $HYPERNETWORKS_DATA, else in data/.
             """,
+        version: Software.version,
         subcommands: [
             Train<ImageExperiment>.self, Resume<ImageExperiment>.self, Reproduce<ImageExperiment>.self,
             Evaluate<NoEvaluationOptions<ImageExperiment>>.self, Bake.self, List<ImageExperiment>.self,

@@ -17,11 +17,11 @@ typedef struct {
     /// y = alpha op(A) x + beta y, A [m, n].
     void (*_Nonnull sgemv)(int order, int trans, int m, int n, float alpha, const float *_Nonnull a, int lda,
                            const float *_Nonnull x, int incx, float beta, float *_Nonnull y, int incy);
-    /// Name of the kernels in use, such as "SkylakeX".
-    char *_Nonnull (*_Nonnull corename)(void);
+    /// Name of the kernels in use, such as "SkylakeX"; OpenBLAS only, as the next two.
+    char *_Nonnull (*_Nullable corename)(void);
     /// Build description, such as "OpenBLAS 0.3.21 NO_AFFINITY ...".
-    char *_Nonnull (*_Nonnull config)(void);
-    void (*_Nonnull set_num_threads)(int);
+    char *_Nonnull (*_Nullable config)(void);
+    void (*_Nullable set_num_threads)(int);
 } openblas_functions;
 
 /// The core type that fits this CPU's vector instructions ("SkylakeX", "Zen", "Haswell"), or NULL where the library is
@@ -32,8 +32,12 @@ const char *_Nullable openblas_preferred_core(void);
 /// in an illegal instruction.
 int openblas_core_runs(const char *_Nonnull core);
 
-/// Loads the library and fills `functions`. `OPENBLAS_CORETYPE` must have its final value by now.
+/// Loads a library and fills `functions`: the one of that name or path, or for NULL the first that is there of OpenBLAS
+/// and, on Apple's systems, Accelerate. `OPENBLAS_CORETYPE` must have its final value by now.
 /// Returns NULL, or a message that says what is missing.
-const char *_Nullable openblas_load(openblas_functions *_Nonnull functions);
+const char *_Nullable openblas_load(const char *_Nullable name, openblas_functions *_Nonnull functions);
+
+/// Fills `functions` with plain loops in C: right, and many times slower than any library.
+void openblas_plain(openblas_functions *_Nonnull functions);
 
 #endif

@@ -33,6 +33,8 @@ public struct RunRecord: Codable, Equatable, Sendable {
         /// Steps that the run had taken by then.
         public let fromStep: Int
         public let code: Code
+        /// The suite's version; nil in records from before it was written down.
+        public let version: String?
         /// SHA-256 of the program's own file: what ran, whatever the checkout around it says.
         public let programSHA256: String?
         /// The kind of host, not its name.
@@ -241,7 +243,8 @@ extension RunRecord.Sitting {
         let program = Bundle.main.executableURL.flatMap { try? Checksum.sha256(ofFile: $0.path) }
         let machine = ProcessInfo.processInfo
         return RunRecord.Sitting(
-            began: Date().formatted(.iso8601), fromStep: step, code: code, programSHA256: program,
+            began: Date().formatted(.iso8601), fromStep: step, code: code, version: Software.version,
+            programSHA256: program,
             cpu: ComputeEnvironment.cpuName, cores: machine.processorCount,
             memoryGiB: Int(machine.physicalMemory >> 30), simd: ComputeEnvironment.simdName,
             threads: ComputeEnvironment.threads, processes: 1)

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Builds and runs a small package that depends on this one by a tagged git address, as another Swift package would.
+#
+# usage: Tests/OutsidePackage/run.sh [SCRATCH]     SCRATCH is where everything is made, emptied first
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd) project=$(cd "$(dirname "$0")/../.." && pwd)
+version=$(sed -n 's/.*static let version = "\([0-9.]*\)".*/\1/p' "$project"/Sources/ExperimentKit/Records/Version.swift)
+scratch=${1:-$(mktemp -d)}
+git -C "$project" rev-parse --git-dir >/dev/null 2>&1 || { echo "no git repository here: the outside package is not built"; exit 0; }
+
+# A repository with the files as they are now, under the version's tag.
+rm -rf "$scratch"
+mkdir -p "$scratch/hypernetworks"
+git -C "$project" ls-files -z --cached --others --exclude-standard |
+    (cd "$project" && xargs -0 ls -d 2>/dev/null | grep -v '/runs/\|/figures/' | tar -cf - -T -) | tar -xf - -C "$scratch/hypernetworks"
+cd "$scratch/hypernetworks"
+git init -q .
+git add -A
+git -c user.name=test -c user.email=test@example.org commit -qm "The package as it is"
+git tag "$version"
+
+mkdir "$scratch/package"
+cp -R "$here/Package.swift" "$here/Sources" "$scratch/package"
+cd "$scratch/package"
+sed -i.bak "s|@URL@|file://$scratch/hypernetworks|; s|@VERSION@|$version|" Package.swift && rm Package.swift.bak
+swift build --cache-path "$scratch/cache" --security-path "$scratch/security" --config-path "$scratch/config" >"$scratch/log" 2>&1 || {
+    cat "$scratch/log"
+    exit 1
+}
+.build/debug/example
