@@ -1,6 +1,6 @@
 """The models of *HyperNetworks* (Ha, Dai, Le 2016) in PyTorch, as the paper's equations print them.
 
-    model = load("model.safetensors")        # any weights of this project: a checkpoint's, a committed row's, a baked file
+    model = load("model.safetensors")        # a checkpoint's, a committed row's, or a baked file
     save(model, "copy.safetensors")          # char-hyperlstm and static-hypernet read it again
 
 Parameters have the names and shapes that they have in the files: matrices are applied from the right, so the paper's W x
