@@ -22,6 +22,14 @@ public func modelLocation(_ argument: String, experiment: String) throws -> URL 
             + (names.isEmpty ? "no weights are committed" : "committed are \(names.joined(separator: ", "))"))
 }
 
+/// The same for each argument; without any the committed weights of every row, of several budgets the longest.
+public func modelLocations(_ arguments: [String], experiment: String) throws -> [(name: String, url: URL)] {
+    if arguments.isEmpty {
+        return try CommittedWeights.longestOfEachRow(in: try experimentFolder(experiment)).map { ($0.name, $0.folder) }
+    }
+    return try arguments.map { ($0, try modelLocation($0, experiment: experiment)) }
+}
+
 /// A folder OUT/CONFIG stands for its only seed.
 private func onlySeed(in folder: URL) throws -> URL {
     let names = ((try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? [])

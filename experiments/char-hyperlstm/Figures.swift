@@ -36,10 +36,7 @@ struct FiguresCommand: ParsableCommand {
 
     func run() throws {
         let experiment = CharacterExperiment.program
-        let locations =
-            try models.isEmpty
-            ? CommittedWeights.longestOfEachRow(in: try experimentFolder(experiment)).map { ($0.name, $0.folder) }
-            : models.map { ($0, try modelLocation($0, experiment: experiment)) }
+        let locations = try modelLocations(models, experiment: experiment)
         try threads.configure()
         let folder = try FigureFolder(output: output, experiment: experiment)
         var traces: [(name: String, trace: CharacterTrace)] = []

@@ -28,10 +28,7 @@ struct FiguresCommand: ParsableCommand {
 
     func run() throws {
         let experiment = ImageExperiment.program
-        let locations =
-            try models.isEmpty
-            ? CommittedWeights.longestOfEachRow(in: try experimentFolder(experiment)).map { ($0.name, $0.folder) }
-            : models.map { ($0, try modelLocation($0, experiment: experiment)) }
+        let locations = try modelLocations(models, experiment: experiment)
         try threads.configure()
         let folder = try FigureFolder(output: output, experiment: experiment)
         var convNets: [KernelFigures.Named<MNISTConvNet>] = [], residuals: [KernelFigures.Named<WideResNet>] = []
