@@ -89,6 +89,11 @@ import Testing
         #expect(ProjectFolder.locate(workingDirectory: outside, program: nil) == nil)
         let program = checkout.url.appendingPathComponent(".build/release/char-hyperlstm")
         #expect(ProjectFolder.locate(workingDirectory: outside, program: program)?.url.path == checkout.url.path)
+        let named = [ProjectFolder.variable: checkout.url.path], wrong = [ProjectFolder.variable: outside.path]
+        #expect(
+            ProjectFolder.locate(workingDirectory: outside, program: nil, environment: named)?.url.path
+                == checkout.url.path)
+        #expect(ProjectFolder.locate(workingDirectory: inside, program: program, environment: wrong) == nil)
     }
 }
 

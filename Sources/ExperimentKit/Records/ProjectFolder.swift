@@ -4,23 +4,37 @@ import Foundation
 public struct ProjectFolder: Equatable, Sendable {
     public let url: URL
 
-    /// Looks for the folder with `Package.swift` and `experiments/`: from the working directory upwards, then from the
-    /// program's own place (`.build/release/…`) upwards.
+    /// Names the checkout, for a program that lies elsewhere.
+    public static let variable = "HYPERNETWORKS_PROJECT"
+
+    /// Looks for a checkout: the folder that `HYPERNETWORKS_PROJECT` names; without it from the working directory upwards,
+    /// then from the program's own place (`.build/release/…`) upwards.
     ///
     /// - Returns: nil if there is none; runs are possible without one, tables are not.
     public static func locate(
         workingDirectory: URL = URL(fileURLWithPath: FileManager.default.currentDirectoryPath),
-        program: URL? = Bundle.main.executableURL
+        program: URL? = Bundle.main.executableURL,
+        environment: [String: String] = ProcessInfo.processInfo.environment
     ) -> ProjectFolder? {
+        if let named = environment[variable], !named.isEmpty {
+            let folder = URL(fileURLWithPath: named, isDirectory: true)
+            return isCheckout(folder) ? ProjectFolder(url: folder) : nil
+        }
         for start in [workingDirectory, program?.resolvingSymlinksInPath().deletingLastPathComponent()] {
             var folder = start?.standardizedFileURL
             while let candidate = folder, candidate.path != "/" {
-                let names = ["Package.swift", "experiments"].map { candidate.appendingPathComponent($0).path }
-                if names.allSatisfy(FileManager.default.fileExists(atPath:)) { return ProjectFolder(url: candidate) }
+                if isCheckout(candidate) { return ProjectFolder(url: candidate) }
                 folder = candidate.deletingLastPathComponent()
             }
         }
         return nil
+    }
+
+    /// Whether a folder holds this suite, and not just any Swift package with experiments.
+    private static func isCheckout(_ folder: URL) -> Bool {
+        ["Package.swift", "experiments", "Sources/ExperimentKit"].allSatisfy {
+            FileManager.default.fileExists(atPath: folder.appendingPathComponent($0).path)
+        }
     }
 
     public init(url: URL) { self.url = url }
