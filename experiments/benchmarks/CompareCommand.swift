@@ -86,17 +86,27 @@ struct CompareCommand: ParsableCommand {
                 let program =
                     index < group.count ? "ours, \(command[2])" : "\(peers[index - group.count][0]), \(command[3])"
                 note("round \(round) of \(rounds): \(program)")
-                do {
-                    measured[index].append(try JSONDecoder().decode(StepMeasurement.self, from: capture(command)))
-                } catch  where index >= group.count {
-                    // One of PyTorch's modes fails now and then, in its compiler; the others are compared all the same.
-                    note("left out: \(error)")
+                if let step: StepMeasurement = try measure(command, isPeer: index >= group.count) {
+                    measured[index].append(step)
                 }
             }
         }
         let summaries = measured.filter { !$0.isEmpty }.map(Comparison.Program.init)
         let best = summaries.dropFirst(group.count).min { $0.median < $1.median }
         return zip(group, summaries).map { Comparison.Step(kind: $0.rawValue, ours: $1, peer: best) }
+    }
+
+    /// Runs a program and reads what it measured.
+    ///
+    /// - Returns: nil for a peer that fails: PyTorch's compiler does now and then, and its other modes are compared all the
+    ///   same.
+    private func measure<Measurement: Decodable>(_ command: [String], isPeer: Bool) throws -> Measurement? {
+        do {
+            return try JSONDecoder().decode(Measurement.self, from: capture(command))
+        } catch where isPeer {
+            note("left out: \(error)")
+            return nil
+        }
     }
 
     /// Networks with generated kernels beside those of the library that a user of PyTorch would take.
@@ -116,8 +126,9 @@ struct CompareCommand: ParsableCommand {
             for mode in hasPeers ? ["eager", "compile"] : [] {
                 note("round \(round) of \(rounds): PyTorch, sampling \(mode)")
                 let command = ["python3", "\(peers)/char.py", "ln-hyperlstm", mode, "\(threads)", "--sample", "1000"]
-                let sampling = try JSONDecoder().decode(PeerSampling.self, from: capture(command))
-                theirs[mode, default: []].append(sampling.characters_per_s)
+                if let sampling: PeerSampling = try measure(command, isPeer: true) {
+                    theirs[mode, default: []].append(sampling.characters_per_s)
+                }
             }
         }
         let best = theirs.mapValues(median).max { $0.value < $1.value }
