@@ -103,7 +103,7 @@ struct CompareCommand: ParsableCommand {
     private func measure<Measurement: Decodable>(_ command: [String], isPeer: Bool) throws -> Measurement? {
         do {
             return try JSONDecoder().decode(Measurement.self, from: capture(command))
-        } catch where isPeer {
+        } catch  where isPeer {
             note("left out: \(error)")
             return nil
         }
