@@ -216,8 +216,8 @@ final class LineExperiment: Experiment {
                 let source = try String(contentsOf: url.appendingPathComponent(file), encoding: .utf8)
                 for line in source.split(separator: "\n")
                 where !line.trimmingCharacters(in: .whitespaces).hasPrefix("//") {
-                    // The data folder's variable bears the project's name.
-                    let code = line.replacingOccurrences(of: "HYPERNETWORKS_DATA", with: "")
+                    // Variables of the environment bear the project's name.
+                    let code = line.replacing(/HYPERNETWORKS_(DATA|PROJECT)/, with: "")
                     #expect(code.firstMatch(of: words) == nil, "\(folder)/\(file): \(line)")
                 }
             }
