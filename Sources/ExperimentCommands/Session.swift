@@ -76,8 +76,8 @@ public struct OutOptions: ParsableArguments {
 public func experimentFolder(_ experiment: String) throws -> URL {
     guard let project = ProjectFolder.locate() else {
         throw UserError(
-            description: "no checkout of the project: looked in the folder that \(ProjectFolder.variable) names or, without"
-                + " it, from the working directory and from the program upwards")
+            description: "no checkout of the project: looked in the folder that \(ProjectFolder.variable) names or,"
+                + " without it, from the working directory and from the program upwards")
     }
     return project.experiment(experiment)
 }

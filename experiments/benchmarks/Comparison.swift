@@ -108,7 +108,7 @@ struct Comparison: Codable {
         let rates = sgemm.map { "\(Int($0.rounded()))" }.joined(separator: " and ")
         return """
             \(date), \(cpu)\(held), \(threads) \(threads == 1 ? "thread" : "threads"). \(blas); sgemm 2048³ at \(rates) \
-            GFLOP/s before and after. \(torch.map { "PyTorch \($0)." } ?? "PyTorch was not there.") \(rounds) rounds of \
+            GFLOP/s before and after. \(torch.map { "PyTorch \($0)." } ?? "PyTorch was not there.") \(rounds) \(rounds == 1 ? "round" : "rounds") of \
             \(stepsARound) steps, the programs in turn; medians of the rounds' medians.
             """
     }
