@@ -6,43 +6,33 @@ import NeuralNetwork
 
 /// One configuration file of `char-hyperlstm`, decoded.
 public struct CharacterConfiguration: RunConfiguration {
+    // What a value means stands beside its key, below.
+
     public struct Training: Equatable, Sendable {
-        /// Parallel streams B that the corpus is cut into.
         public let batch: Int
-        /// Characters T of each stream in one step.
         public let sequenceLength: Int
         public let steps: Int
-        /// Deviation `carryState`: whether the state is carried from one training sequence to the next.
         public let carryState: Bool
         public let adam: AdamSettings
         public let learningRate: LearningRateSchedule
-        /// Greatest global norm of the gradient; nil leaves it as it is.
         public let clipNorm: Double?
-        /// Evaluations without a better one after which training stops; nil never stops early.
         public let patience: Int?
         public let seeds: [Int]
-        /// Steps between two lines of `steps.jsonl`.
         public let logEvery: Int
-        /// Steps between two checkpoints; every evaluation writes one too.
         public let checkpointEvery: Int
     }
 
     public struct Evaluation: Equatable, Sendable {
         public let validate: EvaluationSchedule
-        /// Parallel streams that validation during training is read as.
         public let validationStreams: Int
-        /// Leading characters of the validation split read during training; nil reads it whole.
         public let validationCharacters: Int?
-        /// Parallel streams of the reported figures; 1 is the paper's way, the whole split as one sequence.
         public var reportedStreams: Int
     }
 
-    /// `paper` for a row's own settings; otherwise the name of the smaller budget.
     public let budget: String
     public let reproduces: ReproducedRow?
     public let corpus: CorpusName
     public let model: CharacterModelConfiguration
-    /// Deviation `inputInitialValues`: how W_x starts.
     public let inputInitialValues: InputInitialValues
     public let training: Training
     public var evaluation: Evaluation
@@ -60,16 +50,23 @@ public struct CharacterConfiguration: RunConfiguration {
 
     /// - Throws: `ConfigurationError` naming file, key path, what was expected and what was found.
     public init(_ root: ConfigurationNode) throws(ConfigurationError) {
-        let reader = try ConfigurationReader(
-            root, keys: ["budget", "reproduces", "data", "model", "training", "evaluation", "deviations"])
+        let reader = try ConfigurationReader(root, keys: .experiment)
         budget = try reader.text("budget")
         reproduces = try reader.reproducedRow(
             tables: CharacterExperiment.tables, metric: CharacterExperiment.metric, range: 0...8, hasValidation: true)
-        let data = try reader.section("data", keys: ["corpus"])
+        let data = try reader.section("data", keys: ["corpus": "the text"])
         corpus = try data.choice("corpus", of: CorpusName.self)
         data.finish()
         let deviations = try reader.section(
-            "deviations", keys: ["hyperStateForEmbeddings", "forgetBias", "hyperLayerNorm", "layerNormEpsilon"],
+            "deviations",
+            keys: [
+                "hyperStateForEmbeddings":
+                    "whether embeddings are made from ĥ_t, the current, or ĥ_{t-1}, the previous",
+                "forgetBias": "what is added to f after its normalization",
+                "hyperLayerNorm": "whether the hyper cell has layer normalization where the main cell has, or always",
+                "layerNormEpsilon": "ε under the square root of layer normalization",
+                "inputInitialValues": "how W_x starts",
+            ],
             younger: ["inputInitialValues": InputInitialValues.orthogonal.rawValue])
         model = try Self.model(reader, deviations)
         inputInitialValues = try deviations.choice("inputInitialValues", of: InputInitialValues.self)
@@ -85,8 +82,16 @@ public struct CharacterConfiguration: RunConfiguration {
         let reader = try root.section(
             "model",
             keys: [
-                "cell", "layers", "units", "layerNorm", "hyperUnits", "embeddingSize", "keepInput", "keepOutput",
-                "keepRecurrent", "keepHyperRecurrent",
+                "cell": "the kind of the recurrent layers",
+                "layers": "recurrent layers, one on top of the other",
+                "units": "H, units of each layer",
+                "layerNorm": "whether the main cells have layer normalization",
+                "hyperUnits": "units of each hyper cell; 0 where there is none",
+                "embeddingSize": "N_z, numbers in an embedding z; 0 where there is none",
+                "keepInput": "probability, above 0, that an element of the one-hot input is kept (dropout)",
+                "keepOutput": "the same for the last layer's h",
+                "keepRecurrent": "the same for φ(g) in each main cell (Eq. 13)",
+                "keepHyperRecurrent": "the same in each hyper cell",
             ])
         let cell = try reader.choice("cell", of: CellKind.self)
         let model = CharacterModelConfiguration(
@@ -118,10 +123,13 @@ public struct CharacterConfiguration: RunConfiguration {
     private static func training(_ root: ConfigurationReader) throws(ConfigurationError) -> Training {
         let reader = try root.section(
             "training",
-            keys: [
-                "batch", "sequenceLength", "steps", "carryState", "adam", "learningRate", "clipNorm", "patience",
-                "seeds", "logEvery", "checkpointEvery",
-            ])
+            keys: .trainingLoop.adding([
+                "batch": "parallel streams that the text is cut into",
+                "sequenceLength": "characters of each stream in a training step",
+                "carryState":
+                    "whether the state is carried from one training sequence to the next, or is zero at the start of each",
+                "adam": "Adam's constants",
+            ]))
         let training = Training(
             batch: try reader.integer("batch", atLeast: 1),
             sequenceLength: try reader.integer("sequenceLength", atLeast: 1),
@@ -140,7 +148,14 @@ public struct CharacterConfiguration: RunConfiguration {
 
     private static func evaluation(_ root: ConfigurationReader) throws(ConfigurationError) -> Evaluation {
         let reader = try root.section(
-            "evaluation", keys: ["validateAt", "validationStreams", "validationCharacters", "reportedStreams"])
+            "evaluation",
+            keys: .validation.adding([
+                "validationStreams": "parallel streams that validation during training is read as",
+                "validationCharacters":
+                    "leading characters of the validation split that are read during training; null reads it whole",
+                "reportedStreams":
+                    "parallel streams of the reported figures; 1 is the paper's way, the whole split as one sequence",
+            ]))
         let evaluation = Evaluation(
             validate: try reader.evaluationSchedule("validateAt"),
             validationStreams: try reader.integer("validationStreams", atLeast: 1),

@@ -1,3 +1,4 @@
+import ExperimentKit
 import Foundation
 import Synchronization
 
@@ -18,6 +19,11 @@ public struct ResultError: Error, Equatable, CustomStringConvertible {
 public func writeResult(_ text: String, terminator: String = "\n") throws {
     try writeResult(bytes: Array((text + terminator).utf8))
 }
+
+/// Writes a JSON document as the result: keys sorted, so that two can be compared line by line.
+///
+/// - Throws: `ResultError` where not all of it could be written.
+public func writeResult(_ json: JSONValue) throws { try writeResult(bytes: StableJSON.encode(json)) }
 
 /// Writes bytes as a result to standard output: for what need not be UTF-8.
 ///
@@ -40,6 +46,13 @@ func show(_ text: String) {
 }
 
 private let readerStalls = Atomic(false)
+
+/// The width of the terminal that a descriptor is; nil where it is none.
+func terminalWidth(of descriptor: Int32) -> Int? {
+    var size = winsize()
+    guard isatty(descriptor) != 0, ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return nil }
+    return Int(size.ws_col)
+}
 
 /// Writes all bytes to a descriptor, in whatever state it is: pipe, terminal, file, blocking or not.
 ///

@@ -30,12 +30,18 @@ public struct Evaluate<Options: EvaluationOptions>: ParsableCommand {
                 """)
     }
 
-    @Argument(help: "A run's folder, a checkpoint's, a name of committed weights, or a file of weights.")
+    @Argument(
+        help: "A run's folder, a checkpoint's, a name of committed weights, or a file of weights.",
+        completion: .runs(of: Work.self))
     var model: String
     @Option(help: "train, validation or test.")
     var split: DataSplit = .test
-    @Option(help: "The configuration whose data to read. Default: the run's own.")
+    @Option(
+        help: "The configuration whose data to read. Default: the run's own.",
+        completion: .configurations(of: Work.self))
     var config: String?
+    @Flag(help: "Print one JSON document.")
+    var json = false
     @OptionGroup var options: Options
     @OptionGroup var data: DataOptions
     @OptionGroup var threads: ThreadOptions
@@ -54,12 +60,23 @@ public struct Evaluate<Options: EvaluationOptions>: ParsableCommand {
                 url, split: split, configuration: configuration, data: opened,
                 progress: progress("evaluate", display: Work.display), interruption: interruption)
             let result = evaluation.result
+            guard !json else { return try writeResult(try document(evaluation, Work.describe(opened, configuration))) }
             try writeResult(
                 "\(Work.describe(opened, configuration).displayName), \(split.rawValue): \(Work.metric.text(result)),"
                     + " loss \(fixed(result.lossNats, 4)) nats, \(Work.reading(result)), \(evaluation.model)")
         } catch let interrupted as Interrupted {
             throw ExitCode(128 + interrupted.signal)
         }
+    }
+
+    private func document(_ evaluation: TrainedEvaluation, _ data: DataDescription) throws -> JSONValue {
+        let value = Work.metric.value(evaluation.result)
+        return .object([
+            "weights": .text(model), "model": .text(evaluation.model), "data": .text(data.name),
+            "officialData": .boolean(data.official), "split": .text(split.rawValue),
+            "metric": .text(Work.metric.name), "value": .optional(value),
+            "result": try JSONValue(encoding: evaluation.result),
+        ])
     }
 
     /// The run's own configuration, or the one that was named.

@@ -18,6 +18,8 @@ public struct List<Work: Experiment>: ParsableCommand {
     var table: String?
     @Option(help: "Only this budget, such as paper or quick.")
     var budget: String?
+    @Flag(help: "Print one JSON document.")
+    var json = false
 
     public init() {}
 
@@ -33,33 +35,39 @@ public struct List<Work: Experiment>: ParsableCommand {
                 description: "--budget expects one of \(budgets.joined(separator: ", ")), found '\(budget)'")
         }
         let hours = try RunHours<Work>(experiment: folder)
-        var rows = [["configuration", "budget", "row", "hours", "expected"]]
-        for configuration in all {
-            let row = configuration.values.reproduces
-            guard table == nil || row?.table == table, budget == nil || configuration.values.budget == budget else {
-                continue
-            }
-            rows.append([
-                configuration.name, configuration.values.budget, row.map { "\($0.table), \($0.row)" } ?? "-",
-                hours.text(configuration), configuration.file.header.expected ?? "-",
-            ])
+        let listed = all.filter { configuration in
+            (table == nil || configuration.values.reproduces?.table == table)
+                && (budget == nil || configuration.values.budget == budget)
         }
-        try writeResult(fitted(alignedColumns(rows), width: terminalWidth()))
+        guard !json else { return try writeResult(.array(listed.map { Self.json($0, hours) })) }
+        let rows = listed.map { configuration in
+            [
+                configuration.name, configuration.values.budget,
+                configuration.values.reproduces.map { "\($0.table), \($0.row)" } ?? "-", hours.text(configuration),
+                configuration.file.header.expected ?? "-",
+            ]
+        }
+        try writeResult(
+            fitted(
+                alignedColumns([["configuration", "budget", "row", "hours", "expected"]] + rows),
+                width: terminalWidth(of: STDOUT_FILENO)))
     }
-}
 
-/// The width of the terminal that stdout is; nil where it is none.
-private func terminalWidth() -> Int? {
-    var size = winsize()
-    guard isatty(STDOUT_FILENO) != 0, ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else {
-        return nil
+    private static func json(
+        _ configuration: NamedConfiguration<Work.Configuration>, _ hours: RunHours<Work>
+    ) -> JSONValue {
+        let values = configuration.values, cost = hours.seconds(configuration)
+        return .object([
+            "configuration": .text(configuration.name), "budget": .text(values.budget), "data": .text(values.dataName),
+            "table": .optional(values.reproduces?.table),
+            "row": values.reproduces.map { .count($0.row) } ?? .null,
+            "rowName": .optional(values.reproduces?.name),
+            "metric": .text(Work.metric.name), "paperTest": .optional(values.reproduces?.test),
+            "paperValidation": .optional(values.reproduces?.validation),
+            "parameters": .count(Work.parameterCount(values, nil)), "steps": .count(values.loop.steps),
+            "seeds": .array(values.seeds.map { .count($0) }),
+            "seconds": .optional(cost?.seconds), "secondsMeasured": cost.map { .boolean($0.isMeasured) } ?? .null,
+            "expected": .optional(configuration.file.header.expected),
+        ])
     }
-    return Int(size.ws_col)
-}
-
-/// Lines cut to a width, with a sign where something is missing.
-func fitted(_ text: String, width: Int?) -> String {
-    guard let width, width > 1 else { return text }
-    return text.split(separator: "\n", omittingEmptySubsequences: false)
-        .map { $0.count > width ? $0.prefix(width - 1) + "…" : $0 }.joined(separator: "\n")
 }

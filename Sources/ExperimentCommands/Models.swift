@@ -48,7 +48,7 @@ private func onlySeed(in folder: URL) throws -> URL {
 
 /// Options and work of `keep`, the same for every experiment.
 public struct KeepOptions: ParsableArguments {
-    @Argument(help: "The folder of a finished run, OUT/CONFIG/SEED.")
+    @Argument(help: "The folder of a finished run, OUT/CONFIG/SEED.", completion: .directory)
     public var run: String
     @Flag(help: "Round the weights to half precision: half the bytes, the figures to about three digits.")
     public var half = false

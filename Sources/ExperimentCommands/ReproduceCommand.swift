@@ -24,7 +24,7 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
                 """)
     }
 
-    @Argument(help: "Rows to run. Default: all of the budget.")
+    @Argument(help: "Rows to run. Default: all of the budget.", completion: .configurations(of: Work.self))
     var row: [String] = []
     @Option(name: .customLong(Work.suiteOption), help: ArgumentHelp(Work.suiteHelp))
     var suite: String?

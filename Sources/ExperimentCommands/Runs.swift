@@ -118,35 +118,5 @@ func configurationFolder<Work: Experiment>(of experiment: Work.Type) throws -> U
 func runTable<Work: Experiment>(_ runs: [(configuration: Work.Configuration, record: RunRecord)], of: Work.Type)
     -> String
 {
-    let metric = Work.metric
-    var rows = [["configuration", "seed", "parameters", "steps", "validation", "test", "read as", "paper test", ""]]
-    var hasReducedBudget = false
-    for (configuration, record) in runs {
-        let row = configuration.reproduces
-        var remark = ""
-        if record.data.isSample {
-            let least = record.data.leastFigure, test = record.test.flatMap(metric.value)
-            if let least, let test {
-                remark = "generated sample: \(signed(test - least)) above the source's own, \(metric.digits(least))"
-            } else {
-                remark = "generated sample"
-            }
-        } else if let row {
-            let status = ReproductionStatus(
-                of: [record], row: row, dataName: Work.table(of: configuration)?.dataName, metric: metric)
-            hasReducedBudget = hasReducedBudget || status == .reducedBudget
-            remark = status.text
-        }
-        let paper = row.flatMap { row in
-            row.test.map { fixed($0, Work.table(of: configuration)?.decimals ?? metric.decimals) }
-        }
-        rows.append([
-            record.configuration, "\(record.seed)", grouped(record.parameterCount), grouped(record.training.stepsDone),
-            metric.digits(record.validation.flatMap(metric.value)), metric.digits(record.test.flatMap(metric.value)),
-            record.test.map(Work.reading) ?? "-", paper ?? "-", remark,
-        ])
-    }
-    return "\n\(metric.name)\n\n" + alignedColumns(rows) + "\n"
-        + (hasReducedBudget
-            ? "\nA reduced budget is compared with others of the same budget, not with the paper's number.\n" : "")
+    "\n" + RunTable<Work>(runs).text
 }

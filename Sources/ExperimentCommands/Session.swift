@@ -85,7 +85,9 @@ public func experimentFolder(_ experiment: String) throws -> URL {
 // MARK: - What a person sees
 
 public func progress(_ label: String, display: MetricDisplay) -> TextProgress {
-    TextProgress(label: label, display: display, isTerminal: isatty(STDERR_FILENO) != 0, write: show)
+    TextProgress(
+        label: label, display: display, isTerminal: isatty(STDERR_FILENO) != 0,
+        width: { terminalWidth(of: STDERR_FILENO) }, write: show)
 }
 
 // MARK: - Stopping

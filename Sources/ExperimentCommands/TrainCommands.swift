@@ -18,7 +18,7 @@ public struct Train<Work: Experiment>: ParsableCommand {
                 """)
     }
 
-    @Argument(help: "A configuration: a YAML file, or a name from `list`.")
+    @Argument(help: "A configuration: a YAML file, or a name from `list`.", completion: .configurations(of: Work.self))
     var config: String
     @OptionGroup var data: DataOptions
     @Option(name: .customLong("set"), help: "key.path=value, may be repeated.")
@@ -59,7 +59,7 @@ public struct Resume<Work: Experiment>: ParsableCommand {
             abstract: "Go on with a run that was stopped or killed, from its latest checkpoint.")
     }
 
-    @Argument(help: ArgumentHelp("The run's folder, OUT/CONFIG/SEED.", valueName: "run"))
+    @Argument(help: ArgumentHelp("The run's folder, OUT/CONFIG/SEED.", valueName: "run"), completion: .directory)
     var runFolder: String
     @OptionGroup var data: DataOptions
     @OptionGroup var threads: ThreadOptions

@@ -27,23 +27,20 @@ extension NesterovSGD: CheckpointedOptimizer {
 
 /// One configuration file of `static-hypernet`, decoded.
 public struct ImageConfiguration: RunConfiguration {
+    // What a value means stands beside its key, below.
+
     public struct Data: Equatable, Sendable {
         public let dataset: ImageDatasetName
-        /// Images of the training file that are set aside for validation.
         public let validationImages: Int
-        /// Draws them; another number than the run's seed, so that runs of several seeds have one division.
         public let splitSeed: Int
-        /// Whether training images are cropped and mirrored at random.
         public let augment: Bool
     }
 
     public struct Training: Equatable, Sendable {
-        /// Images in a step. What an epoch leaves over is not trained on in that epoch; each has another order.
         public let batch: Int
         public let steps: Int
         public let optimizer: OptimizerSettings
         public let learningRate: LearningRateSchedule
-        /// Coefficient of ½‖K‖² over all kernels, owned and generated (deviation `staticL2`).
         public let l2: Double
         public let clipNorm: Double?
         public let patience: Int?
@@ -54,7 +51,6 @@ public struct ImageConfiguration: RunConfiguration {
 
     public struct Evaluation: Equatable, Sendable {
         public let validate: EvaluationSchedule
-        /// Images in one call of the network; the figures do not depend on it.
         public let batch: Int
     }
 
@@ -77,18 +73,21 @@ public struct ImageConfiguration: RunConfiguration {
     }
 
     public init(_ root: ConfigurationNode) throws(ConfigurationError) {
-        let reader = try ConfigurationReader(
-            root, keys: ["budget", "reproduces", "data", "model", "training", "evaluation", "deviations"])
+        let reader = try ConfigurationReader(root, keys: .experiment)
         budget = try reader.text("budget")
         reproduces = try reader.reproducedRow(
             tables: ImageExperiment.tables, metric: ImageExperiment.metric, range: 0...100, hasValidation: false)
         data = try Self.data(reader)
-        let deviations = try reader.section("deviations", keys: ["generatorInitialValues"])
+        let deviations = try reader.section(
+            "deviations",
+            keys: ["generatorInitialValues": "how generators and embeddings start (deviation `staticInitialValues`)"])
         model = try Self.model(
             reader, initialValues: try deviations.choice("generatorInitialValues", of: GeneratorInitialValues.self))
         deviations.finish()
         training = try Self.training(reader)
-        let evaluation = try reader.section("evaluation", keys: ["validateAt", "batch"])
+        let evaluation = try reader.section(
+            "evaluation",
+            keys: .validation.adding(["batch": "images in one call of the network; the figures do not depend on it"]))
         self.evaluation = Evaluation(
             validate: try evaluation.evaluationSchedule("validateAt"),
             batch: try evaluation.integer("batch", atLeast: 1))
@@ -103,7 +102,14 @@ public struct ImageConfiguration: RunConfiguration {
     }
 
     private static func data(_ root: ConfigurationReader) throws(ConfigurationError) -> Data {
-        let reader = try root.section("data", keys: ["dataset", "validationImages", "splitSeed", "augment"])
+        let reader = try root.section(
+            "data",
+            keys: [
+                "dataset": "the data set",
+                "validationImages": "images of the training file that are set aside for validation",
+                "splitSeed": "draws them; not the run's seed, so that runs of several seeds have one division",
+                "augment": "whether training images are cropped, and photographs mirrored, at random",
+            ])
         let data = Data(
             dataset: try reader.choice("dataset", of: ImageDatasetName.self),
             validationImages: try reader.integer("validationImages", atLeast: 1),
@@ -116,11 +122,19 @@ public struct ImageConfiguration: RunConfiguration {
     private static func model(
         _ root: ConfigurationReader, initialValues: GeneratorInitialValues
     ) throws(ConfigurationError) -> ImageModelConfiguration {
-        let reader = try root.section("model", keys: ["network", "kernels", "blocks", "widening", "embeddingSize"])
+        let reader = try root.section(
+            "model",
+            keys: [
+                "network": "the network: §4.2's, §4.1's, or A.1's, whose weights have coordinates",
+                "kernels": "whether the network's own parameters, or made by a hypernetwork",
+                "blocks": "N, residual blocks of each of the three groups of a Wide ResNet; 0 for the others",
+                "widening": "k, channels of a Wide ResNet in multiples of 16, 32 and 64; 0 for the others",
+                "embeddingSize": "N_z, numbers in an embedding z; 0 where there is none",
+            ])
         let network = try reader.choice("network", of: ImageModelConfiguration.Network.self)
         let kernels = try reader.choice("kernels", of: KernelSource.self)
         func number(_ key: String, isUsed: Bool) throws(ConfigurationError) -> Int {
-            let number = try reader.integer(key, atLeast: isUsed ? 1 : 0)
+            let number = try reader.integer(key, atLeast: 0, here: isUsed ? 1 : 0)
             guard isUsed || number == 0 else {
                 throw reader.invalid(key, expected: "0 where nothing reads it", found: "\(number)")
             }
@@ -139,10 +153,13 @@ public struct ImageConfiguration: RunConfiguration {
     private static func training(_ root: ConfigurationReader) throws(ConfigurationError) -> Training {
         let reader = try root.section(
             "training",
-            keys: [
-                "batch", "steps", "adam", "nesterov", "learningRate", "l2", "clipNorm", "patience", "seeds", "logEvery",
-                "checkpointEvery",
-            ])
+            keys: .trainingLoop.adding([
+                "batch":
+                    "images in a training step; what an epoch's order leaves over waits for another epoch",
+                "adam": "Adam's constants; null where `nesterov` trains",
+                "nesterov": "stochastic gradient descent with Nesterov's momentum; null where `adam` trains",
+                "l2": "coefficient of ½‖K‖² over all kernels, owned and generated (deviation `staticL2`)",
+            ]))
         let training = Training(
             batch: try reader.integer("batch", atLeast: 1),
             steps: try reader.integer("steps", atLeast: 1),
@@ -160,14 +177,15 @@ public struct ImageConfiguration: RunConfiguration {
 
     /// One of `adam: {…}` and `nesterov: {momentum: 0.9}`; the other is null.
     private static func optimizer(_ reader: ConfigurationReader) throws(ConfigurationError) -> OptimizerSettings {
-        let hasAdam = try !reader.value("adam").isNull, hasNesterov = try !reader.value("nesterov").isNull
+        let hasAdam = try !reader.isNull("adam"), hasNesterov = try !reader.isNull("nesterov")
         guard hasAdam != hasNesterov else {
             throw reader.invalid(
                 "nesterov", expected: "one optimizer: adam or nesterov, and null for the other",
                 found: hasAdam ? "both" : "neither")
         }
         if hasAdam { return .adam(try AdamSettings(try reader.section("adam", keys: AdamSettings.keys))) }
-        let nesterov = try reader.section("nesterov", keys: ["momentum"])
+        let nesterov = try reader.section(
+            "nesterov", keys: ["momentum": "share of a step's update that the next one keeps"])
         let momentum = try nesterov.number("momentum", in: 0...0.999999)
         nesterov.finish()
         return .nesterov(momentum: momentum)

@@ -157,6 +157,15 @@ import Testing
         ])
         #expect(evaluated.status == 0, "\(evaluated.errors)")
         #expect(evaluated.text.contains("test: \(fixed(try #require(record.test).bits, 4)) bits per character"))
+        guard
+            case .object(let document) = try Self.json([
+                "evaluate", runFolder(run).path, "--split", "test", "--data", data, "--threads", "2", "--json",
+            ])
+        else {
+            Issue.record("no object")
+            return
+        }
+        #expect(document["value"]?.number == record.test?.bits && document["split"] == .text("test"))
         let samples = try (0..<2).map { _ in
             try Self.run(["sample", runFolder(run).path, "--prompt", "she ", "--length", "30", "--seed", "5"])
         }
@@ -183,6 +192,71 @@ import Testing
             let output = try Self.run(arguments)
             #expect(output.status != 0 && output.text.isEmpty, "\(arguments)")
             for word in words { #expect(output.errors.contains(word), "\(arguments): \(output.errors)") }
+        }
+    }
+
+    private static func json(_ arguments: [String]) throws -> JSONValue {
+        let output = try run(arguments)
+        #expect(output.status == 0, "\(output.errors)")
+        return try StableJSON.decode(JSONValue.self, from: [UInt8](output.text.utf8))
+    }
+
+    @Test func theListAsJSONHasEveryConfigurationWithTheSameKeys() throws {
+        guard case .array(let entries) = try Self.json(["list", "--json"]) else {
+            Issue.record("no list")
+            return
+        }
+        #expect(entries.count == ConfigurationFile.all(in: committedConfigurations).count)
+        let keys = entries.map { entry -> Set<String> in
+            guard case .object(let values) = entry else { return [] }
+            return Set(values.keys)
+        }
+        #expect(
+            Set(keys).count == 1 && keys[0].isSuperset(of: ["configuration", "paperTest", "parameters", "seconds"]))
+    }
+
+    @Test func showPrintsAConfigurationThatIsOneAndWhatDiffers() throws {
+        let output = try Self.run(["show", "table3-lstm-quick", "--set", "training.steps=7"])
+        #expect(output.status == 0, "\(output.errors)")
+        #expect(output.text.contains("#   model.units: 1000 → 320\n"))
+        let folder = try TemporaryFolder()
+        let copy = try ConfigurationFile(contentsOf: try folder.write(output.text, to: "copy.yaml"))
+        let original = try ConfigurationFile(
+            contentsOf: committedConfigurations.appendingPathComponent("table3-lstm-quick.yaml"),
+            overrides: ["training.steps=7"])
+        #expect(copy.root == original.root)
+        guard case .object(let document) = try Self.json(["show", "table3-lstm", "--json"]) else {
+            Issue.record("no object")
+            return
+        }
+        #expect(document["parameters"] == .number(4_254_050) && document["differences"] == .array([]))
+        let wrong = try Self.run(["show", "table3-lstm", "--set", "units=12"])
+        #expect(wrong.status != 0 && wrong.errors.contains("'model.units'") && wrong.text.isEmpty)
+    }
+
+    @Test func committedRunsAreComparedAndReportedByName() throws {
+        let compared = try Self.run(["compare", "ptb-rnn", "ptb-hyper-rnn"])
+        #expect(compared.status == 0 && compared.text.contains("mean ± s.d."), "\(compared.errors)")
+        #expect(compared.text.contains("model.cell"))
+        guard case .array(let runs) = try Self.json(["compare", "ptb-rnn/0", "--json"]) else {
+            Issue.record("no list")
+            return
+        }
+        #expect(runs.count == 1)
+        let folder = try TemporaryFolder()
+        let page = folder.url.appendingPathComponent("page.html").path
+        let reported = try Self.run(["report", "ptb-rnn", "--output", page])
+        #expect(reported.status == 0 && FileManager.default.fileExists(atPath: page), "\(reported.errors)")
+        let unwritable = try Self.run(["report", "ptb-rnn", "--output", "/nonexistent/page.html"])
+        #expect(unwritable.status != 0 && unwritable.errors.contains("/nonexistent/page.html"))
+    }
+
+    @Test func configurationsAndRunsAreCompletedInTheShell() throws {
+        for (command, name) in [("train", "table3-lstm"), ("show", "table3-lstm"), ("compare", "ptb-rnn/0")] {
+            let output = try Self.run(["---completion", command, "--", "positional@0", "2", "0"])
+            #expect(
+                output.text.split(separator: "\n").contains { $0 == name },
+                "\(command): \(output.text)\(output.errors)")
         }
     }
 

@@ -44,6 +44,25 @@ import Testing
         #expect("\(error)".contains("tiny.yaml:24") && "\(error)".contains("nearest valid key is 'clipNorm'"))
     }
 
+    @Test func aKeyWithoutItsSectionIsAnsweredWithItsWholePath() throws {
+        #expect(
+            try error(["units=7"])
+                == .unknownKey(origin: "--set units=7", keyPath: "units", nearest: "model.units"))
+        #expect(
+            try error(["training.beta1=0"])
+                == .unknownKey(
+                    origin: "--set training.beta1=0", keyPath: "training.beta1", nearest: "training.adam.beta1"))
+    }
+
+    @Test func aBaseMayBeAnAbsolutePath() throws {
+        let folder = try TemporaryFolder()
+        let base = try folder.write(TestRun.yaml, to: "bases/tiny.yaml")
+        let top = try folder.write("base: \(base.path)\nbudget: quick\n", to: "top.yaml")
+        #expect(try ConfigurationFile(contentsOf: top).differences.map(\.key) == ["budget"])
+        let beside = try folder.write("base: ../bases/tiny.yaml\nbudget: quick\n", to: "others/top.yaml")
+        #expect(try ConfigurationFile(contentsOf: beside).differences.map(\.key) == ["budget"])
+    }
+
     @Test func aMisspeltKeyIsReportedAsUnknownRatherThanMissing() throws {
         let error = try error(replacing: [("  sequenceLength: 10", "  sequenceLenght: 10")])
         guard case .unknownKey(_, "training.sequenceLenght", "sequenceLength") = error else {

@@ -132,11 +132,6 @@ import Testing
 
     // MARK: - Results
 
-    @Test func imageResultsAreInStepWithTheRecords() throws {
-        let results = try ExperimentResults<ImageExperiment>(experiment: checkout.experiment("static-hypernet"))
-        #expect(try results.staleFiles(project: checkout) == [], "run `static-hypernet results`")
-    }
-
     @Test func everyRowStandsInTheSectionEvenIfNotRun() throws {
         let results = try ExperimentResults<ImageExperiment>(experiment: checkout.experiment("static-hypernet"))
         for (_, decoded) in try all() where decoded.budget == "paper" {

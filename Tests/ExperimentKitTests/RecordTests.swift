@@ -134,6 +134,15 @@ import Testing
         #expect(sink.text.hasSuffix("\r\u{1B}[Ka checkpoint\n"))
     }
 
+    @Test func onANarrowTerminalTheLineIsCutAndDoesNotWrap() {
+        let sink = Sink()
+        let progress = TextProgress(
+            label: "run", display: CharacterExperiment.display, isTerminal: true, now: { sink.time }, width: { 20 }
+        ) { sink.text += $0 }
+        progress.report(step(1))
+        #expect(sink.text == "\rrun  step 1/1,000  …\u{1B}[K")
+    }
+
     @Test func numbersReadWell() {
         #expect(grouped(4_254_050) == "4,254,050" && grouped(-1000) == "-1,000" && grouped(7) == "7")
         #expect(durationText(seconds: 59.4) == "59 s" && durationText(seconds: 725) == "12 min 5 s")

@@ -27,13 +27,19 @@ final class LineExperiment: Experiment {
         let unitsPerStep = 8
 
         init(_ root: ConfigurationNode) throws(ConfigurationError) {
-            let reader = try ConfigurationReader(root, keys: ["budget", "reproduces", "data", "slope", "training"])
+            let reader = try ConfigurationReader(
+                root,
+                keys: [
+                    "budget": "its name", "reproduces": "its row", "data": "its points", "slope": "the line's slope",
+                    "training": "how",
+                ])
             budget = try reader.text("budget")
             reproduces = try reader.reproducedRow(
                 tables: LineExperiment.tables, metric: LineExperiment.metric, range: 0...100, hasValidation: false)
             dataName = try reader.text("data")
             slope = try reader.number("slope", in: -10...10)
-            let training = try reader.section("training", keys: ["steps", "learningRate", "seeds"])
+            let training = try reader.section(
+                "training", keys: ["steps": "steps", "learningRate": "the rate", "seeds": "one a run"])
             loop = TrainingLoopSettings(
                 steps: try training.integer("steps", atLeast: 1),
                 learningRate: try training.learningRate("learningRate"),

@@ -18,6 +18,7 @@ struct CharHyperLSTM: ParsableCommand {
               char-hyperlstm reproduce --profile steps-5000 --jobs 2
               char-hyperlstm train table3-lstm           one row of the paper, with the paper's own settings
               char-hyperlstm train table3-lstm --set training.steps=100 --out my-runs
+              char-hyperlstm report my-runs              figures and curves of any runs on one HTML page
 
             A run writes the folder OUT/CONFIG/SEED: config.yaml, record.json, steps.jsonl, checkpoints/.
             Ctrl-C stops it with a checkpoint; `char-hyperlstm resume OUT/CONFIG/SEED` goes on, bit by bit as if it had
@@ -29,6 +30,7 @@ struct CharHyperLSTM: ParsableCommand {
         subcommands: [
             Train<CharacterExperiment>.self, Resume<CharacterExperiment>.self, Reproduce<CharacterExperiment>.self,
             Evaluate<StreamsOption>.self, Sample.self, List<CharacterExperiment>.self,
+            Show<CharacterExperiment>.self, Compare<CharacterExperiment>.self, Report<CharacterExperiment>.self,
             Results<CharacterExperiment>.self, MakeSample.self, FiguresCommand.self, Verify.self, Keep.self,
         ])
 

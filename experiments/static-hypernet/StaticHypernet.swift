@@ -18,6 +18,7 @@ struct StaticHypernet: ParsableCommand {
               static-hypernet train table2-wide-resnet-40-1    one row of the paper, with the paper's own settings
               static-hypernet train cifar-10-epochs-hyper-wide-resnet-40-1
               static-hypernet bake OUT/CONFIG/SEED             the plain network, its kernels generated once
+              static-hypernet report OUT                       figures and curves of any runs on one HTML page
 
             A run writes the folder OUT/CONFIG/SEED: config.yaml, record.json, steps.jsonl, checkpoints/.
             Ctrl-C stops it with a checkpoint; `static-hypernet resume OUT/CONFIG/SEED` goes on, bit by bit as if it had
@@ -29,6 +30,7 @@ struct StaticHypernet: ParsableCommand {
         subcommands: [
             Train<ImageExperiment>.self, Resume<ImageExperiment>.self, Reproduce<ImageExperiment>.self,
             Evaluate<NoEvaluationOptions<ImageExperiment>>.self, Bake.self, List<ImageExperiment>.self,
+            Show<ImageExperiment>.self, Compare<ImageExperiment>.self, Report<ImageExperiment>.self,
             Results<ImageExperiment>.self, FiguresCommand.self, Verify.self, Keep.self,
         ])
 

@@ -2,7 +2,7 @@ import Foundation
 
 /// A configuration file with its `base` chain and the command line's `--set` laid over it, not yet decoded.
 ///
-/// A file is either complete or names a `base` (a path beside it) and only the keys that differ. The first file of the
+/// A file is either complete or names a `base` (a path, from the file's own folder) and only the keys that differ. The first file of the
 /// chain states the paper's own settings; `differences` is computed against it and never written by hand.
 public struct ConfigurationFile: Sendable {
     /// One value that differs from the complete file at the bottom of the chain.
@@ -51,7 +51,7 @@ public struct ConfigurationFile: Sendable {
                     throw .wrongType(
                         origin: base.origin, keyPath: "base", expected: "the path of a file", found: base.foundText)
                 }
-                next = file.deletingLastPathComponent().appendingPathComponent(path)
+                next = URL(fileURLWithPath: path, relativeTo: file.deletingLastPathComponent())
             }
         }
         let bottom = layers[layers.count - 1]

@@ -201,6 +201,23 @@ public struct ConfigurationNode: Equatable, Sendable {
     /// The tree as YAML text that reads back as the same tree: mappings as blocks, sequences on one line.
     public var yaml: String { lines(indentation: "").joined(separator: "\n") + "\n" }
 
+    /// The tree as JSON, each scalar as the type that YAML gives it.
+    public var json: JSONValue {
+        switch content {
+        case .scalar(let text, let type):
+            let number = Double(text.replacingOccurrences(of: "_", with: ""))
+            switch type {
+            case .null: return .null
+            case .boolean: return .boolean(["true", "yes", "on"].contains(text.lowercased()))
+            case .integer, .number: return number.map { $0.isFinite ? .number($0) : .text(text) } ?? .text(text)
+            case .text: return .text(text)
+            }
+        case .sequence(let values): return .array(values.map(\.json))
+        case .mapping(let entries):
+            return .object(Dictionary(entries.map { ($0.key, $0.value.json) }) { first, _ in first })
+        }
+    }
+
     private func lines(indentation: String) -> [String] {
         guard case .mapping(let entries) = content else { return [indentation + inlineText] }
         return entries.flatMap { entry -> [String] in

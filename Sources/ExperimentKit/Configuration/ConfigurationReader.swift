@@ -8,11 +8,11 @@ public final class ConfigurationReader {
     private var read: Set<String> = []
 
     /// - Parameter keys: the keys of the mapping; each must be there, and each must be read before `finish()`.
-    /// - Parameter younger: keys that files of earlier versions lack, with the value that held then.
+    /// - Parameter younger: those of them that files of earlier versions lack, with the value that held then.
     /// - Throws: `ConfigurationError.wrongType` if the node is no mapping; `.unknownKey` for a key not in `keys`, with the
     ///   nearest that is; `.missingKey`.
     public init(
-        _ node: ConfigurationNode, keyPath: String = "", keys: [String], younger: [String: String] = [:]
+        _ node: ConfigurationNode, keyPath: String = "", keys: ConfigurationKeys, younger: [String: String] = [:]
     ) throws(ConfigurationError) {
         guard case .mapping(let entries) = node.content else {
             throw .wrongType(
@@ -24,19 +24,22 @@ public final class ConfigurationReader {
         }
         self.node = ConfigurationNode(origin: node.origin, content: .mapping(entries + added))
         path = keyPath
-        self.keys = keys + younger.keys
+        self.keys = keys.names
         // Unknown keys first: a misspelt key is missing too, and its spelling is the better news.
         for entry in entries where !self.keys.contains(entry.key) {
+            // A key without its section is a key all the same.
+            let below = node.leaves.map(\.keyPath).first { $0.hasSuffix(".\(entry.key)") }
             throw .unknownKey(
                 origin: entry.value.origin, keyPath: self.keyPath(entry.key),
-                nearest: nearestName(to: entry.key, among: self.keys))
+                nearest: below.map(self.keyPath) ?? nearestName(to: entry.key, among: self.keys))
         }
-        for key in keys where node[key] == nil {
+        for key in self.keys where self.node[key] == nil {
             throw .missingKey(origin: node.origin, keyPath: self.keyPath(key))
         }
+        for (key, meaning) in keys.meanings { KeyReference.declare(self.keyPath(key), meaning: meaning) }
     }
 
-    private func keyPath(_ key: String) -> String { path.isEmpty ? key : "\(path).\(key)" }
+    func keyPath(_ key: String) -> String { path.isEmpty ? key : "\(path).\(key)" }
 
     /// The node under a key.
     ///
@@ -58,24 +61,37 @@ public final class ConfigurationReader {
     // MARK: - Typed values
 
     public func section(
-        _ key: String, keys: [String], younger: [String: String] = [:]
+        _ key: String, keys: ConfigurationKeys, younger: [String: String] = [:]
     ) throws(ConfigurationError) -> ConfigurationReader {
-        try ConfigurationReader(try value(key), keyPath: keyPath(key), keys: keys, younger: younger)
+        note(key, "a section")
+        return try ConfigurationReader(try value(key), keyPath: keyPath(key), keys: keys, younger: younger)
+    }
+
+    /// Whether null stands in the place of a section.
+    public func isNull(_ key: String) throws(ConfigurationError) -> Bool {
+        note(key, "null")
+        return try value(key).isNull
     }
 
     /// A whole number of at least `minimum`.
-    public func integer(_ key: String, atLeast minimum: Int) throws(ConfigurationError) -> Int {
-        try integer(of: try value(key), keyPath: keyPath(key), atLeast: minimum)
+    ///
+    /// - Parameter least: The least that the file's other values leave, where that is more.
+    public func integer(
+        _ key: String, atLeast minimum: Int, here least: Int = .min
+    ) throws(ConfigurationError) -> Int {
+        note(key, Self.wholeNumber(minimum))
+        return try integer(of: try value(key), keyPath: keyPath(key), atLeast: max(minimum, least))
     }
 
     /// A whole number of at least `minimum`, or null.
     public func optionalInteger(_ key: String, atLeast minimum: Int) throws(ConfigurationError) -> Int? {
-        let node = try value(key)
-        return node.isNull ? nil : try integer(of: node, keyPath: keyPath(key), atLeast: minimum)
+        note(key, Self.wholeNumber(minimum))
+        return try isNull(key) ? nil : integer(key, atLeast: minimum)
     }
 
     /// A sequence of whole numbers of at least `minimum`.
     public func integers(_ key: String, atLeast minimum: Int) throws(ConfigurationError) -> [Int] {
+        note(key, Self.wholeNumbers(minimum))
         let node = try value(key)
         guard case .sequence(let values) = node.content, !values.isEmpty else {
             throw mismatch(node, key, "a sequence of whole numbers")
@@ -89,22 +105,25 @@ public final class ConfigurationReader {
 
     /// A number inside `range`; whole numbers count as numbers.
     public func number(_ key: String, in range: ClosedRange<Double>) throws(ConfigurationError) -> Double {
-        try number(of: try value(key), keyPath: keyPath(key), in: range)
+        note(key, Self.number(range))
+        return try number(of: try value(key), keyPath: keyPath(key), in: range)
     }
 
     /// A number inside `range`, or null.
     public func optionalNumber(_ key: String, in range: ClosedRange<Double>) throws(ConfigurationError) -> Double? {
-        let node = try value(key)
-        return node.isNull ? nil : try number(of: node, keyPath: keyPath(key), in: range)
+        note(key, Self.number(range))
+        return try isNull(key) ? nil : number(key, in: range)
     }
 
     public func boolean(_ key: String) throws(ConfigurationError) -> Bool {
+        note(key, "true or false")
         let node = try value(key)
         guard case .scalar(let text, .boolean) = node.content else { throw mismatch(node, key, "true or false") }
         return ["true", "yes", "on"].contains(text.lowercased())
     }
 
     public func text(_ key: String) throws(ConfigurationError) -> String {
+        note(key, "a text")
         let node = try value(key)
         guard case .scalar(let text, .text) = node.content else { throw mismatch(node, key, "a text") }
         return text
@@ -116,6 +135,7 @@ public final class ConfigurationReader {
     ) throws(ConfigurationError) -> Choice where Choice.RawValue == String {
         let node = try value(key)
         let names = "one of " + Choice.allCases.map { "'\($0.rawValue)'" }.joined(separator: ", ")
+        note(key, names)
         guard case .scalar(let text, .text) = node.content else { throw mismatch(node, key, names) }
         guard let choice = Choice(rawValue: text) else {
             throw .invalidValue(origin: node.origin, keyPath: keyPath(key), expected: names, found: "'\(text)'")
@@ -128,6 +148,9 @@ public final class ConfigurationReader {
         .invalidValue(
             origin: node[key]?.origin ?? node.origin, keyPath: keyPath(key), expected: expected, found: found)
     }
+
+    /// Says what a key is read as, for the reference of all keys.
+    func note(_ key: String, _ values: String) { KeyReference.note(keyPath(key), values: values) }
 
     func mismatch(_ node: ConfigurationNode, _ key: String, _ expected: String) -> ConfigurationError {
         .wrongType(origin: node.origin, keyPath: keyPath(key), expected: expected, found: node.foundText)
@@ -144,8 +167,7 @@ public final class ConfigurationReader {
         }
         guard number >= minimum else {
             throw .invalidValue(
-                origin: node.origin, keyPath: keyPath, expected: "a whole number of at least \(minimum)",
-                found: "\(number)")
+                origin: node.origin, keyPath: keyPath, expected: Self.wholeNumber(minimum), found: "\(number)")
         }
         return number
     }
@@ -160,10 +182,17 @@ public final class ConfigurationReader {
         }
         guard range.contains(number) else {
             throw .invalidValue(
-                origin: node.origin, keyPath: keyPath,
-                expected: "a number from \(range.lowerBound) to \(range.upperBound)", found: text)
+                origin: node.origin, keyPath: keyPath, expected: Self.number(range), found: text)
         }
         return number
+    }
+
+    static func wholeNumber(_ minimum: Int) -> String { "a whole number of at least \(minimum)" }
+
+    static func wholeNumbers(_ minimum: Int) -> String { "a list of whole numbers of at least \(minimum)" }
+
+    private static func number(_ range: ClosedRange<Double>) -> String {
+        String(format: "a number from %.10g to %.10g", range.lowerBound, range.upperBound)
     }
 }
 

@@ -8,7 +8,7 @@ import NeuralNetwork
 /// A value is one run's work: a model with its initial values, its data and its optimizer. Everything that any
 /// experiment has in common (configuration files, the training loop, checkpoints, records, commands, results) is
 /// written once, in terms of this protocol.
-public protocol Experiment: TrainingTask {
+public protocol Experiment: TrainingTask, SendableMetatype {
     associatedtype Configuration: RunConfiguration
     associatedtype Data
 

@@ -68,11 +68,21 @@ extension ConfigurationReader {
     public func reproducedRow(
         tables: [PaperTable], metric: Metric, range: ClosedRange<Double>, hasValidation: Bool
     ) throws(ConfigurationError) -> ReproducedRow? {
-        guard try !value("reproduces").isNull else { return nil }
+        guard try !isNull("reproduces") else { return nil }
+        let keys: ConfigurationKeys = [
+            "table": "the paper's table, as RESULTS.md names it",
+            "row": "the row's place in its table, counted from 1",
+            "name": "the row's words in the paper",
+            "metric": "what the figures are measured in: \(metric.name)",
+            "test": "the paper's test figure; null where it has none",
+            "parametersInMillions": "millions of parameters, as the paper rounds them; null where it does not say",
+            "tolerance":
+                "how far the mean test figure over the seeds may lie from the paper's to count as reproduced",
+        ]
         let reader = try section(
             "reproduces",
-            keys: ["table", "row", "name", "metric", "test", "parametersInMillions", "tolerance"]
-                + (hasValidation ? ["validation"] : []))
+            keys: keys.adding(
+                hasValidation ? ["validation": "the paper's validation figure; null where it has none"] : [:]))
         let table = try reader.text("table")
         guard tables.contains(where: { $0.id == table }) else {
             let names = tables.map { "'\($0.id)'" }.joined(separator: ", ")

@@ -86,6 +86,14 @@ public enum JSONValue: Codable, Equatable, Sendable {
         return nil
     }
 
+    public static func optional(_ number: Double?) -> JSONValue { number.map { .number($0) } ?? .null }
+    public static func optional(_ text: String?) -> JSONValue { text.map { .text($0) } ?? .null }
+
+    /// What a value is written as.
+    public init(encoding value: some Encodable) throws {
+        self = try StableJSON.decode(JSONValue.self, from: StableJSON.encode(value))
+    }
+
     /// A whole number.
     public static func count(_ count: Int) -> JSONValue { .number(Double(count)) }
 

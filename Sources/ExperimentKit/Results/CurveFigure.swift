@@ -18,46 +18,56 @@ struct NamedLog {
     let log: [StepRecord]
 }
 
-extension CurveFigure {
-    /// The curves of runs of one table: validation against steps and against hours, and the training loss.
+extension Experiment {
+    /// The curves of runs on the same data: validation against steps and against hours, and the training loss.
     ///
-    /// - Parameters:
-    ///   - table: The table's `id`.
-    ///   - folder: Where the files go, relative to the checkout.
-    ///   - name: What the files' names begin with.
-    ///   - metric: The name of the figure of a validation, with its unit.
-    ///   - value: The figure itself.
-    ///   - paper: The paper's curves, of the same figure against steps.
-    ///   - loss: The name of the training loss, with its unit, and how many of the unit one nat is.
-    static func ofRuns(
-        _ runs: [NamedLog], table: String, folder: String, name: String, title: String, metric: String,
-        value: (SplitEvaluation) -> Double?, paper: [LineChart.Series], loss: (name: String, perNat: Double)
-    ) -> [CurveFigure] {
-        func series(_ point: (StepRecord) -> (x: Double, y: Double)?) -> [LineChart.Series] {
-            runs.map { run in LineChart.Series(name: run.name, points: run.log.compactMap(point)) }
+    /// - Parameter paper: The paper's curves, of the same figure against steps.
+    /// - Returns: The charts, each with the word that sets it apart.
+    static func charts(
+        of runs: [NamedLog], title: String, paper: [LineChart.Series]
+    ) -> [(kind: String, chart: LineChart)] {
+        func chart(
+            _ what: String, x: String, y: String = metric.name, isNoisy: Bool = false, others: [LineChart.Series] = [],
+            point: (StepRecord) -> (x: Double, y: Double)?
+        ) -> LineChart {
+            let series = runs.map { LineChart.Series(name: $0.name, points: $0.log.compactMap(point)) }
+            return LineChart(
+                title: "\(title): \(what)", xLabel: x, yLabel: y, yScale: .logarithmic,
+                series: (isNoisy ? series.map(\.smoothed) : series) + others)
         }
-        func figure(
-            _ kind: String, _ what: String, x: String, y: String, _ series: [LineChart.Series]
-        ) -> CurveFigure {
-            CurveFigure(
-                table: table, path: "\(folder)/\(name)-\(kind).svg",
-                chart: LineChart(
-                    title: "\(title): \(what)", xLabel: x, yLabel: y, yScale: .logarithmic, series: series))
-        }
-        let againstSteps = series { line in
-            line.validation.flatMap(value).map { (Double(line.step), $0) }
-        }
-        let againstHours = series { line in
-            line.validation.flatMap(value).map { (line.seconds / 3600, $0) }
-        }
-        let training = series { line in line.lossNats.map { (Double(line.step), $0 * loss.perNat) } }
+        // One nat in the metric, where the loss determines it.
+        let nat = metric.value(SplitEvaluation(lossNats: 1, predictions: 1, streams: 1, seconds: 0))
         return [
-            figure(
-                "steps", "validation", x: "training steps", y: metric, againstSteps + paper),
-            figure("hours", "validation by time", x: "hours, evaluations included", y: metric, againstHours),
-            figure(
-                "training", "training batches", x: "training steps", y: loss.name, training.map(\.smoothed)),
+            (
+                "steps",
+                chart("validation", x: "training steps", others: paper) { line in
+                    line.validation.flatMap(metric.value).map { (Double(line.step), $0) }
+                }
+            ),
+            (
+                "hours",
+                chart("validation by time", x: "hours, evaluations included") { line in
+                    line.validation.flatMap(metric.value).map { (line.seconds / 3600, $0) }
+                }
+            ),
+            (
+                "training",
+                chart(
+                    "training batches", x: "training steps", y: nat == nil ? "loss, nats" : metric.name, isNoisy: true
+                ) { line in
+                    line.lossNats.map { (Double(line.step), $0 * (nat ?? 1)) }
+                }
+            ),
         ]
+    }
+}
+
+extension PaperCurve {
+    /// The curve as a chart draws it, as far as the runs beside it went.
+    func series(upTo lastStep: Int) -> LineChart.Series {
+        LineChart.Series(
+            name: title, kind: .reference,
+            points: points.filter { $0.step <= lastStep }.map { (Double($0.step), $0.value) })
     }
 }
 

@@ -4,18 +4,20 @@ import Foundation
 /// What one experiment's committed configurations and records give: its parts of RESULTS.md, README.md and `docs/`, and
 /// its figures.
 public struct ExperimentResults<Work: Experiment> {
-    typealias Run = CommittedRun<Work>
+    typealias Run = RecordedRun<Work>
     typealias Group = RunGroup<Work>
 
     private let configurations: [NamedConfiguration<Work.Configuration>]
     private let runs: [Run]
+    private let keys: KeyReference
 
     /// Reads `configs/*.yaml` and `runs/*/*/` of an experiment's folder.
     ///
     /// - Throws: `ConfigurationError`, `RecordError`.
     public init(experiment: URL) throws {
         configurations = try NamedConfiguration.all(in: experiment.appendingPathComponent("configs"))
-        runs = try Run.all(in: experiment)
+        runs = try Run.committed(in: experiment)
+        keys = try KeyReference(of: Work.Configuration.self, files: configurations.map(\.file))
     }
 
     // MARK: - Rows
@@ -221,11 +223,7 @@ public struct ExperimentResults<Work: Experiment> {
 
     /// What the configurations differ in from the paper's settings, as computed when they ran.
     private func differences(_ members: [Group]) -> String {
-        members.map { group in
-            let changes = group.record.differences.map { "`\($0.key)` \($0.base) → \($0.value)" }
-            return "- `\(group.record.configuration)` differs from the paper's settings in "
-                + changes.joined(separator: ", ") + "."
-        }.joined(separator: "\n")
+        members.map { "- " + $0.record.differencesText }.joined(separator: "\n")
     }
 
     /// Runs that claim no row of a table.
@@ -252,17 +250,6 @@ public struct ExperimentResults<Work: Experiment> {
 
     // MARK: - Curves
 
-    /// Whether a run may stand beside the paper's curve: the same model, data and batches; only the length, the rate and
-    /// the way of reading splits may differ.
-    private static func followsPaperSettings(_ record: RunRecord, _ table: PaperTable) -> Bool {
-        record.data.name == table.dataName
-            && record.differences.allSatisfy { difference in
-                ["training.steps", "training.learningRate", "training.patience", "evaluation."].contains {
-                    difference.key.hasPrefix($0)
-                }
-            }
-    }
-
     private func validations(_ run: Run) -> [(step: Int, value: Double, streams: Int)] {
         run.log.compactMap { line in
             guard let validation = line.validation, let value = Work.metric.value(validation) else { return nil }
@@ -272,7 +259,7 @@ public struct ExperimentResults<Work: Experiment> {
 
     /// The validation of the best-funded run of each row that the paper draws, beside the paper's curve at equal steps.
     private func curveTables(_ table: PaperTable, _ groups: [Group]) -> [String] {
-        let comparable = groups.filter { Self.followsPaperSettings($0.record, table) }
+        let comparable = groups.filter { $0.record.followsPaperSettings(of: table) }
         return paperRows(of: table).compactMap { row, _ in
             guard let curve = table.curves[row.row], let run = bestFunded(row, among: comparable)?.first else {
                 return nil
@@ -296,7 +283,7 @@ public struct ExperimentResults<Work: Experiment> {
     /// The charts of each table: its best-funded runs at the paper's model, and the paper's own curves.
     public var figures: [CurveFigure] {
         Work.tables.flatMap { table -> [CurveFigure] in
-            let comparable = groups(of: table).filter { Self.followsPaperSettings($0.record, table) }
+            let comparable = groups(of: table).filter { $0.record.followsPaperSettings(of: table) }
             let ours = paperRows(of: table).compactMap { row, _ -> (row: ReproducedRow, run: Run)? in
                 bestFunded(row, among: comparable).map { (row, $0.first) }
             }
@@ -304,19 +291,14 @@ public struct ExperimentResults<Work: Experiment> {
             let lastStep = ours.map(\.run.record.training.stepsDone).max() ?? 0
             var drawn: Set<String> = []
             let paper = ours.compactMap { table.curves[$0.row.row] }.filter { drawn.insert($0.title).inserted }
-            // One nat in the metric, where the loss determines it.
-            let nat = Work.metric.value(SplitEvaluation(lossNats: 1, predictions: 1, streams: 1, seconds: 0))
-            return CurveFigure.ofRuns(
-                ours.map { row, run in NamedLog(name: "\(row.name), \(run.record.budget)", log: run.log) },
-                table: table.id, folder: "experiments/\(Work.program)/figures",
-                name: table.id.lowercased().filter { $0.isLetter || $0.isNumber }, title: table.title,
-                metric: Work.metric.name, value: Work.metric.value,
-                paper: paper.map { curve in
-                    LineChart.Series(
-                        name: curve.title, kind: .reference,
-                        points: curve.points.filter { $0.step <= lastStep }.map { (Double($0.step), $0.value) })
-                },
-                loss: (nat == nil ? "loss, nats" : Work.metric.name, nat ?? 1))
+            return Work.charts(
+                of: ours.map { row, run in NamedLog(name: "\(row.name), \(run.record.budget)", log: run.log) },
+                title: table.title, paper: paper.map { $0.series(upTo: lastStep) }
+            ).map { kind, chart in
+                let name = table.id.lowercased().filter { $0.isLetter || $0.isNumber }
+                return CurveFigure(
+                    table: table.id, path: "experiments/\(Work.program)/figures/\(name)-\(kind).svg", chart: chart)
+            }
         }
     }
 
@@ -334,23 +316,15 @@ public struct ExperimentResults<Work: Experiment> {
 
     /// Where records come from: commit, machine, libraries, time.
     public var provenance: String {
-        let lines = runs.map { run -> [String] in
-            let record = run.record, machine = record.environments.last
-            let dirty = record.code.treeDirty == true ? ", with uncommitted changes" : ""
-            return [
-                "[`\(record.configuration)`, seed \(record.seed)](../\(run.path)/record.json)",
-                "`\(record.code.commit.prefix(10))`\(dirty)", machine.map { "\($0.cpu), \($0.threads) threads" } ?? "-",
-                machine.map { "\($0.blas); \($0.simd); \($0.swift)" } ?? "-",
-                record.training.secondsPerStep.map { fixed($0, 3) } ?? "-",
-                durationText(seconds: record.training.wallSeconds),
-                record.data.official || record.data.isSample
-                    ? record.data.displayName : "\(record.data.displayName) (not the official file)",
-            ]
+        let lines = runs.map { run in
+            ["[`\(run.record.configuration)`, seed \(run.record.seed)](../\(run.path)/record.json)"]
+                + run.record.provenance
         }
-        return "## \(Work.title)\n\n"
-            + markdownTable(
-                ["run", "commit", "machine", "libraries", "seconds a step", "time in all", "data"], lines)
+        return "## \(Work.title)\n\n" + markdownTable(["run"] + RunRecord.provenanceColumns, lines)
     }
+
+    /// Every key of a configuration, by what the decoder reads.
+    var keyReference: String { "## \(Work.title)\n\n" + keys.markdown }
 }
 
 // MARK: - Files
@@ -373,6 +347,16 @@ extension ExperimentResults {
                 "# Where the paper is silent or contradicts itself, and what the runs here do\n\n" + madeBy,
                 [(id, deviations)]),
             sectioned("docs/provenance.md", "# Where each record was made\n\n" + madeBy, [(id, provenance)]),
+            sectioned(
+                "docs/configuration.md",
+                """
+                # The keys of a configuration
+
+                \(madeBy)
+                Every key has to stand in a file or in the one that its `base:` names (a path, from the file's own folder); there are
+                no defaults. `--set key.path=value` puts another value in its place, and `show CONFIG` prints what a name stands for.
+
+                """, [(id, keyReference)]),
         ]
         let readme = SectionedDocument.replacing(id: "Summary: \(id)", body: summaryOfRuns, in: existing("README.md"))
         if let readme { files.append(("README.md", readme)) }

@@ -2,10 +2,10 @@ import Foundation
 
 /// How long configurations take, by the committed records.
 public struct RunHours<Work: Experiment> {
-    private let runs: [CommittedRun<Work>]
+    private let runs: [RecordedRun<Work>]
 
     /// - Throws: `RecordError`, `ConfigurationError`.
-    public init(experiment: URL) throws { runs = try CommittedRun.all(in: experiment) }
+    public init(experiment: URL) throws { runs = try RecordedRun.committed(in: experiment) }
 
     /// Seconds of one run of a configuration: those of its own finished runs; else its steps at the seconds a step of a
     /// run of the same model and batches. Nil where neither is known.

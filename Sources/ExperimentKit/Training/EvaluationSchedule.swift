@@ -18,6 +18,7 @@ extension ConfigurationReader {
     ///
     /// - Throws: `ConfigurationError`.
     public func evaluationSchedule(_ key: String) throws(ConfigurationError) -> EvaluationSchedule {
+        for spelling in [Self.wholeNumber(1), Self.wholeNumbers(1)] { note(key, spelling) }
         if case .sequence = try value(key).content { return .at(try integers(key, atLeast: 1)) }
         return .every(try integer(key, atLeast: 1))
     }

@@ -16,6 +16,13 @@ public func grouped(_ value: Int) -> String {
     return (value < 0 ? "-" : "") + text
 }
 
+/// Lines cut to a width, with a sign where something is missing; nil for any width.
+public func fitted(_ text: String, width: Int?) -> String {
+    guard let width, width > 1 else { return text }
+    return text.split(separator: "\n", omittingEmptySubsequences: false)
+        .map { $0.count > width ? $0.prefix(width - 1) + "…" : $0 }.joined(separator: "\n")
+}
+
 /// A duration for people: `42 s`, `12 min 5 s`, `3 h 20 min`.
 public func durationText(seconds: Double) -> String {
     guard seconds.isFinite, seconds >= 0, seconds < 1e9 else { return "-" }

@@ -6,7 +6,11 @@ public struct AdamSettings: Equatable, Sendable {
     public let beta2: Double
     public let epsilon: Double
 
-    public static let keys = ["beta1", "beta2", "epsilon"]
+    public static let keys: ConfigurationKeys = [
+        "beta1": "β₁, decay a step of the gradient's mean",
+        "beta2": "β₂, decay a step of the mean of its squares",
+        "epsilon": "ε, added to the root of that mean",
+    ]
 
     public init(_ reader: ConfigurationReader) throws(ConfigurationError) {
         beta1 = try reader.number("beta1", in: 0...0.999999)
@@ -33,6 +37,7 @@ extension ConfigurationReader {
     /// - Throws: `ConfigurationError`.
     public func learningRate(_ key: String) throws(ConfigurationError) -> LearningRateSchedule {
         let node = try value(key)
+        for spelling in ["a list of stages", "a section"] { note(key, spelling) }
         switch node.content {
         case .scalar:
             let rate = try number(key, in: 1e-12...100)
@@ -41,8 +46,12 @@ extension ConfigurationReader {
             var schedule: [LearningRateSchedule.Stage] = []
             for (index, stage) in stages.enumerated() {
                 let reader = try ConfigurationReader(
-                    stage, keyPath: "\(key)[\(index)]", keys: ["untilStep", "rate"])
-                let untilStep = try reader.integer("untilStep", atLeast: (schedule.last?.untilStep ?? 0) + 1)
+                    stage, keyPath: "\(keyPath(key))[\(index)]",
+                    keys: [
+                        "untilStep": "last training step of the stage; the last stage's rate holds from there on",
+                        "rate": "the stage's rate",
+                    ])
+                let untilStep = try reader.integer("untilStep", atLeast: 1, here: (schedule.last?.untilStep ?? 0) + 1)
                 schedule.append(.init(untilStep: untilStep, rate: try reader.number("rate", in: 1e-12...100)))
                 reader.finish()
             }
@@ -50,12 +59,20 @@ extension ConfigurationReader {
             return .piecewiseConstant(schedule)
         case .mapping:
             let holds = node["holdUntilStep"] != nil
-            let reader = try section(
-                key, keys: ["peak", "final", "warmUpSteps", "totalSteps"] + (holds ? ["holdUntilStep"] : []))
+            let keys: ConfigurationKeys = [
+                "peak": "the greatest rate",
+                "final": "the rate at `totalSteps` and after",
+                "warmUpSteps": "training steps in which the rate rises from 0 to the peak, linearly",
+                "totalSteps": "training step at which the fall ends",
+            ]
+            let hold =
+                "last training step with the peak, from where the rate falls linearly; without this key it falls along half"
+                + " a cosine, from the warm-up on"
+            let reader = try section(key, keys: keys.adding(holds ? ["holdUntilStep": hold] : [:]))
             let peak = try reader.number("peak", in: 1e-12...100), final = try reader.number("final", in: 0...100)
             let warmUpSteps = try reader.integer("warmUpSteps", atLeast: 0)
-            let holdUntilStep = holds ? try reader.integer("holdUntilStep", atLeast: warmUpSteps) : nil
-            let totalSteps = try reader.integer("totalSteps", atLeast: max(1, holdUntilStep ?? 1))
+            let holdUntilStep = holds ? try reader.integer("holdUntilStep", atLeast: 0, here: warmUpSteps) : nil
+            let totalSteps = try reader.integer("totalSteps", atLeast: 1, here: holdUntilStep ?? 1)
             reader.finish()
             return holdUntilStep.map {
                 .hold(

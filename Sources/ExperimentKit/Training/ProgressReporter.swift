@@ -35,6 +35,7 @@ public final class TextProgress: ProgressReporter {
     private let isTerminal: Bool
     private let secondsBetweenLines: Double
     private let now: () -> Double
+    private let width: () -> Int?
     private let write: (String) -> Void
     private var lastLine = -Double.infinity
     private var hasOpenLine = false
@@ -45,16 +46,19 @@ public final class TextProgress: ProgressReporter {
     ///   - isTerminal: whether a line can be redrawn.
     ///   - secondsBetweenLines: at most one plain line in this time; on a terminal ten times as often.
     ///   - now: a clock in seconds.
+    ///   - width: the terminal's columns, which a line that is redrawn has to fit; nil where unknown.
     ///   - write: takes the text, line ends included.
     public init(
         label: String, display: MetricDisplay, isTerminal: Bool, secondsBetweenLines: Double = 10,
-        now: @escaping () -> Double = { ProcessInfo.processInfo.systemUptime }, write: @escaping (String) -> Void
+        now: @escaping () -> Double = { ProcessInfo.processInfo.systemUptime },
+        width: @escaping () -> Int? = { nil }, write: @escaping (String) -> Void
     ) {
         self.label = label
         self.display = display
         self.isTerminal = isTerminal
         self.secondsBetweenLines = secondsBetweenLines
         self.now = now
+        self.width = width
         self.write = write
     }
 
@@ -86,7 +90,8 @@ public final class TextProgress: ProgressReporter {
         guard always || time - lastLine >= (isTerminal ? secondsBetweenLines / 10 : secondsBetweenLines) else { return }
         lastLine = time
         if isTerminal {
-            write("\r\(line)\u{1B}[K")
+            // A line that wraps would not be overwritten by the next one.
+            write("\r\(fitted(line, width: width()))\u{1B}[K")
             hasOpenLine = true
         } else {
             write(line + "\n")

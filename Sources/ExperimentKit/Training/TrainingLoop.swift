@@ -28,6 +28,36 @@ public struct TrainingLoopSettings: Sendable {
     }
 }
 
+extension ConfigurationKeys {
+    /// The sections of every experiment's configuration.
+    public static let experiment: ConfigurationKeys = [
+        "budget": "`paper` for a row's own settings, else the name of the smaller budget",
+        "reproduces": "the row of the paper whose figure this is held to; null for none",
+        "data": "what is read", "model": "what is trained", "training": "how it is trained",
+        "evaluation": "how splits are read",
+        "deviations": "where the paper is silent, see [deviations.md](deviations.md)",
+    ]
+
+    /// The keys of the section `training` that the loop reads, whatever it trains.
+    public static let trainingLoop: ConfigurationKeys = [
+        "steps": "training steps in all",
+        "learningRate":
+            "the rate: a number; stages, `[{untilStep, rate}, …]`; or a rise and a fall, `{peak, final, warmUpSteps, totalSteps}`,"
+            + " with `holdUntilStep` too",
+        "clipNorm": "greatest global norm of the gradient, which is scaled down to it; null leaves it as it is",
+        "patience": "validations without a better one after which training stops; null never stops early",
+        "seeds": "seeds of the initial values, the order of the data and dropout: one run for each",
+        "logEvery": "training steps between two lines of `steps.jsonl`",
+        "checkpointEvery": "training steps between two checkpoints; every validation writes one too",
+    ]
+
+    /// The key of the section `evaluation` that the loop reads.
+    public static let validation: ConfigurationKeys = [
+        "validateAt":
+            "training steps between two validations, or the list of those that one follows; the last always has one"
+    ]
+}
+
 /// The loop's own state between two steps; with the parameters, the optimizer and the task's position it is all that a
 /// resumed run needs to go on bit by bit as if it had never stopped.
 public struct TrainingState: Codable, Equatable, Sendable {

@@ -191,7 +191,9 @@ public final class TrainingRun<Work: Experiment> {
         try best.restoreModel(work.modelTensors)
         let step = record.training.selectedStep ?? record.training.stepsDone
         let validation = try work.report(.validation)
-        progress.report(.evaluated(split: "validation", step: step, result: validation, isBest: false))
+        // Read as during training it was reported then.
+        let isNews = validation.lossNats != record.training.selectionValidation?.lossNats
+        if isNews { progress.report(.evaluated(split: "validation", step: step, result: validation, isBest: false)) }
         let test = try work.report(.test)
         for (split, result) in [("validation", validation), ("test", test)] where !result.lossNats.isFinite {
             throw TrainingError.notFinite(what: "\(split) loss", step: step, lastCheckpoint: best.path)

@@ -1,0 +1,79 @@
+import ArgumentParser
+import ExperimentKit
+import Foundation
+
+/// The runs that `report` and `compare` are given.
+struct RunArguments<Work: Experiment>: ParsableArguments {
+    @Argument(
+        help: ArgumentHelp(
+            "Folders of runs, finished or not: OUT/CONFIG/SEED, OUT/CONFIG with all its seeds, or OUT; or names of committed runs.",
+            valueName: "run"), completion: .runs(of: Work.self))
+    var runs: [String]
+
+    func report() throws -> RunReport<Work> {
+        RunReport(try runs.flatMap { try RecordedRun<Work>.all(in: try folder($0)) })
+    }
+
+    private func folder(_ argument: String) throws -> URL {
+        let path = URL(fileURLWithPath: argument, isDirectory: true)
+        guard !FileManager.default.fileExists(atPath: argument), let project = ProjectFolder.locate() else {
+            return path
+        }
+        let committed = project.experiment(Work.program).appendingPathComponent("runs/\(argument)", isDirectory: true)
+        return FileManager.default.fileExists(atPath: committed.path) ? committed : path
+    }
+}
+
+/// `report`: any runs on one page.
+public struct Report<Work: Experiment>: ParsableCommand {
+    public static var configuration: CommandConfiguration {
+        CommandConfiguration(
+            commandName: "report",
+            abstract: "Put runs on one HTML page: figures, curves, settings, where they were made.",
+            discussion: """
+                The page stands alone: no network, no scripts. Runs may be finished, under way or stopped, for example:
+
+                  \(Work.program) report runs --output report.html
+                """)
+    }
+
+    @OptionGroup var runs: RunArguments<Work>
+    @Option(help: "The file that gets the page.", completion: .file(extensions: ["html"]))
+    var output = "report.html"
+
+    public init() {}
+
+    public func run() throws {
+        let page = try runs.report().html()
+        do {
+            try Data(page.utf8).write(to: URL(fileURLWithPath: output), options: .atomic)
+        } catch {
+            throw UserError(description: "\(output): cannot be written: \(error.localizedDescription)")
+        }
+        note("wrote \(output)")
+    }
+}
+
+/// `compare`: any runs in one table.
+public struct Compare<Work: Experiment>: ParsableCommand {
+    public static var configuration: CommandConfiguration {
+        CommandConfiguration(
+            commandName: "compare",
+            abstract: "Print runs side by side: figures, mean and standard deviation over seeds, settings that differ.")
+    }
+
+    @OptionGroup var runs: RunArguments<Work>
+    @Flag(help: "Print one JSON document: the runs with their records and settings.")
+    var json = false
+
+    public init() {}
+
+    public func run() throws {
+        let report = try runs.report()
+        if json {
+            try writeResult(try report.json)
+        } else {
+            try writeResult(report.text, terminator: "")
+        }
+    }
+}

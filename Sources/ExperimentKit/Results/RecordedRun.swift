@@ -1,0 +1,180 @@
+import Foundation
+
+/// A run of an experiment as its folder tells it: what was run, its record and its log.
+public struct RecordedRun<Work: Experiment>: Sendable {
+    public let record: RunRecord
+    /// Where it is; relative to the checkout for a committed one.
+    let path: String
+    let configuration: Work.Configuration
+    /// Every value of its configuration.
+    let settings: ConfigurationNode
+    let log: [StepRecord]
+
+    /// Reads a run's folder, finished or not.
+    ///
+    /// - Throws: `RecordError`, for a folder without a whole run of this experiment too; `ConfigurationError`.
+    init(_ folder: URL, path: String) throws {
+        let files = RunFolder(url: folder)
+        try files.requireRun(experiment: Work.program)
+        self.path = path
+        record = try RunRecord(contentsOf: files.record)
+        settings = try ConfigurationFile(contentsOf: files.configuration).root
+        configuration = try Work.Configuration(settings)
+        // A process that still writes, or was killed, leaves a log that ends anywhere.
+        log =
+            record.status == .finished
+            ? try StepLog.readWhole(
+                files.log, interval: configuration.loop.logEvery, done: record.training.stepsDone,
+                planned: record.training.stepsPlanned)
+            : try StepLog.read(files.log)
+    }
+
+    /// `runs/<configuration>/<seed>` of the experiment's folder, in the order of the names.
+    ///
+    /// - Throws: `RecordError`, `ConfigurationError`.
+    static func committed(in experiment: URL) throws -> [RecordedRun] {
+        try folders(in: experiment.appendingPathComponent("runs")).flatMap { configuration in
+            try folders(in: configuration).filter(Self.holdsRecord).map { seed in
+                let name = "\(configuration.lastPathComponent)/\(seed.lastPathComponent)"
+                return try RecordedRun(seed, path: "experiments/\(Work.program)/runs/\(name)")
+            }
+        }
+    }
+
+    /// The runs of this experiment in a folder: a run's own, OUT/CONFIG with a run for each seed, or OUT.
+    ///
+    /// - Throws: `RecordError` where there is none, or one cannot be read; `ConfigurationError`.
+    public static func all(in folder: URL) throws -> [RecordedRun] {
+        if holdsRecord(folder) { return [try RecordedRun(folder, path: folder.path)] }
+        let below = folders(in: folder)
+        let runs = try (below + below.flatMap(folders)).filter(holdsRecord).filter { run in
+            // A folder of runs may hold those of other programs.
+            try RunRecord(contentsOf: RunFolder(url: run).record).experiment == Work.program
+        }
+        guard !runs.isEmpty else { throw RecordError.noRun(path: folder.path) }
+        return try runs.map { try RecordedRun($0, path: $0.path) }
+    }
+
+    private static func holdsRecord(_ folder: URL) -> Bool {
+        FileManager.default.fileExists(atPath: RunFolder(url: folder).record.path)
+    }
+
+    private static func folders(in url: URL) -> [URL] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: url.path)) ?? []
+        return names.filter { !$0.hasPrefix(".") }
+            .sorted { $0.compare($1, options: .numeric) == .orderedAscending }
+            .map { url.appendingPathComponent($0, isDirectory: true) }
+            .filter { (try? $0.resourceValues(forKeys: [.isDirectoryKey]).isDirectory) == true }
+    }
+
+    /// A link to the record, for a table.
+    var link: String { "[seed \(record.seed)](\(path)/record.json)" }
+}
+
+/// The runs of one configuration on the same data, one a seed.
+struct RunGroup<Work: Experiment> {
+    let runs: [RecordedRun<Work>]
+    var first: RecordedRun<Work> { runs[0] }
+    var record: RunRecord { runs[0].record }
+    var row: ReproducedRow? { first.configuration.reproduces }
+    var isFinished: Bool { runs.allSatisfy { $0.record.status == .finished } }
+    var links: String { runs.map(\.link).joined(separator: ", ") }
+
+    /// In the order of the paper's rows, then of the names.
+    static func groups(of runs: [RecordedRun<Work>]) -> [RunGroup] {
+        var order: [String] = []
+        var members: [String: [RecordedRun<Work>]] = [:]
+        for run in runs {
+            let key = run.record.group
+            if members[key] == nil { order.append(key) }
+            members[key, default: []].append(run)
+        }
+        return order.compactMap { members[$0] }.map { RunGroup(runs: $0) }
+            .sorted { ($0.row?.row ?? 0, $0.record.configuration) < ($1.row?.row ?? 0, $1.record.configuration) }
+    }
+
+    /// How much was spent on a seed: parameters times predictions learned from. Compares runs of one row only.
+    var effort: Double {
+        Double(record.parameterCount) * Double(record.training.stepsDone) * Double(first.configuration.unitsPerStep)
+    }
+
+    /// Mean and spread of a split's figure over the seeds; nil before any is finished.
+    func figures(_ split: KeyPath<RunRecord, SplitEvaluation?>) -> SeedStatistics? {
+        SeedStatistics(runs.compactMap { $0.record[keyPath: split].flatMap(Work.metric.value) })
+    }
+
+    /// The same for a table.
+    func text(_ split: KeyPath<RunRecord, SplitEvaluation?>) -> String {
+        figures(split)?.text(decimals: Work.metric.decimals) ?? "-"
+    }
+
+    /// The steps of each run, as `1,000`, or `6,000 to 8,000`.
+    var steps: String {
+        let steps = runs.map(\.record.training.stepsDone)
+        guard let least = steps.min(), let most = steps.max() else { return "-" }
+        return least == most ? grouped(least) : "\(grouped(least)) to \(grouped(most))"
+    }
+}
+
+extension RunRecord {
+    /// What the runs have in common that differ in their seeds alone.
+    var group: String {
+        // Runs of one name with other overrides are other experiments.
+        let overrides = differences.map { "\($0.key)=\($0.value)" }.joined(separator: " ")
+        return "\(configuration) \(data.name) \(overrides)"
+    }
+
+    /// Whether a run may stand beside the paper's curve: the same model, data and batches; only the length, the rate and
+    /// the way of reading splits may differ.
+    func followsPaperSettings(of table: PaperTable) -> Bool {
+        data.name == table.dataName
+            && differences.allSatisfy { difference in
+                ["training.steps", "training.learningRate", "training.patience", "evaluation."].contains {
+                    difference.key.hasPrefix($0)
+                }
+            }
+    }
+
+    /// A sentence about what differs, in Markdown.
+    var differencesText: String {
+        let changes = differences.map { "`\($0.key)` \($0.base) → \($0.value)" }
+        return "`\(configuration)` differs from the paper's settings in \(changes.joined(separator: ", "))."
+    }
+
+    /// What `provenance` lists.
+    static let provenanceColumns = ["commit", "machine", "libraries", "seconds a step", "time in all", "data"]
+
+    /// Where the run was made, as cells of a table in Markdown: by its last machine.
+    var provenance: [String] {
+        let machine = environments.last
+        return [
+            "`\(code.commit.prefix(10))`\(code.treeDirty == true ? ", with uncommitted changes" : "")",
+            machine.map { "\($0.cpu), \($0.threads) \($0.threads == 1 ? "thread" : "threads")" } ?? "-",
+            machine.map { "\($0.blas); \($0.simd); \($0.swift)" } ?? "-",
+            training.secondsPerStep.map { fixed($0, 3) } ?? "-", durationText(seconds: training.wallSeconds),
+            data.official || data.isSample ? data.displayName : "\(data.displayName) (not the official file)",
+        ]
+    }
+}
+
+extension ReproductionStatus {
+    /// Holds the finished runs of a row, at the paper's own settings, to the paper's figure.
+    ///
+    /// - Parameter dataName: The data that the paper's figure is of.
+    public init(of records: [RunRecord], row: ReproducedRow, dataName: String?, metric: Metric) {
+        if records.isEmpty {
+            self = .notRun
+        } else if let open = records.first(where: { $0.status != .finished }) {
+            self = .incomplete(step: open.training.stepsDone, steps: open.training.stepsPlanned)
+        } else if let other = records.first(where: { $0.data.name != dataName }) {
+            self = .otherData(name: other.data.displayName)
+        } else if records.contains(where: { !$0.differences.isEmpty }) {
+            self = .reducedBudget
+        } else if let paper = row.test {
+            let test = SeedStatistics(records.compactMap { $0.test.flatMap(metric.value) })
+            self = test.map { ReproductionStatus(mean: $0.mean, paper: paper, tolerance: row.tolerance) } ?? .notRun
+        } else {
+            self = .noPaperNumber
+        }
+    }
+}

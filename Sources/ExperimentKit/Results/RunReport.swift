@@ -1,0 +1,134 @@
+import Figures
+import Foundation
+
+/// Any runs of one experiment side by side, finished or not: their figures, their curves, the settings that they differ
+/// in, and where they were made.
+public struct RunReport<Work: Experiment> {
+    private let runs: [RecordedRun<Work>]
+    private let table: RunTable<Work>
+
+    /// - Parameter runs: In the order that they are shown in; a copy of another's record is left out.
+    public init(_ runs: [RecordedRun<Work>]) {
+        var kept: [RecordedRun<Work>] = []
+        for run in runs where !kept.contains(where: { $0.record == run.record }) { kept.append(run) }
+        self.runs = kept
+        table = RunTable(kept.map { ($0.configuration, $0.record) })
+    }
+
+    // MARK: - Text
+
+    /// The table of figures, and under it the settings that are not the same in all runs.
+    public var text: String {
+        let settings = differingSettings
+        return table.text
+            + (settings.rows.isEmpty ? "" : "\n" + alignedColumns([settings.columns] + settings.rows) + "\n")
+    }
+
+    /// What `compare --json` prints: every run's record.
+    public var json: JSONValue {
+        get throws {
+            .array(
+                try runs.map { run in
+                    .object([
+                        "path": .text(run.path), "metric": .text(Work.metric.name),
+                        "validation": .optional(run.record.validation.flatMap(Work.metric.value)),
+                        "test": .optional(run.record.test.flatMap(Work.metric.value)),
+                        "record": try JSONValue(encoding: run.record), "settings": run.settings.json,
+                    ])
+                })
+        }
+    }
+
+    /// The keys whose values are not the same in all configurations, with a column for each configuration.
+    private var differingSettings: (columns: [String], rows: [[String]]) {
+        var groups: [RecordedRun<Work>] = []
+        for run in runs where !groups.contains(where: { $0.record.group == run.record.group }) { groups.append(run) }
+        // Where a name is not enough, the place tells configurations apart.
+        let names = groups.map { run in
+            let namesakes = groups.count { $0.record.configuration == run.record.configuration }
+            return namesakes > 1 ? run.path : run.record.configuration
+        }
+        let leaves = groups.map { Dictionary($0.settings.leaves.map { ($0.keyPath, $0.text) }) { first, _ in first } }
+        var seen: Set<String> = []
+        let keys = groups.flatMap { $0.settings.leaves.map(\.keyPath) }.filter { key in
+            // The table of figures says which row, of which budget.
+            !RunRecord.isLabel(key) && !key.hasPrefix("reproduces") && seen.insert(key).inserted
+        }
+        let rows = keys.compactMap { key -> [String]? in
+            let values = leaves.map { $0[key] ?? "-" }
+            return Set(values).count > 1 ? [key] + values : nil
+        }
+        return (["setting"] + names, rows)
+    }
+
+    // MARK: - Page
+
+    /// One page that needs nothing beside it: no network, no scripts, readable in light and dark.
+    ///
+    /// - Parameter now: When it was made.
+    public func html(now: Date = Date()) -> String {
+        var page = HTMLPage(title: "\(Work.program): \(runs.count) \(runs.count == 1 ? "run" : "runs")")
+        page.paragraph("\(Work.title). Made \(now.formatted(.iso8601)) from the runs' own records and logs.")
+        page.heading("Figures: \(Work.metric.name)")
+        page.table(RunTable<Work>.columns, table.rows)
+        if !table.caution.isEmpty { page.paragraph(table.caution) }
+        page.heading("Curves")
+        for chart in charts { page.picture(chart.svg) }
+
+        page.heading("Settings")
+        let settings = differingSettings
+        if settings.rows.isEmpty {
+            page.paragraph("The same in all runs.")
+        } else {
+            page.table(settings.columns, settings.rows)
+        }
+        for run in runs where run.record.seed == runs.first(where: { $0.record.group == run.record.group })?.record.seed
+        {
+            page.paragraph(
+                run.record.differences.isEmpty
+                    ? "`\(run.record.configuration)` has the settings of the file that it is based on."
+                    : run.record.differencesText)
+        }
+
+        page.heading("Where the runs were made")
+        page.table(
+            ["run", "folder"] + RunRecord.provenanceColumns,
+            runs.map { [name($0), "`\($0.path)`"] + $0.record.provenance })
+        page.heading("Sittings: each call of the program that worked on a run")
+        page.table(
+            ["run", "began", "from step", "commit", "machine", "cores", "memory", "instruction set", "threads"],
+            runs.flatMap { run in
+                (run.record.sittings ?? []).map { sitting in
+                    [
+                        name(run), sitting.began, grouped(sitting.fromStep), "`\(sitting.code.commit.prefix(10))`",
+                        sitting.cpu, "\(sitting.cores)", "\(sitting.memoryGiB) GiB", sitting.simd,
+                        "\(sitting.threads)",
+                    ]
+                }
+            })
+        return page.text
+    }
+
+    private func name(_ run: RecordedRun<Work>) -> String { "\(run.record.configuration), seed \(run.record.seed)" }
+
+    /// The charts of each data set: figures of different data have no place on one axis.
+    private var charts: [LineChart] {
+        var names: [String] = []
+        for run in runs where !names.contains(run.record.data.displayName) { names.append(run.record.data.displayName) }
+        return names.flatMap { data -> [LineChart] in
+            let members = runs.filter { $0.record.data.displayName == data }
+            let lastStep = members.map(\.record.training.stepsDone).max() ?? 0
+            var drawn: Set<String> = []
+            let paper = members.compactMap { run -> PaperCurve? in
+                guard let table = Work.table(of: run.configuration), run.record.followsPaperSettings(of: table),
+                    let row = run.configuration.reproduces?.row
+                else { return nil }
+                return table.curves[row]
+            }.filter { drawn.insert($0.title).inserted }
+            return Work.charts(
+                of: members.map { NamedLog(name: name($0), log: $0.log) }, title: data,
+                paper: paper.map { $0.series(upTo: lastStep) }
+            ).map(\.chart).filter { chart in chart.series.contains { !$0.points.isEmpty } }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+/// Our figures of any runs, and the paper's beside them: a line a run, and one for the mean over the seeds of a
+/// configuration. What `train`, `reproduce`, `compare` and `report` print.
+public struct RunTable<Work: Experiment> {
+    static var columns: [String] {
+        ["configuration", "seed", "parameters", "steps", "validation", "test", "read as", "paper test", ""]
+    }
+
+    let rows: [[String]]
+    private let hasReducedBudget: Bool
+
+    public init(_ runs: [(configuration: Work.Configuration, record: RunRecord)]) {
+        var groups: [[(configuration: Work.Configuration, record: RunRecord)]] = []
+        for run in runs {
+            if let index = groups.firstIndex(where: { $0[0].record.group == run.record.group }) {
+                groups[index].append(run)
+            } else {
+                groups.append([run])
+            }
+        }
+        hasReducedBudget = runs.contains { Self.status(of: [$0.record], $0.configuration) == .reducedBudget }
+        rows = groups.flatMap { members in
+            members.map { Self.row($0.record, $0.configuration) }
+                + (members.count > 1 ? [Self.mean(members.map(\.record), members[0].configuration)] : [])
+        }
+    }
+
+    /// For a terminal or a file, with the metric above it.
+    public var text: String { "\(Work.metric.name)\n\n\(alignedColumns([Self.columns] + rows))\n\(caution)" }
+
+    /// What keeps a reader from comparing what cannot be compared; may be empty.
+    var caution: String {
+        hasReducedBudget
+            ? "\nA reduced budget is compared with others of the same budget, not with the paper's number.\n" : ""
+    }
+
+    private static func row(_ record: RunRecord, _ configuration: Work.Configuration) -> [String] {
+        let metric = Work.metric, training = record.training, isFinished = record.status == .finished
+        let soFar = training.selectionValidation.flatMap(metric.value)
+        return [
+            record.configuration, "\(record.seed)", grouped(record.parameterCount),
+            grouped(training.stepsDone) + (isFinished ? "" : " of \(grouped(training.stepsPlanned))"),
+            isFinished || soFar == nil
+                ? metric.digits(record.validation.flatMap(metric.value)) : "\(metric.digits(soFar)) so far",
+            metric.digits(record.test.flatMap(metric.value)), record.test.map(Work.reading) ?? "-",
+            paperTest(configuration), remark([record], configuration),
+        ]
+    }
+
+    private static func mean(_ records: [RunRecord], _ configuration: Work.Configuration) -> [String] {
+        func text(_ split: KeyPath<RunRecord, SplitEvaluation?>) -> String {
+            SeedStatistics(records.compactMap { $0[keyPath: split].flatMap(Work.metric.value) })?
+                .text(decimals: Work.metric.decimals) ?? "-"
+        }
+        return [
+            records[0].configuration, "mean ± s.d.", grouped(records[0].parameterCount), "", text(\.validation),
+            text(\.test), "", paperTest(configuration), remark(records, configuration),
+        ]
+    }
+
+    private static func paperTest(_ configuration: Work.Configuration) -> String {
+        let decimals = Work.table(of: configuration)?.decimals ?? Work.metric.decimals
+        return configuration.reproduces?.test.map { fixed($0, decimals) } ?? "-"
+    }
+
+    private static func status(of records: [RunRecord], _ configuration: Work.Configuration) -> ReproductionStatus? {
+        guard let row = configuration.reproduces, !records[0].data.isSample else { return nil }
+        return ReproductionStatus(
+            of: records, row: row, dataName: Work.table(of: configuration)?.dataName, metric: Work.metric)
+    }
+
+    private static func remark(_ records: [RunRecord], _ configuration: Work.Configuration) -> String {
+        if let open = records.first(where: { $0.status != .finished }) {
+            return open.stopReason.map { "\(open.status.rawValue): \($0)" } ?? open.status.rawValue
+        }
+        if let status = status(of: records, configuration) { return status.text }
+        guard records[0].data.isSample else { return "" }
+        let test = SeedStatistics(records.compactMap { $0.test.flatMap(Work.metric.value) })?.mean
+        guard let least = records[0].data.leastFigure, let test else { return "generated sample" }
+        return "generated sample: \(signed(test - least)) above the source's own, \(Work.metric.digits(least))"
+    }
+}
