@@ -65,7 +65,9 @@ struct Runs<Work: Experiment> {
         switch try run.run() {
         case .finished: break
         case .interrupted(let signal):
-            note("stopped with a checkpoint; go on with:\n  \(Work.program) resume \(run.folder.path)")
+            // As it was called: the program need not be on the PATH.
+            let program = CommandLine.arguments.first ?? Work.program
+            note("go on with:\n  \(program) resume \(run.folder.path)")
             throw ExitCode(128 + signal)
         }
     }

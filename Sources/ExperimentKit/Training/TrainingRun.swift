@@ -210,6 +210,7 @@ public final class TrainingRun<Work: Experiment> {
         record.status = .interrupted
         record.stopReason = "signal \(signal)"
         try record.write(to: files.record)
+        progress.report(.note("stopped at step \(grouped(record.training.stepsDone)) with a checkpoint"))
         return .interrupted(signal: signal)
     }
 
