@@ -25,7 +25,7 @@ public struct Evaluate<Options: EvaluationOptions>: ParsableCommand {
             commandName: "evaluate",
             abstract: "Read a split with trained weights and print what it gave.",
             discussion: """
-                MODEL is a run's folder (its best checkpoint is taken), a folder checkpoints/step-…, a name of committed
+                MODEL is a run's folder (its best checkpoint is taken), a folder checkpoints/step-…, a name of committed \
                 weights, or a .safetensors file of weights where the program writes such files.
                 """)
     }

@@ -9,7 +9,7 @@ public struct List<Work: Experiment>: ParsableCommand {
             commandName: "list",
             abstract: "Every committed configuration: its budget, the paper's row, the hours, the expected number.",
             discussion: """
-                Hours are those of a committed run (measured), or the steps times the seconds of a step that a committed run
+                Hours are those of a committed run (measured), or the steps times the seconds of a step that a committed run \
                 of the same model and batch took (from the step), or what the configuration says (its cost).
                 """)
     }

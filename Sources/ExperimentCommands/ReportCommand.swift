@@ -15,12 +15,14 @@ struct RunArguments<Work: Experiment>: ParsableArguments {
     }
 
     private func folder(_ argument: String) throws -> URL {
-        let path = URL(fileURLWithPath: argument, isDirectory: true)
-        guard !FileManager.default.fileExists(atPath: argument), let project = ProjectFolder.locate() else {
-            return path
+        let committed = ProjectFolder.locate()?.experiment(Work.program).appendingPathComponent("runs/\(argument)")
+        let candidates = [URL(fileURLWithPath: argument), committed].compactMap { $0 }
+        guard let found = candidates.first(where: { FileManager.default.fileExists(atPath: $0.path) }) else {
+            throw UserError(
+                description: "\(argument): expected a folder of runs or a name in experiments/\(Work.program)/runs,"
+                    + " found neither")
         }
-        let committed = project.experiment(Work.program).appendingPathComponent("runs/\(argument)", isDirectory: true)
-        return FileManager.default.fileExists(atPath: committed.path) ? committed : path
+        return found
     }
 }
 

@@ -13,13 +13,13 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
                 --profile quick   minutes: reduced models; compares them with each other
                 --profile paper   the paper's own settings: days (see `\(Work.program) list` for all budgets and hours)
 
-                With ROW only those rows are run: names of configurations from `list`, or of the paper's own configuration
-                of the row. Finished runs in OUT are kept, unfinished ones are resumed, and a run that fails does not stop
+                With ROW only those rows are run: names of configurations from `list`, or of the paper's own configuration \
+                of the row. Finished runs in OUT are kept, unfinished ones are resumed, and a run that fails does not stop \
                 the others, so the same line can be given again after any interruption.
 
                 Each run is a process of its own; with --jobs N, N run at a time, one thread each, each on its own core.
 
-                Without the data, and with the default data folder, `--profile quick` trains on the small generated sample
+                Without the data, and with the default data folder, `--profile quick` trains on the small generated sample \
                 instead and says so: those are no numbers of the paper's.
                 """)
     }

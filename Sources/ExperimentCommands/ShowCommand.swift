@@ -9,7 +9,7 @@ public struct Show<Work: Experiment>: ParsableCommand {
             commandName: "show",
             abstract: "Print a configuration with every key, and what differs from the paper's settings.",
             discussion: """
-                CONFIG is a path or a name from `\(Work.program) list`. What is printed is itself a configuration file.
+                CONFIG is a path or a name from `\(Work.program) list`. What is printed is itself a configuration file. \
                 What each key means: docs/configuration.md.
                 """)
     }

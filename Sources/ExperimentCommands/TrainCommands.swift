@@ -13,7 +13,7 @@ public struct Train<Work: Experiment>: ParsableCommand {
 
                   \(Work.program) train CONFIG --set training.steps=1000 --set training.seeds=[0,1]
 
-                The record then lists what differs from the paper's settings, and RESULTS.md gives such a run no verdict
+                The record then lists what differs from the paper's settings, and RESULTS.md gives such a run no verdict \
                 against the paper's number.
                 """)
     }

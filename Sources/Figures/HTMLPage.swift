@@ -11,7 +11,7 @@ public struct HTMLPage {
         :root{color-scheme:light dark;--paper:#fff;--ink:#1f2328;--line:#d8dee4}
         @media (prefers-color-scheme:dark){:root{--paper:#0d1117;--ink:#e6edf3;--line:#30363d}}
         body{background:var(--paper);color:var(--ink);font:15px/1.5 Helvetica,Arial,sans-serif;margin:2em auto;
-        max-width:75em;padding:0 1em}
+        max-width:90em;padding:0 1em}
         .wide{overflow-x:auto}
         table{border-collapse:collapse;font-size:13px;font-variant-numeric:tabular-nums}
         th,td{border-bottom:1px solid var(--line);padding:.3em .8em .3em 0;text-align:left;vertical-align:top}

@@ -247,8 +247,27 @@ import Testing
         let page = folder.url.appendingPathComponent("page.html").path
         let reported = try Self.run(["report", "ptb-rnn", "--output", page])
         #expect(reported.status == 0 && FileManager.default.fileExists(atPath: page), "\(reported.errors)")
+        let missing = try Self.run(["compare", "ptb-rrn"])
+        #expect(missing.status != 0 && missing.errors.contains("ptb-rrn: expected a folder of runs"))
         let unwritable = try Self.run(["report", "ptb-rnn", "--output", "/nonexistent/page.html"])
         #expect(unwritable.status != 0 && unwritable.errors.contains("/nonexistent/page.html"))
+    }
+
+    /// Where a terminal tells no width, help is set for 80 columns.
+    @Test func examplesInHelpFitNarrowTerminals() throws {
+        for program in ["char-hyperlstm", "static-hypernet"].map(BuiltProgram.init(name:)) {
+            for command in [[], ["train"], ["report"]] {
+                let output = try program.run(command + ["--help"], before: "unset COLUMNS;")
+                let help = output.text.split(separator: "\n", omittingEmptySubsequences: false)
+                let examples = help.indices.filter { help[$0].hasPrefix("  \(program.name) ") }
+                #expect(!examples.isEmpty)
+                for line in examples {
+                    // What does not fit goes on at the left edge.
+                    let next = help[line + 1]
+                    #expect(help[line].count <= 80 && (next.isEmpty || next.hasPrefix("  ")), "\(help[line])")
+                }
+            }
+        }
     }
 
     @Test func configurationsAndRunsAreCompletedInTheShell() throws {

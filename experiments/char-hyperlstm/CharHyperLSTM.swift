@@ -13,15 +13,15 @@ struct CharHyperLSTM: ParsableCommand {
         discussion: """
             Begin with one of these:
 
-              char-hyperlstm list                        every configuration: paper row, expected number, hours
-              char-hyperlstm reproduce --profile quick   train a few, print a table beside the paper's numbers
+              char-hyperlstm list                        configurations, hours, rows
+              char-hyperlstm reproduce --profile quick   a few, beside the paper's
               char-hyperlstm reproduce --profile steps-5000 --jobs 2
-              char-hyperlstm train table3-lstm           one row of the paper, with the paper's own settings
+              char-hyperlstm train table3-lstm           a row, as in the paper
               char-hyperlstm train table3-lstm --set training.steps=100 --out my-runs
-              char-hyperlstm report my-runs              figures and curves of any runs on one HTML page
+              char-hyperlstm report my-runs              any runs on one HTML page
 
-            A run writes the folder OUT/CONFIG/SEED: config.yaml, record.json, steps.jsonl, checkpoints/.
-            Ctrl-C stops it with a checkpoint; `char-hyperlstm resume OUT/CONFIG/SEED` goes on, bit by bit as if it had
+            A run writes the folder OUT/CONFIG/SEED: config.yaml, record.json, steps.jsonl, checkpoints/. \
+            Ctrl-C stops it with a checkpoint; `char-hyperlstm resume OUT/CONFIG/SEED` goes on, bit by bit as if it had \
             never stopped (at the same --threads).
 
             Data is looked for in --data DIR, else in $HYPERNETWORKS_DATA, else in data/.

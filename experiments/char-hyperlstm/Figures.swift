@@ -15,7 +15,7 @@ struct FiguresCommand: ParsableCommand {
             figure-5-cell-outputs         histograms of φ(c_t) while writing, one a model
             weight-scaling-MODEL          d_h of every gate over a passage
 
-            Each as SVG; pictures made of pixels as PNG too. Without MODEL the committed weights of every row are drawn,
+            Each as SVG; pictures made of pixels as PNG too. Without MODEL the committed weights of every row are drawn, \
             of several budgets the longest. In a terminal: `sample MODEL --gates`.
             """)
 

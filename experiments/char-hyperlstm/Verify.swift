@@ -9,8 +9,8 @@ struct Verify: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Read the test split with every committed set of weights and compare with the records.",
         discussion: """
-            Fails if a figure differs from its record by more than rounding: 0.0002 bits per character, 0.002 for weights
-            in half precision. A split read as one sequence takes a minute or two for a large model: the time is said
+            Fails if a figure differs from its record by more than rounding: 0.0002 bits per character, 0.002 for weights \
+            in half precision. A split read as one sequence takes a minute or two for a large model: the time is said \
             first, and --characters reads the beginning alone, which says that the weights work, no more.
             """)
 

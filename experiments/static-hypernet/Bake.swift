@@ -8,8 +8,8 @@ struct Bake: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Generate the kernels of a trained hypernetwork once and write the plain network.",
         discussion: """
-            MODEL is a run's folder (its best checkpoint is taken) or a folder checkpoints/step-…. The file holds an
-            ordinary network with the same logits, running statistics and the statistics of its images; it needs no
+            MODEL is a run's folder (its best checkpoint is taken) or a folder checkpoints/step-…. The file holds an \
+            ordinary network with the same logits, running statistics and the statistics of its images; it needs no \
             hypernetwork, no data and no configuration.
 
               static-hypernet bake runs/table2-hyper-wide-resnet-40-1/0 --output plain.safetensors

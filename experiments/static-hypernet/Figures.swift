@@ -16,7 +16,7 @@ struct FiguresCommand: ParsableCommand {
             figures-12-13-kernels         kernels of Wide ResNets, owned beside generated
             embeddings-MODEL              embeddings z of a hypernetwork's layers, along their two principal axes
 
-            Each as SVG; pictures made of pixels as PNG too. Without MODEL the committed weights of every row are drawn,
+            Each as SVG; pictures made of pixels as PNG too. Without MODEL the committed weights of every row are drawn, \
             of several budgets the longest.
             """)
 

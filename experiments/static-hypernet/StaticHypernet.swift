@@ -13,15 +13,15 @@ struct StaticHypernet: ParsableCommand {
         discussion: """
             Begin with one of these:
 
-              static-hypernet list                             every configuration: paper row, expected number, hours
-              static-hypernet reproduce --experiment mnist     train a few, print a table beside the paper's numbers
-              static-hypernet train table2-wide-resnet-40-1    one row of the paper, with the paper's own settings
+              static-hypernet list                            configurations, hours
+              static-hypernet reproduce --experiment mnist    a few, beside the paper's
+              static-hypernet train table2-wide-resnet-40-1   a row, as in the paper
               static-hypernet train cifar-10-epochs-hyper-wide-resnet-40-1
-              static-hypernet bake OUT/CONFIG/SEED             the plain network, its kernels generated once
-              static-hypernet report OUT                       figures and curves of any runs on one HTML page
+              static-hypernet bake OUT/CONFIG/SEED            its kernels made once
+              static-hypernet report OUT                      any runs on one HTML page
 
-            A run writes the folder OUT/CONFIG/SEED: config.yaml, record.json, steps.jsonl, checkpoints/.
-            Ctrl-C stops it with a checkpoint; `static-hypernet resume OUT/CONFIG/SEED` goes on, bit by bit as if it had
+            A run writes the folder OUT/CONFIG/SEED: config.yaml, record.json, steps.jsonl, checkpoints/. \
+            Ctrl-C stops it with a checkpoint; `static-hypernet resume OUT/CONFIG/SEED` goes on, bit by bit as if it had \
             never stopped (at the same --threads).
 
             Data is looked for in --data DIR, else in $HYPERNETWORKS_DATA, else in data/.

@@ -9,7 +9,7 @@ struct Verify: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Read the test split with every committed set of weights and compare with the records.",
         discussion: """
-            Takes seconds for each network. Fails if a figure differs from its record by more than rounding: five images
+            Takes seconds for each network. Fails if a figure differs from its record by more than rounding: five images \
             of 10,000 whose two best classes have nearly the same score may change sides.
             """)
 
