@@ -11,7 +11,7 @@ public struct Train<Work: Experiment>: ParsableCommand {
             discussion: """
                 CONFIG is a path or a name from `\(Work.program) list`. Any key can be set anew:
 
-                  \(Work.program) train CONFIG --set training.steps=1000 --set training.seeds=[0,1]
+                  \(Work.program) train CONFIG --set training.steps=1000 --seed 0
 
                 The record then lists what differs from the paper's settings, and RESULTS.md gives such a run no verdict \
                 against the paper's number.
