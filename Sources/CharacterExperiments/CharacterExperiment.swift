@@ -157,7 +157,9 @@ public final class CharacterExperiment: Experiment {
             model, symbols: corpus[split], streams: configuration.evaluation.reportedStreams, name: split.rawValue)
     }
 
-    public static func dataName(ofWeights url: URL) throws -> String? { try Checkpoint(at: url).metadata()["corpus"] }
+    public static func dataName(ofWeights url: URL) throws -> String? {
+        try Checkpoint(at: url).weights().metadata["corpus"]
+    }
 
     /// Reads the weights of a checkpoint with the vocabulary that they were trained on.
     public static func evaluate(

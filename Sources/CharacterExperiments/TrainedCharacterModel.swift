@@ -12,7 +12,7 @@ public struct TrainedCharacterModel {
 
     /// - Throws: `CheckpointError` if the checkpoint is damaged or its weights do not fit its own configuration.
     public init(_ checkpoint: Checkpoint) throws {
-        let metadata = try checkpoint.metadata()
+        let file = try checkpoint.weights(), metadata = file.metadata
         let path = checkpoint.url.appendingPathComponent(CheckpointFile.model).path
         guard let json = metadata["model"], let bytes = metadata["vocabulary"] else {
             throw CheckpointError.file(path: path, reason: "the metadata 'model' and 'vocabulary' are missing")
@@ -25,10 +25,10 @@ public struct TrainedCharacterModel {
         }
         vocabulary = Vocabulary(of: bytes.split(separator: " ").compactMap { UInt8($0) })
         try Self.check(
-            configuration, vocabulary, path: path, weights: try checkpoint.elementCount(CheckpointFile.model))
+            configuration, vocabulary, path: path, weights: file.entries.reduce(0) { $0 + $1.values.count })
         model = CharacterModel(configuration: configuration, vocabularySize: vocabulary.count, seed: 0)
         self.checkpoint = checkpoint
-        try checkpoint.restoreParameters(model.parameters)
+        try Checkpoint.restore(model.tensors, from: file, path: path)
     }
 
     /// Checks that a model can be built and has as many parameters as the checkpoint, before its memory is asked for.

@@ -27,9 +27,7 @@ public struct TrainedImageModel {
     }
 
     private init(weights url: URL) throws {
-        let checkpoint = Checkpoint(url: url.deletingLastPathComponent())
-        try checkpoint.check(url.lastPathComponent)
-        let file = try SafetensorsFile(path: url.path)
+        let file = try Checkpoint(url: url.deletingLastPathComponent()).tensorFile(url.lastPathComponent)
         let metadata = Dictionary(
             file.metadata.items.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first })
         self.metadata = metadata
@@ -70,7 +68,7 @@ public struct TrainedImageModel {
                     "expected at least \(grouped(learned)) numbers by the metadata 'model', found \(grouped(numbers))")
         }
         model = configuration.model(seed: 0)
-        try checkpoint.restore(model.tensors, from: url.lastPathComponent)
+        try Checkpoint.restore(model.tensors, from: file, path: url.path)
     }
 
     /// Generates the kernels once and writes the plain network: no hypernetwork, and the same logits.

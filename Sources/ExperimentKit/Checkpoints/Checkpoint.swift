@@ -92,11 +92,9 @@ public struct Checkpoint: Sendable {
     /// A folder that holds the files of a checkpoint.
     public init(url: URL) { self.url = url }
 
-    /// The texts about the weights.
-    public func metadata() throws -> [String: String] {
-        let items = try tensorFile(CheckpointFile.model).metadata.items
-        return Dictionary(items.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first })
-    }
+    /// The weights, with the texts about them. Whoever needs more than one thing of them keeps the file: it is read whole
+    /// and held to its checksum.
+    public func weights() throws -> SafetensorsFile { try tensorFile(CheckpointFile.model) }
 
     /// The resolved configuration of the run, decoded no further.
     public func configuration() throws -> ConfigurationNode {
@@ -119,19 +117,14 @@ public struct Checkpoint: Sendable {
     }
 
     /// The tensors of one of the checkpoint's files.
-    public func tensors(_ name: String) throws -> [NamedTensor] {
-        let file = try tensorFile(name)
-        return try file.entries.map {
-            NamedTensor(name: $0.name, shape: $0.shape, values: try file.floats($0.name))
-        }
+    public func tensors(_ name: String) throws -> [NamedTensor] { try Self.tensors(of: try tensorFile(name)) }
+
+    private static func tensors(of file: SafetensorsFile) throws -> [NamedTensor] {
+        try file.entries.map { NamedTensor(name: $0.name, shape: $0.shape, values: try file.floats($0.name)) }
     }
 
-    /// Numbers in one of the checkpoint's files.
-    public func elementCount(_ name: String) throws -> Int {
-        try tensorFile(name).entries.reduce(0) { $0 + $1.shape.reduce(1, *) }
-    }
-
-    private func tensorFile(_ name: String) throws -> SafetensorsFile {
+    /// One of the checkpoint's files, or weights that somebody put beside them.
+    public func tensorFile(_ name: String) throws -> SafetensorsFile {
         try check(name)
         return try SafetensorsFile(path: url.appendingPathComponent(name).path)
     }
@@ -139,7 +132,7 @@ public struct Checkpoint: Sendable {
     /// Holds a file to its checksum, where the checkpoint has any.
     ///
     /// - Throws: `CheckpointError.file` for another sum, and for sums that the state names and that are not there.
-    public func check(_ name: String) throws {
+    func check(_ name: String) throws {
         struct Names: Decodable { let checksums: String? }
         let sums = url.appendingPathComponent(CheckpointFile.sums), file = url.appendingPathComponent(name)
         guard try RunFolder.exists(sums) else {
@@ -175,22 +168,22 @@ public struct Checkpoint: Sendable {
 
     /// Writes the checkpoint's weights into a model.
     ///
-    /// - Throws: `CheckpointError` naming the first tensor that does not fit; the model is untouched then.
-    public func restoreParameters(_ parameters: [NamedParameter]) throws {
-        try restoreModel(parameters.map { ($0.name, $0.variable.value) })
-    }
-
-    /// The same for a model that has more than parameters.
-    ///
     /// - Parameter tensors: everything that the model consists of.
+    /// - Throws: `CheckpointError` naming the first tensor that does not fit; the model is untouched then.
     public func restoreModel(_ tensors: [(name: String, tensor: Tensor)]) throws {
         try restore(tensors, from: CheckpointFile.model)
     }
 
     /// Writes the tensors of a file into those of the same names; all of them or none.
-    public func restore(_ targets: [(name: String, tensor: Tensor)], from name: String) throws {
-        let path = url.appendingPathComponent(name).path
-        let sources = try tensors(name)
+    func restore(_ targets: [(name: String, tensor: Tensor)], from name: String) throws {
+        try Self.restore(targets, from: try tensorFile(name), path: url.appendingPathComponent(name).path)
+    }
+
+    /// The same from a file that was read before, from `path`.
+    public static func restore(
+        _ targets: [(name: String, tensor: Tensor)], from file: SafetensorsFile, path: String
+    ) throws {
+        let sources = try tensors(of: file)
         let byName = Dictionary(sources.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         let pairs = try targets.map { target -> (Tensor, NamedTensor) in
             guard let source = byName[target.name] else {

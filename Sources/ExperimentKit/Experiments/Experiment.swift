@@ -93,7 +93,7 @@ extension Experiment {
     ) throws -> TrainedEvaluation {
         let work = try Self(
             configuration: configuration, data: data, seed: 0, progress: progress, interruption: interruption)
-        try Checkpoint(at: weights).restoreModel(work.modelTensors)
+        try Checkpoint(at: weights).restoreModel(work.tensors)
         return TrainedEvaluation(
             result: try work.report(split), model: "\(grouped(parameterCount(configuration, data))) parameters")
     }

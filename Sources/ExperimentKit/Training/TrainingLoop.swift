@@ -226,7 +226,7 @@ public final class TrainingLoop<Task: TrainingTask> {
         guard gradientNorm.isFinite else { throw notFinite("norm of the gradient", step: step) }
         let rate = settings.learningRate.rate(atStep: step)
         optimizer.step(learningRate: rate)
-        for parameter in task.parameters { parameter.variable.clearGradient() }
+        task.clearGradients()
         return (lossNats, batch.hasPenalty ? objective : nil, gradientNorm, rate)
     }
 
@@ -256,7 +256,7 @@ public final class TrainingLoop<Task: TrainingTask> {
 
     /// - Throws: `TrainingError.notFinite`, so that the checkpoint before it stays the latest; `CheckpointError`.
     private func writeCheckpoint(isBest: Bool) throws {
-        for (name, tensor) in task.modelTensors + optimizer.state + task.carriedTensors
+        for (name, tensor) in task.tensors + optimizer.state + task.carriedTensors
         where !tensor.floats.allSatisfy(\.isFinite) {
             throw notFinite("tensor '\(name)'", step: state.step)
         }
@@ -267,7 +267,7 @@ public final class TrainingLoop<Task: TrainingTask> {
         metadata["step"] = String(state.step)
         try checkpoints.write(
             CheckpointContent(
-                model: task.modelTensors, optimizer: optimizer.state,
+                model: task.tensors, optimizer: optimizer.state,
                 carried: task.carriedTensors, metadata: metadata, state: try StableJSON.encode(stateFile),
                 configurationYAML: configurationYAML),
             step: state.step, isBest: isBest)
@@ -284,7 +284,7 @@ public final class TrainingLoop<Task: TrainingTask> {
             throw CheckpointError.file(
                 path: path, reason: "expected a step from 0 to \(settings.steps), found \(stateFile.training.step)")
         }
-        try latest.restoreModel(task.modelTensors)
+        try latest.restoreModel(task.tensors)
         try latest.restore(optimizer.state, from: CheckpointFile.optimizer)
         optimizer.stepCount = stateFile.optimizerStepCount
         try task.restore(position: stateFile.position, carried: try latest.tensors(CheckpointFile.carried))

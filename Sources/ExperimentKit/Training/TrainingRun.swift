@@ -188,7 +188,7 @@ public final class TrainingRun<Work: Experiment> {
     /// Reads the reported figures with the best checkpoint: validation, then the test split, once.
     private func report(_ work: Work, checkpoints: CheckpointStore) throws {
         guard let best = checkpoints.best else { throw CheckpointError.noCheckpoint(path: folder.path) }
-        try best.restoreModel(work.modelTensors)
+        try best.restoreModel(work.tensors)
         let step = record.training.selectedStep ?? record.training.stepsDone
         let validation = try work.report(.validation)
         // Read as during training it was reported then.

@@ -1,14 +1,12 @@
 import Compute
 import NeuralNetwork
 
-/// What an experiment gives the training loop: batches, their loss, a validation, and the state between steps.
-public protocol TrainingTask: AnyObject {
+/// What an experiment gives the training loop: parameters and buffers, batches, their loss, a validation, and the state
+/// between steps.
+public protocol TrainingTask: AnyObject, Module {
     /// Everything between two steps that is neither a parameter nor the optimizer's: data position, random numbers.
     associatedtype Position: Codable & Sendable
 
-    var parameters: [NamedParameter] { get }
-    /// What belongs to the model without being learned, such as running statistics.
-    var buffers: [(name: String, tensor: Tensor)] { get }
     /// Predictions that one step learns from, for the speed shown.
     var unitsPerStep: Int { get }
     var position: Position { get }
@@ -30,13 +28,7 @@ public protocol TrainingTask: AnyObject {
 }
 
 extension TrainingTask {
-    public var buffers: [(name: String, tensor: Tensor)] { [] }
     public var carriedTensors: [(name: String, tensor: Tensor)] { [] }
-
-    /// Everything that a model consists of: what its weights' file holds.
-    public var modelTensors: [(name: String, tensor: Tensor)] {
-        parameters.map { (name: $0.name, tensor: $0.variable.value) } + buffers
-    }
 }
 
 /// What a training step measures and what it minimizes, both scalars on the tape.
