@@ -22,15 +22,8 @@ extension CompletionKind {
 
     /// CONFIG/SEED of a folder of runs.
     private static func seeds(in folder: URL) -> [(name: String, folder: URL)] {
-        func names(_ url: URL) -> [String] {
-            ((try? FileManager.default.contentsOfDirectory(atPath: url.path)) ?? []).sorted()
-        }
-        return names(folder).flatMap { configuration in
-            names(folder.appendingPathComponent(configuration)).compactMap { seed in
-                let url = folder.appendingPathComponent("\(configuration)/\(seed)")
-                let record = url.appendingPathComponent("record.json").path
-                return FileManager.default.fileExists(atPath: record) ? ("\(configuration)/\(seed)", url) : nil
-            }
+        RunFolder.folders(in: folder).flatMap(RunFolder.folders).filter { RunFolder(url: $0).holdsRecord }.map { url in
+            ("\(url.deletingLastPathComponent().lastPathComponent)/\(url.lastPathComponent)", url)
         }
     }
 }

@@ -32,36 +32,40 @@ public func modelLocations(_ arguments: [String], experiment: String) throws -> 
 
 /// A folder OUT/CONFIG stands for its only seed.
 private func onlySeed(in folder: URL) throws -> URL {
-    let names = ((try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? [])
-    let seeds = names.filter {
-        Int($0) != nil
-            && FileManager.default.fileExists(atPath: folder.appendingPathComponent("\($0)/record.json").path)
+    let seeds = RunFolder.folders(in: folder).filter {
+        Int($0.lastPathComponent) != nil && RunFolder(url: $0).holdsRecord
     }
-    guard !seeds.isEmpty else { return folder }
+    guard let first = seeds.first else { return folder }
     guard seeds.count == 1 else {
         throw UserError(
-            description: "\(folder.path) holds the seeds \(seeds.sorted().joined(separator: ", ")): name one,"
-                + " such as \(folder.path)/\(seeds.sorted()[0])")
+            description: "\(folder.path) holds the seeds \(seeds.map(\.lastPathComponent).joined(separator: ", ")):"
+                + " name one, such as \(first.path)")
     }
-    return folder.appendingPathComponent(seeds[0], isDirectory: true)
+    return first
 }
 
-/// Options and work of `keep`, the same for every experiment.
-public struct KeepOptions: ParsableArguments {
-    @Argument(help: "The folder of a finished run, OUT/CONFIG/SEED.", completion: .directory)
-    public var run: String
+/// `keep`: a finished run's record and weights, copied into the experiment's folder.
+public struct Keep<Work: Experiment>: ParsableCommand {
+    public static var configuration: CommandConfiguration {
+        CommandConfiguration(
+            commandName: "keep",
+            abstract: "Put a finished run's record and weights among the committed ones.")
+    }
+
+    @Argument(
+        help: ArgumentHelp("The folder of a finished run, OUT/CONFIG/SEED.", valueName: "run"), completion: .directory)
+    var runFolder: String
     @Flag(help: "Round the weights to half precision: half the bytes, the figures to about three digits.")
-    public var half = false
+    var half = false
     @Flag(help: "Overwrite another record in its place.")
-    public var replace = false
+    var replace = false
 
     public init() {}
 
-    /// Copies the run's record and weights into the experiment's folder.
-    public func keep(experiment: String) throws {
+    public func run() throws {
         let kept = try CommittedWeights.keep(
-            try onlySeed(in: URL(fileURLWithPath: run, isDirectory: true)), in: try experimentFolder(experiment),
-            half: half, replace: replace)
+            try onlySeed(in: URL(fileURLWithPath: runFolder, isDirectory: true)),
+            in: try experimentFolder(Work.program), half: half, replace: replace)
         note("kept \(kept.name) in \(kept.folder.path); `make results figures` brings the documents in step")
     }
 }
@@ -118,13 +122,23 @@ public struct VerifiedFigure {
     }
 }
 
-/// The table of what was verified.
-public func verificationTable(_ figures: [VerifiedFigure]) -> String {
-    alignedColumns([["weights", "test figure", "record", "this machine", "difference", ""]] + figures.map(\.cells))
+/// The work of every experiment's `verify`: reads the committed weights' figures and prints them beside the records'.
+///
+/// - Parameter read: Reads the figure of one set of weights; nil where its record has none.
+/// - Throws: `UserError` if a figure differs from its record, or none could be read.
+public func verifyCommittedWeights<Work: Experiment>(
+    of experiment: Work.Type, threads: ThreadOptions, read: (CommittedWeights) throws -> VerifiedFigure?
+) throws {
+    let weights = try CommittedWeights.all(in: try experimentFolder(Work.program))
+    try threads.configure()
+    catchSignals()
+    let figures = try weights.compactMap(read)
+    try writeResult(
+        alignedColumns([["weights", "test figure", "record", "this machine", "difference", ""]] + figures.map(\.cells)))
+    try requireRecordedFigures(figures)
 }
 
-/// - Throws: `UserError` if a figure differs from its record, or none could be read.
-public func requireRecordedFigures(_ figures: [VerifiedFigure]) throws {
+private func requireRecordedFigures(_ figures: [VerifiedFigure]) throws {
     let different = figures.filter(\.differs).map(\.name)
     guard different.isEmpty else {
         throw UserError(description: "not what the records say: \(different.joined(separator: ", "))")

@@ -76,7 +76,7 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
         ).run()
 
         let done = queue.compactMap { run -> (Work.Configuration, RunRecord)? in
-            guard let record = try? RunRecord(contentsOf: run.folder.appendingPathComponent("record.json")),
+            guard let record = try? RunRecord(contentsOf: RunFolder(url: run.folder).record),
                 let configuration = configurations.first(where: { $0.name == run.configuration })
             else { return nil }
             return (configuration.values, record)

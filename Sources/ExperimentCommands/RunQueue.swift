@@ -14,7 +14,7 @@ struct QueuedRun {
 
     /// Steps done, and the seconds that they took, by the run's own log.
     func progress() -> (step: Int, seconds: Double)? {
-        let log = try? StepLog.read(folder.appendingPathComponent("steps.jsonl"))
+        let log = try? StepLog.read(RunFolder(url: folder).log)
         return log?.last.map { ($0.step, $0.seconds) }
     }
 

@@ -47,7 +47,7 @@ struct Runs<Work: Experiment> {
         _ configuration: NamedConfiguration<Work.Configuration>, seed: Int, data: Work.Data, out: URL
     ) throws -> Run {
         let folder = Run.folder(in: out, configuration: configuration.name, seed: seed)
-        guard FileManager.default.fileExists(atPath: folder.appendingPathComponent("record.json").path) else {
+        guard RunFolder(url: folder).holdsRecord else {
             return try train(configuration, seed: seed, data: data, out: out)
         }
         // A run of an older version of the file is another run; it must not pass for this one.

@@ -31,7 +31,8 @@ struct CharHyperLSTM: ParsableCommand {
             Train<CharacterExperiment>.self, Resume<CharacterExperiment>.self, Reproduce<CharacterExperiment>.self,
             Evaluate<StreamsOption>.self, Sample.self, List<CharacterExperiment>.self,
             Show<CharacterExperiment>.self, Compare<CharacterExperiment>.self, Report<CharacterExperiment>.self,
-            Results<CharacterExperiment>.self, MakeSample.self, FiguresCommand.self, Verify.self, Keep.self,
+            Results<CharacterExperiment>.self, MakeSample.self, FiguresCommand.self, Verify.self,
+            Keep<CharacterExperiment>.self,
         ])
 
     static func main() { Foundation.exit(runProgram(Self.self)) }

@@ -26,20 +26,13 @@ struct Verify: ParsableCommand {
     }
 
     func run() throws {
-        let weights = try CommittedWeights.all(in: try experimentFolder(CharacterExperiment.program))
-        try threads.configure()
-        catchSignals()
-        var figures: [VerifiedFigure] = []
-        for kept in weights {
-            guard let recorded = kept.record.test else { continue }
-            figures.append(
-                VerifiedFigure(
-                    name: kept.name, unit: "bits per character", recorded: recorded.bits, decimals: 4,
-                    tolerance: try kept.isHalfPrecision() ? 2e-3 : 2e-4,
-                    outcome: try read(kept, streams: recorded.streams)))
+        try verifyCommittedWeights(of: CharacterExperiment.self, threads: threads) { kept in
+            guard let recorded = kept.record.test else { return nil }
+            return VerifiedFigure(
+                name: kept.name, unit: "bits per character", recorded: recorded.bits, decimals: 4,
+                tolerance: try kept.isHalfPrecision() ? 2e-3 : 2e-4,
+                outcome: try read(kept, streams: recorded.streams))
         }
-        try writeResult(verificationTable(figures))
-        try requireRecordedFigures(figures)
     }
 
     private func read(_ kept: CommittedWeights, streams: Int) throws -> VerifiedFigure.Outcome {
@@ -72,13 +65,4 @@ struct Verify: ParsableCommand {
         return wanted == corpus.test.count
             ? .read(result.bits) : .readPart(result.bits, of: "the first \(grouped(wanted)) characters")
     }
-}
-
-struct Keep: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        abstract: "Put a finished run's record and weights among the committed ones.")
-
-    @OptionGroup var options: KeepOptions
-
-    func run() throws { try options.keep(experiment: CharacterExperiment.program) }
 }

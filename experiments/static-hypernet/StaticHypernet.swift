@@ -31,7 +31,7 @@ struct StaticHypernet: ParsableCommand {
             Train<ImageExperiment>.self, Resume<ImageExperiment>.self, Reproduce<ImageExperiment>.self,
             Evaluate<NoEvaluationOptions<ImageExperiment>>.self, Bake.self, List<ImageExperiment>.self,
             Show<ImageExperiment>.self, Compare<ImageExperiment>.self, Report<ImageExperiment>.self,
-            Results<ImageExperiment>.self, FiguresCommand.self, Verify.self, Keep.self,
+            Results<ImageExperiment>.self, FiguresCommand.self, Verify.self, Keep<ImageExperiment>.self,
         ])
 
     static func main() { Foundation.exit(runProgram(Self.self)) }

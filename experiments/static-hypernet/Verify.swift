@@ -17,19 +17,12 @@ struct Verify: ParsableCommand {
     @OptionGroup var threads: ThreadOptions
 
     func run() throws {
-        let weights = try CommittedWeights.all(in: try experimentFolder(ImageExperiment.program))
-        try threads.configure()
-        catchSignals()
-        var figures: [VerifiedFigure] = []
-        for kept in weights {
-            guard let recorded = kept.record.test?.errorPercent else { continue }
-            figures.append(
-                VerifiedFigure(
-                    name: kept.name, unit: "error, %", recorded: recorded, decimals: 2, tolerance: 0.05 + 1e-9,
-                    outcome: try read(kept)))
+        try verifyCommittedWeights(of: ImageExperiment.self, threads: threads) { kept in
+            guard let recorded = kept.record.test?.errorPercent else { return nil }
+            return VerifiedFigure(
+                name: kept.name, unit: "error, %", recorded: recorded, decimals: 2, tolerance: 0.05 + 1e-9,
+                outcome: try read(kept))
         }
-        try writeResult(verificationTable(figures))
-        try requireRecordedFigures(figures)
     }
 
     private func read(_ kept: CommittedWeights) throws -> VerifiedFigure.Outcome {
@@ -48,13 +41,4 @@ struct Verify: ParsableCommand {
             name: "test")
         return .read(result.errorPercent ?? .nan)
     }
-}
-
-struct Keep: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        abstract: "Put a finished run's record and weights among the committed ones.")
-
-    @OptionGroup var options: KeepOptions
-
-    func run() throws { try options.keep(experiment: ImageExperiment.program) }
 }

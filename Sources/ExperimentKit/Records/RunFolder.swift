@@ -1,13 +1,27 @@
 import Foundation
 
 /// What is in a run's folder: absent, whole, damaged and another program's are told apart before anything is written.
-struct RunFolder {
+public struct RunFolder {
     let url: URL
 
+    public init(url: URL) { self.url = url }
+
     var configuration: URL { url.appendingPathComponent("config.yaml") }
-    var record: URL { url.appendingPathComponent("record.json") }
-    var log: URL { url.appendingPathComponent("steps.jsonl") }
+    public var record: URL { url.appendingPathComponent("record.json") }
+    public var log: URL { url.appendingPathComponent("steps.jsonl") }
     var checkpoints: URL { url.appendingPathComponent("checkpoints", isDirectory: true) }
+
+    /// Whether a run has been begun here. What only lists runs asks this; what writes asks `requireFree` or `requireRun`.
+    public var holdsRecord: Bool { FileManager.default.fileExists(atPath: record.path) }
+
+    /// The folders in a folder, in the order of their names, numbers by value; none where it cannot be read.
+    public static func folders(in url: URL) -> [URL] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: url.path)) ?? []
+        return names.filter { !$0.hasPrefix(".") }
+            .sorted { $0.compare($1, options: .numeric) == .orderedAscending }
+            .map { url.appendingPathComponent($0, isDirectory: true) }
+            .filter { (try? $0.resourceValues(forKeys: [.isDirectoryKey]).isDirectory) == true }
+    }
 
     /// Whether there is something at a path.
     ///

@@ -24,16 +24,11 @@ public struct CommittedWeights {
     ///
     /// - Throws: `RecordError`.
     public static func all(in experiment: URL) throws -> [CommittedWeights] {
-        let runs = experiment.appendingPathComponent("runs", isDirectory: true)
-        return try sortedNames(in: runs).flatMap { configuration in
-            let folder = runs.appendingPathComponent(configuration, isDirectory: true)
-            return try sortedNames(in: folder).compactMap { seed -> CommittedWeights? in
-                let run = folder.appendingPathComponent(seed, isDirectory: true)
-                guard FileManager.default.fileExists(atPath: run.appendingPathComponent(CheckpointFile.model).path)
-                else { return nil }
-                return CommittedWeights(
-                    folder: run, record: try RunRecord(contentsOf: run.appendingPathComponent("record.json")))
-            }
+        let configurations = RunFolder.folders(in: experiment.appendingPathComponent("runs", isDirectory: true))
+        return try configurations.flatMap(RunFolder.folders).compactMap { run in
+            guard FileManager.default.fileExists(atPath: run.appendingPathComponent(CheckpointFile.model).path)
+            else { return nil }
+            return CommittedWeights(folder: run, record: try RunRecord(contentsOf: RunFolder(url: run).record))
         }
     }
 
@@ -43,11 +38,6 @@ public struct CommittedWeights {
         var seen: Set<String> = []
         let rows = all.map { rowName($0.record.configuration, budget: $0.record.budget) }
         return rows.filter { seen.insert($0).inserted }.compactMap { longest($0, among: all) }
-    }
-
-    private static func sortedNames(in folder: URL) -> [String] {
-        ((try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? [])
-            .filter { !$0.hasPrefix(".") }.sorted { $0.compare($1, options: .numeric) == .orderedAscending }
     }
 
     /// The weights that a name means: a configuration, `CONFIG/SEED`, or a row by the words of its configuration
@@ -88,23 +78,21 @@ public struct CommittedWeights {
     ///   - replace: Whether another record in its place may be overwritten.
     /// - Throws: `KeepError`, `RecordError`, `CheckpointError`, `SafetensorsError`.
     public static func keep(_ run: URL, in experiment: URL, half: Bool, replace: Bool) throws -> CommittedWeights {
-        let recordFile = run.appendingPathComponent("record.json")
-        guard FileManager.default.fileExists(atPath: recordFile.path) else { throw RecordError.noRun(path: run.path) }
-        let record = try RunRecord(contentsOf: recordFile)
+        let source = RunFolder(url: run)
+        guard source.holdsRecord else { throw RecordError.noRun(path: run.path) }
+        let record = try RunRecord(contentsOf: source.record)
         guard record.status == .finished else {
             throw KeepError.unfinished(path: run.path, status: record.status.rawValue)
         }
         let folder = experiment.appendingPathComponent("runs").appendingPathComponent(record.configuration)
             .appendingPathComponent("\(record.seed)", isDirectory: true)
-        let existing = folder.appendingPathComponent("record.json")
-        if !replace, FileManager.default.fileExists(atPath: existing.path),
-            try RunRecord(contentsOf: existing) != record
-        {
+        let existing = RunFolder(url: folder)
+        if !replace, existing.holdsRecord, try RunRecord(contentsOf: existing.record) != record {
             throw KeepError.otherRecord(path: folder.path)
         }
 
-        let source = try Checkpoint(at: run).url.appendingPathComponent(CheckpointFile.model)
-        let weights = try SafetensorsFile(path: source.path)
+        let model = try Checkpoint(at: run).url.appendingPathComponent(CheckpointFile.model)
+        let weights = try SafetensorsFile(path: model.path)
         var kept = SafetensorsFile(metadata: weights.metadata)
         for entry in weights.entries {
             let values = try weights.floats(entry.name)
@@ -113,13 +101,14 @@ public struct CommittedWeights {
         }
         let bytes = kept.encoded()
         guard bytes.count <= greatestSize else {
-            throw KeepError.tooLarge(path: source.path, bytes: bytes.count, half: half)
+            throw KeepError.tooLarge(path: model.path, bytes: bytes.count, half: half)
         }
         do {
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-            for name in ["config.yaml", "steps.jsonl", "record.json"] {
-                let content = try Data(contentsOf: run.appendingPathComponent(name))
-                try writeFileAtomically(path: folder.appendingPathComponent(name).path, bytes: [UInt8](content))
+            for file in [source.configuration, source.log, source.record] {
+                try writeFileAtomically(
+                    path: folder.appendingPathComponent(file.lastPathComponent).path,
+                    bytes: [UInt8](try Data(contentsOf: file)))
             }
             try writeFileAtomically(path: folder.appendingPathComponent(CheckpointFile.model).path, bytes: bytes)
         } catch {

@@ -33,8 +33,8 @@ public struct RecordedRun<Work: Experiment>: Sendable {
     ///
     /// - Throws: `RecordError`, `ConfigurationError`.
     static func committed(in experiment: URL) throws -> [RecordedRun] {
-        try folders(in: experiment.appendingPathComponent("runs")).flatMap { configuration in
-            try folders(in: configuration).filter(Self.holdsRecord).map { seed in
+        try RunFolder.folders(in: experiment.appendingPathComponent("runs")).flatMap { configuration in
+            try RunFolder.folders(in: configuration).filter { RunFolder(url: $0).holdsRecord }.map { seed in
                 let name = "\(configuration.lastPathComponent)/\(seed.lastPathComponent)"
                 return try RecordedRun(seed, path: "experiments/\(Work.program)/runs/\(name)")
             }
@@ -45,26 +45,15 @@ public struct RecordedRun<Work: Experiment>: Sendable {
     ///
     /// - Throws: `RecordError` where there is none, or one cannot be read; `ConfigurationError`.
     public static func all(in folder: URL) throws -> [RecordedRun] {
-        if holdsRecord(folder) { return [try RecordedRun(folder, path: folder.path)] }
-        let below = folders(in: folder)
-        let runs = try (below + below.flatMap(folders)).filter(holdsRecord).filter { run in
+        if RunFolder(url: folder).holdsRecord { return [try RecordedRun(folder, path: folder.path)] }
+        let below = RunFolder.folders(in: folder)
+        let runs = try (below + below.flatMap(RunFolder.folders)).filter { run in
             // A folder of runs may hold those of other programs.
-            try RunRecord(contentsOf: RunFolder(url: run).record).experiment == Work.program
+            try RunFolder(url: run).holdsRecord
+                && RunRecord(contentsOf: RunFolder(url: run).record).experiment == Work.program
         }
         guard !runs.isEmpty else { throw RecordError.noRun(path: folder.path) }
         return try runs.map { try RecordedRun($0, path: $0.path) }
-    }
-
-    private static func holdsRecord(_ folder: URL) -> Bool {
-        FileManager.default.fileExists(atPath: RunFolder(url: folder).record.path)
-    }
-
-    private static func folders(in url: URL) -> [URL] {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: url.path)) ?? []
-        return names.filter { !$0.hasPrefix(".") }
-            .sorted { $0.compare($1, options: .numeric) == .orderedAscending }
-            .map { url.appendingPathComponent($0, isDirectory: true) }
-            .filter { (try? $0.resourceValues(forKeys: [.isDirectoryKey]).isDirectory) == true }
     }
 
     /// A link to the record, for a table.
