@@ -55,7 +55,8 @@ package struct Blas: Sendable {
         let storage = UnsafeMutablePointer<openblas_functions>.allocate(capacity: 1)
         defer { storage.deallocate() }
         let message = wantsNone ? nil : openblas_load(named, storage).map { String(cString: $0) }
-        if wantsNone || message != nil {
+        let isPlain = wantsNone || message != nil
+        if isPlain {
             openblas_plain(storage)
             if named == nil, let message {
                 warnings.append("\(message); until then matrix products run in plain loops, many times slower")
@@ -75,7 +76,7 @@ package struct Blas: Sendable {
         if functions.config != nil {
             library = "OpenBLAS \(version)"
             self.choice = choice
-        } else if wantsNone || message != nil {
+        } else if isPlain {
             library = "plain loops"
             self.choice = wantsNone ? "\(Self.libraryVariable)=none" : "no library found"
         } else {

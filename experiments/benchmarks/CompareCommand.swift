@@ -103,8 +103,8 @@ struct CompareCommand: ParsableCommand {
     private func measure<Measurement: Decodable>(_ command: [String], isPeer: Bool) throws -> Measurement? {
         do {
             return try JSONDecoder().decode(Measurement.self, from: capture(command))
-        } catch  where isPeer {
-            note("left out: \(error)")
+        } catch let failure where isPeer {
+            note("left out: \(failure)")
             return nil
         }
     }
