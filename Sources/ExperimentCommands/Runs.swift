@@ -50,14 +50,20 @@ struct Runs<Work: Experiment> {
         guard RunFolder(url: folder).holdsRecord else {
             return try train(configuration, seed: seed, data: data, out: out)
         }
-        // A run of an older version of the file is another run; it must not pass for this one.
+        try Self.require(configuration, in: folder)
+        return try resume(folder, data: data)
+    }
+
+    /// Holds a run in a folder to being of a configuration: one of another version of the file must not pass for it.
+    ///
+    /// - Throws: `UserError`; `RecordError` where it is no whole run.
+    static func require(_ configuration: NamedConfiguration<Work.Configuration>, in folder: URL) throws {
         guard try Run.configuration(of: folder) == configuration.values else {
             throw UserError(
                 description:
                     "\(folder.path) holds a run of another version of \(configuration.name): remove it, or give"
-                    + " --out")
+                    + " --out or --name")
         }
-        return try resume(folder, data: data)
     }
 
     /// Runs to the end, or stops with 128 + signal and the command that goes on.
@@ -101,14 +107,14 @@ extension DatasetError {
 
 /// A configuration by path, or by its name in the experiment's `configs`, decoded.
 func namedConfiguration<Work: Experiment>(
-    _ name: String, of experiment: Work.Type, overrides: [String] = []
+    _ configuration: String, of experiment: Work.Type, overrides: [String] = [], name: String? = nil
 ) throws -> NamedConfiguration<Work.Configuration> {
-    if FileManager.default.fileExists(atPath: name), name.hasSuffix(".yaml") {
-        return try NamedConfiguration(
-            try ConfigurationFile(contentsOf: URL(fileURLWithPath: name), overrides: overrides))
-    }
-    let url = try ConfigurationFile.locate(name, in: try configurationFolder(of: experiment))
-    return try NamedConfiguration(try ConfigurationFile(contentsOf: url, overrides: overrides))
+    let isPath = FileManager.default.fileExists(atPath: configuration) && configuration.hasSuffix(".yaml")
+    let url =
+        isPath
+        ? URL(fileURLWithPath: configuration)
+        : try ConfigurationFile.locate(configuration, in: try configurationFolder(of: experiment))
+    return try NamedConfiguration(try ConfigurationFile(contentsOf: url, overrides: overrides, name: name))
 }
 
 /// Where an experiment's committed configurations are.

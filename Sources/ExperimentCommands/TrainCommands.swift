@@ -14,7 +14,9 @@ public struct Train<Work: Experiment>: ParsableCommand {
                   \(Work.program) train CONFIG --set training.steps=1000 --seed 0
 
                 The record then lists what differs from the paper's settings, and RESULTS.md gives such a run no verdict \
-                against the paper's number.
+                against the paper's number. With --name it has a folder and a line in tables of its own:
+
+                  \(Work.program) train CONFIG --set training.batch=64 --name batch-64
                 """)
     }
 
@@ -23,6 +25,8 @@ public struct Train<Work: Experiment>: ParsableCommand {
     @OptionGroup var data: DataOptions
     @Option(name: .customLong("set"), help: "key.path=value, may be repeated.")
     var overrides: [String] = []
+    @Option(help: "What to call the run, its folder and its record. Default: the configuration's name.")
+    var name: String?
     @Option(help: "Train this seed only. Default: every seed of the configuration.")
     var seed: Int?
     @Flag(help: "Keep a run that is finished and resume one that is not, in place of refusing its folder.")
@@ -34,10 +38,14 @@ public struct Train<Work: Experiment>: ParsableCommand {
 
     public func validate() throws {
         if let seed, seed < 0 { throw ValidationError("--seed expects a whole number of at least 0, found \(seed)") }
+        if let name, name.wholeMatch(of: /[A-Za-z0-9][A-Za-z0-9._-]*/) == nil {
+            throw ValidationError(
+                "--name expects letters, digits, '.', '_' and '-', the first a letter or digit, found '\(name)'")
+        }
     }
 
     public func run() throws {
-        let configuration = try namedConfiguration(config, of: Work.self, overrides: overrides)
+        let configuration = try namedConfiguration(config, of: Work.self, overrides: overrides, name: name)
         let opened = try data.open(configuration.values, of: Work.self)
         try threads.configure()
         catchSignals()

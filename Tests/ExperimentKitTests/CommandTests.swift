@@ -175,6 +175,25 @@ import Testing
         #expect(unknown.status != 0 && unknown.errors.contains("\"Q\"") && unknown.text.isEmpty)
     }
 
+    @Test func variantsWithNamesHaveFoldersAndLinesOfTheirOwn() throws {
+        let run = try TestRun(overrides: [])
+        for (name, rate) in [("slow", "0.001"), ("fast", "0.02")] {
+            let output = try Self.run(train(run, ["--set", "training.learningRate=\(rate)", "--name", name]))
+            #expect(output.status == 0 && output.text.contains("\n\(name) "), "\(output.errors)")
+        }
+        let runs = run.folder.url.appendingPathComponent("runs")
+        let record = try RunRecord(contentsOf: runs.appendingPathComponent("fast/0/record.json"))
+        #expect(record.configuration == "fast" && record.status == .finished)
+        let compared = try Self.run(["compare", runs.path])
+        #expect(compared.text.contains("\nslow ") && compared.text.contains("\nfast "), "\(compared.errors)")
+        #expect(compared.text.contains("training.learningRate"))
+        // Another variant of the same name is another run.
+        let other = try Self.run(train(run, ["--set", "training.batch=2", "--name", "fast", "--or-resume"]))
+        #expect(other.status != 0 && other.errors.contains("another version of fast"), "\(other.errors)")
+        let path = try Self.run(train(run, ["--name", "../fast"]))
+        #expect(path.status != 0 && path.errors.contains("--name expects"), "\(path.errors)")
+    }
+
     @Test func badArgumentsAreAnsweredInWordsAndWithAStatus() throws {
         let cases: [(arguments: [String], words: [String])] = [
             (["train", "table3-lstm", "--threads", "0"], ["--threads", "from 1 to 256", "0"]),

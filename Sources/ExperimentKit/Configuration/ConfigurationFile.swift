@@ -18,7 +18,7 @@ public struct ConfigurationFile: Sendable {
         }
     }
 
-    /// The file's name without its extension; a run's folder bears it.
+    /// What a run's folder and record are called: the file's name without its extension, unless it was given another.
     public let name: String
     /// Every key of the configuration, resolved.
     public let root: ConfigurationNode
@@ -29,8 +29,9 @@ public struct ConfigurationFile: Sendable {
     /// - Parameters:
     ///   - url: the YAML file.
     ///   - overrides: `key.path=value` texts, laid over the file in their order.
+    ///   - name: what to call it in place of the file's name.
     /// - Throws: `ConfigurationError`.
-    public init(contentsOf url: URL, overrides: [String] = []) throws(ConfigurationError) {
+    public init(contentsOf url: URL, overrides: [String] = [], name: String? = nil) throws(ConfigurationError) {
         var chain: [String] = []
         var layers: [ConfigurationNode] = []
         var next: URL? = url
@@ -57,7 +58,7 @@ public struct ConfigurationFile: Sendable {
         let bottom = layers[layers.count - 1]
         var resolved = layers.dropLast().reversed().reduce(bottom) { $0.overlaid(with: $1) }
         for override in overrides { resolved = resolved.overlaid(with: try ConfigurationNode(override: override)) }
-        name = url.deletingPathExtension().lastPathComponent
+        self.name = name ?? url.deletingPathExtension().lastPathComponent
         root = resolved
         differences = Self.differences(of: resolved, from: bottom)
         self.header = header ?? ConfigurationHeader("")

@@ -154,7 +154,7 @@ public enum RecordError: Error, Equatable, CustomStringConvertible {
         case .unwritable(let path, let reason): return "\(path): cannot be written: \(reason)"
         case .runExists(let path, let step, let experiment):
             return "\(path) already holds a run, at step \(step): go on with `\(experiment) resume \(path)`,"
-                + " choose another --out, or remove the folder"
+                + " choose another --out or --name, or remove the folder"
         case .noRun(let path):
             return "\(path) holds no run: there is no record.json in it"
         case .incomplete(let path, let missing, let found):
