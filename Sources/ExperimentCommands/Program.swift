@@ -1,5 +1,9 @@
 import ArgumentParser
+import ExperimentKit
 import Foundation
+
+/// The status of a call that may succeed later, because another process works on the run: `EX_TEMPFAIL` of sysexits.h.
+private let busyStatus = ExitCode(75)
 
 /// Runs a program from its command line.
 ///
@@ -20,7 +24,9 @@ public func runProgram(_ program: (some ParsableCommand).Type) -> Int32 {
         try command.run()
         return ExitCode.success.rawValue
     } catch {
-        let status = program.exitCode(for: error), message = program.fullMessage(for: error)
+        var status = program.exitCode(for: error)
+        if case RecordError.busy = error { status = busyStatus }
+        let message = program.fullMessage(for: error)
         guard !message.isEmpty else { return status.rawValue }
         guard status.isSuccess else {
             note(message)

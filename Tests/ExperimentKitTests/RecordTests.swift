@@ -51,6 +51,25 @@ import Testing
     }
 }
 
+@Suite struct SittingTests {
+    private func sitting(simd: String = "avx2", core: String? = "Haswell", threads: Int = 4) -> RunRecord.Sitting {
+        RunRecord.Sitting(
+            began: "", fromStep: 0, code: RunRecord.Code(commit: "a", treeDirty: nil), version: nil, programSHA256: "b",
+            cpu: "", cores: 8, memoryGiB: 16, simd: simd, blasCore: core, threads: threads, processes: 1)
+    }
+
+    @Test func whatKeepsASittingFromGoingOnBitByBitIsSaid() throws {
+        #expect(sitting().differences(from: sitting()) == nil && sitting().differences(from: nil) == nil)
+        // Records from before the kernels were written down.
+        #expect(sitting().differences(from: sitting(core: nil)) == nil)
+        let text = try #require(
+            sitting(simd: "avx512", core: "SkylakeX", threads: 2).differences(from: sitting()))
+        for words in ["avx2 → avx512", "Haswell → SkylakeX", "threads 4 → 2", "not bit by bit"] {
+            #expect(text.contains(words), "\(text)")
+        }
+    }
+}
+
 @Suite struct CodeTests {
     private func git(_ arguments: String, in folder: URL) throws {
         let process = Process()

@@ -155,6 +155,17 @@ import Testing
         #expect(RunLock.isAlive(present, age: age, isLocked: isLocked, seenBy: here) == isAlive)
     }
 
+    /// A Slurm job that was killed on one host and begun again on another goes on at once; nobody else does.
+    @Test(arguments: [
+        ("test 12", 1, false), ("test 12", 0, true), ("test 13", 1, true), ("other 12", 1, true), (nil, nil, true),
+    ])
+    func theLockOfAJobIsFreeForItsRestart(job: String?, restarts: Int?, isAlive: Bool) {
+        let present = RunLock.Holder(host: "there", process: 2, boot: "boot 2", since: "", job: "test 12", restarts: 0)
+        let observer = RunLock.Holder(
+            host: "here", process: 1, boot: "boot 1", since: "", job: job, restarts: restarts)
+        #expect(RunLock.isAlive(present, age: 5, isLocked: true, seenBy: observer) == isAlive)
+    }
+
     @Test func whereTheFileSystemHasNoLocksAProcessThatLivesKeepsOthersOut() {
         let parent = RunLock.Holder(host: "here", process: getppid(), boot: "boot 1", since: "")
         #expect(RunLock.isAlive(parent, age: 0, isLocked: false, seenBy: here))

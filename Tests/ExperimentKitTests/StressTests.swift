@@ -202,7 +202,9 @@ import Testing
             ]
             let processes = try (0..<2).map { _ in try Self.program.start(arguments).0 }
             for process in processes { process.waitUntilExit() }
-            #expect(processes.map(\.terminationStatus).sorted() == [0, 1], "trial \(trial)")
+            // 75 while the other trains, 1 where it has finished.
+            let statuses = processes.map(\.terminationStatus).sorted()
+            #expect(statuses == [0, 75] || statuses == [0, 1], "trial \(trial): \(statuses)")
             let folder = run.folder.url.appendingPathComponent("runs/tiny/0")
             #expect(try RunRecord(contentsOf: folder.appendingPathComponent("record.json")).status == .finished)
             _ = try StepLog.readWhole(folder.appendingPathComponent("steps.jsonl"), interval: 1, done: 40, planned: 40)

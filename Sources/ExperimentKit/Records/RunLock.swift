@@ -6,7 +6,8 @@ import Safetensors
 /// The file `lock` in the folder names its holder. Among processes of one kernel `flock` decides, and lets go when the
 /// holder ends, however it ends. Between hosts the file itself decides as well, because not every shared file system
 /// carries `flock` from one to the other: its holder renews the file's time every `renewalSeconds`, and a lock of another
-/// host that nobody renewed for `staleSeconds` is taken over, as is one from before this host's last start.
+/// host that nobody renewed for `staleSeconds` is taken over, as is one from before this host's last start, and one that
+/// the same Slurm job left when it ran before: Slurm begins a job again only when its processes have ended.
 final class RunLock {
     static let fileName = "lock"
     static let renewalSeconds = 30
@@ -20,6 +21,9 @@ final class RunLock {
         let boot: String
         /// When it began, ISO 8601.
         let since: String
+        /// The Slurm job that it belongs to, and how often that has begun again; nil outside of one.
+        var job: String?
+        var restarts: Int?
 
         static var current: Holder {
             var name = [CChar](repeating: 0, count: 256)
@@ -27,9 +31,18 @@ final class RunLock {
             let bytes = name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:))
             let host = isNamed ? String(decoding: bytes, as: UTF8.self) : "an unnamed host"
             let boot = (try? String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8)) ?? host
+            let variables = ProcessInfo.processInfo.environment
+            let job = variables["SLURM_JOB_ID"].map { "\(variables["SLURM_CLUSTER_NAME"] ?? "") \($0)" }
             return Holder(
                 host: host, process: getpid(), boot: boot.trimmingCharacters(in: .whitespacesAndNewlines),
-                since: Date().formatted(.iso8601))
+                since: Date().formatted(.iso8601), job: job,
+                restarts: job.map { _ in variables["SLURM_RESTART_COUNT"].flatMap(Int.init) ?? 0 })
+        }
+
+        /// Whether it is the same job as another's, begun again since.
+        func isRestart(of other: Holder) -> Bool {
+            guard let job, let restarts, let before = other.restarts else { return false }
+            return job == other.job && restarts > before
         }
     }
 
@@ -108,6 +121,7 @@ final class RunLock {
     ///   - age: seconds since the lock was renewed.
     ///   - isLocked: whether the kernel gave us the lock; then no process of this kernel has it.
     static func isAlive(_ present: Holder, age: Double, isLocked: Bool, seenBy observer: Holder) -> Bool {
+        if observer.isRestart(of: present) { return false }
         if present.boot == observer.boot {
             return !isLocked && present.process != observer.process
                 && (kill(present.process, 0) == 0 || errno == EPERM)

@@ -42,6 +42,8 @@ public struct RunRecord: Codable, Equatable, Sendable {
         public let cores: Int
         public let memoryGiB: Int
         public let simd: String
+        /// OpenBLAS's kernels; nil in records from before they were written down.
+        public let blasCore: String?
         public let threads: Int
         /// Processes that shared the work of a step.
         public let processes: Int
@@ -218,22 +220,8 @@ extension RunRecord.Code {
     }
 
     /// What `git` answers; nil if there is no git.
-    private static func git(_ arguments: [String], in folder: URL) -> (status: Int32, output: String, errors: String)? {
-        let process = Process(), output = Pipe(), errors = Pipe()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = ["git", "-C", folder.path] + arguments
-        process.environment = ProcessInfo.processInfo.environment.merging(["LC_ALL": "C"]) { _, new in new }
-        process.standardOutput = output
-        process.standardError = errors
-        guard (try? process.run()) != nil else { return nil }
-        let text = output.fileHandleForReading.readDataToEndOfFile()
-        let errorText = errors.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        // The status of `env` where it does not find the program.
-        if process.terminationStatus == 127 { return nil }
-        return (
-            process.terminationStatus, String(decoding: text, as: UTF8.self), String(decoding: errorText, as: UTF8.self)
-        )
+    private static func git(_ arguments: [String], in folder: URL) -> SystemCommand? {
+        SystemCommand(["git", "-C", folder.path] + arguments)
     }
 }
 
@@ -247,12 +235,12 @@ extension RunRecord.Sitting {
             programSHA256: program,
             cpu: ComputeEnvironment.cpuName, cores: machine.processorCount,
             memoryGiB: Int(machine.physicalMemory >> 30), simd: ComputeEnvironment.simdName,
-            threads: ComputeEnvironment.threads, processes: 1)
+            blasCore: ComputeEnvironment.blasCoreName, threads: ComputeEnvironment.threads, processes: 1)
     }
 
     /// What a reader of the figures must know of this sitting, given the one before it; nil for nothing.
     ///
-    /// The same seed gives the same numbers only with the same code, instruction set and number of threads.
+    /// The same seed gives the same numbers only with the same code, kernels and number of threads.
     func differences(from before: RunRecord.Sitting?) -> String? {
         guard let before else { return nil }
         var found: [String] = []
@@ -262,6 +250,9 @@ extension RunRecord.Sitting {
             found.append("another build of the program")
         }
         if simd != before.simd { found.append("instruction set \(before.simd) → \(simd)") }
+        if let core = blasCore, let other = before.blasCore, core != other {
+            found.append("OpenBLAS kernels \(other) → \(core)")
+        }
         if threads != before.threads { found.append("threads \(before.threads) → \(threads)") }
         guard !found.isEmpty else { return nil }
         return "note: not as in the sitting before: \(found.joined(separator: ", "));"
