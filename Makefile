@@ -3,12 +3,16 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help swift deps build test lint data stress reproduce-ptb reproduce-cifar reproduce-mnist results results-check figures verify bench clean
+.PHONY: help swift deps build test test-slurm lint data stress reproduce-ptb reproduce-cifar reproduce-mnist results results-check figures verify bench clean
 
 PROFILE ?= quick
 # How many faults `make stress` tries, of each kind.
 CASES ?= 100000
 KILLS ?= 200
+# Who computes the runs of `make reproduce-…`: this machine, JOBS at a time, or with LAUNCHER=slurm a cluster.
+REPRODUCE = --profile $(PROFILE) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS)) $(if $(LAUNCHER),--launcher $(LAUNCHER) \
+    $(if $(PARTITION),--partition $(PARTITION)) $(if $(TIME),--time $(TIME)) $(if $(CORES),--cores $(CORES)) \
+    $(if $(MEMORY),--memory $(MEMORY)) $(if $(ACCOUNT),--account $(ACCOUNT)) $(addprefix --sbatch ,$(SBATCH)))
 BIN := .build/release
 # One build serves the programs and the tests: `-enable-testing` lets tests see what a module keeps to itself.
 SWIFT_FLAGS := -c release -Xswiftc -enable-testing
@@ -18,6 +22,9 @@ help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
 	@echo
 	@echo "PROFILE=quick|epochs-100|steps-5000|paper   how much of an experiment to run (quick: minutes; paper: weeks)"
+	@echo "SEEDS=0,1,2 JOBS=N          seeds in place of each configuration's own; N runs at a time"
+	@echo "LAUNCHER=slurm              reproduce-… as a job array on a cluster: docs/cluster.md"
+	@echo "  PARTITION= TIME= CORES= MEMORY= ACCOUNT= SBATCH='--qos=long …'   in place of what cluster/array.slurm says"
 	@echo "HYPERNETWORKS_DATA=DIR      the data folder, if not data/"
 
 swift: # says which Swift is needed, where there is none or an older one
@@ -65,6 +72,9 @@ test: deps lint ## runs every test; the oracle tests once with each instruction 
 	@echo "-- a package of somebody else's that uses this one"
 	@Tests/OutsidePackage/run.sh "$(CURDIR)/.build/outside"
 
+test-slurm: build ## a job array on a Slurm cluster of this machine alone, interrupted and killed (2 minutes)
+	@Tests/Cluster/slurm.sh
+
 stress: deps ## tries faults by the hundred thousand: damaged files of every kind, kills at random instants (an hour)
 	@swift build $(SWIFT_FLAGS) --build-tests
 	@HYPERNETWORKS_STRESS_CASES=$(CASES) HYPERNETWORKS_STRESS_KILLS=$(KILLS) swift test $(SWIFT_FLAGS) --skip-build \
@@ -78,13 +88,13 @@ data: deps ## downloads the data sets, checks them and puts them into the data f
 	@data/download.sh
 
 reproduce-ptb: build ## §4.3: characters of Penn Treebank (without the data: an embedded sample)
-	@$(BIN)/char-hyperlstm reproduce --profile $(PROFILE)
+	@$(BIN)/char-hyperlstm reproduce $(REPRODUCE)
 
 reproduce-cifar: build ## §4.2: CIFAR-10, Table 2 (without the data: embedded images)
-	@$(BIN)/static-hypernet reproduce --experiment cifar --profile $(PROFILE)
+	@$(BIN)/static-hypernet reproduce --experiment cifar $(REPRODUCE)
 
 reproduce-mnist: build ## §4.1 and A.1: MNIST, Table 7 (without the data: embedded images)
-	@$(BIN)/static-hypernet reproduce --experiment mnist --profile $(PROFILE)
+	@$(BIN)/static-hypernet reproduce --experiment mnist $(REPRODUCE)
 
 results: build ## writes RESULTS.md, docs/, the README's table and the figures from the committed records
 	@$(BIN)/char-hyperlstm results

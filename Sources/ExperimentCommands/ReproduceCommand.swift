@@ -3,6 +3,14 @@ import Datasets
 import ExperimentKit
 import Foundation
 
+/// Who computes the runs of `reproduce`.
+enum Launcher: String, CaseIterable, ExpressibleByArgument {
+    /// Processes of this machine.
+    case local
+    /// A job array on a cluster.
+    case slurm
+}
+
 /// `reproduce`: every run of a budget, to its end.
 public struct Reproduce<Work: Experiment>: ParsableCommand {
     public static var configuration: CommandConfiguration {
@@ -17,7 +25,9 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
                 of the row. Finished runs in OUT are kept, unfinished ones are resumed, and a run that fails does not stop \
                 the others, so the same line can be given again after any interruption.
 
-                Each run is a process of its own; with --jobs N, N run at a time, one thread each, each on its own core.
+                Each run is a process of its own; with --jobs N, N run at a time, one thread each, each on its own core. \
+                With --launcher slurm each is a task of a job array on a cluster, submitted by this call, which does not wait \
+                for it: docs/cluster.md.
 
                 Without the data, and with the default data folder, `--profile quick` trains on the small generated sample \
                 instead and says so: those are no numbers of the paper's.
@@ -32,8 +42,16 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
     var profile = "quick"
     @Option(help: "Seeds, such as 0,1. Default: those of each configuration.")
     var seeds: String?
-    @Option(help: "Runs at a time, one thread each on its own core. Default: one run with all threads.")
+    @Option(
+        help: """
+            Runs at a time, one thread each on its own core. Default: one run with all threads. On a cluster: runs at a \
+            time, as many as it takes by default.
+            """)
     var jobs: Int?
+    @Option(help: "local: processes of this machine; slurm: a job array on a cluster.")
+    var launcher = Launcher.local
+    @OptionGroup(title: "Slurm options")
+    var slurm: SlurmOptions
     @OptionGroup var data: DataOptions
     @OptionGroup var threads: ThreadOptions
     @OptionGroup var out: OutOptions
@@ -42,7 +60,10 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
 
     public func validate() throws {
         if let jobs, jobs < 1 { throw ValidationError("--jobs expects a whole number of at least 1, found \(jobs)") }
-        if jobs != nil, threads.threads != nil {
+        if launcher == .local, !slurm.arguments.isEmpty {
+            throw ValidationError("\(slurm.arguments.joined(separator: " ")) is for --launcher slurm")
+        }
+        if launcher == .local, jobs != nil, threads.threads != nil {
             throw ValidationError("--jobs gives each run one thread; --threads cannot be given with it")
         }
         if let suite, !Work.suites.contains(where: { $0.name == suite }) {
@@ -55,25 +76,20 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
 
     public func run() throws {
         let (configurations, sample) = try chosen()
-        var queue: [QueuedRun] = []
-        let seeds = try chosenSeeds()
-        let hours = try RunHours<Work>(experiment: try experimentFolder(Work.program))
-        for configuration in configurations {
-            for seed in seeds ?? configuration.values.seeds {
-                queue.append(
-                    QueuedRun(
-                        configuration: configuration.name, seed: seed, steps: configuration.values.loop.steps,
-                        folder: TrainingRun<Work>.folder(in: out.url, configuration: configuration.name, seed: seed),
-                        expectedSeconds: hours.seconds(configuration)?.seconds))
-            }
-        }
+        let queue = try runs(of: configurations)
         guard let executable = Bundle.main.executableURL else {
             throw UserError(description: "\(Work.program): its own file is not known, so it cannot start runs")
         }
-        catchSignals()
-        let failed = try RunQueue(
-            executable: executable, runs: queue, jobs: jobs, arguments: trainArguments, interruption: interruption
-        ).run()
+        var failed: [QueuedRun] = []
+        switch launcher {
+        case .local:
+            catchSignals()
+            failed = try RunQueue(
+                executable: executable, runs: queue, jobs: jobs,
+                arguments: ["--or-resume", "--out", out.url.path] + trainArguments, interruption: interruption
+            ).run()
+        case .slurm: try submit(queue, of: configurations, executable: executable)
+        }
 
         let done = queue.compactMap { run -> (Work.Configuration, RunRecord)? in
             guard let record = try? RunRecord(contentsOf: RunFolder(url: run.folder).record),
@@ -81,7 +97,7 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
             else { return nil }
             return (configuration.values, record)
         }
-        try writeResult(runTable(done, of: Work.self))
+        if launcher == .local || !done.isEmpty { try writeResult(runTable(done, of: Work.self)) }
         if let sample { try writeResult(sampleWarning(sample)) }
         if let signal = interruption.signal {
             note("stopped with checkpoints; the same command goes on")
@@ -94,11 +110,64 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
         }
     }
 
-    /// The arguments of every run's process besides its configuration and seed.
+    /// One for each configuration and seed.
+    private func runs(of configurations: [NamedConfiguration<Work.Configuration>]) throws -> [QueuedRun] {
+        var queue: [QueuedRun] = []
+        let seeds = try chosenSeeds()
+        let hours = try RunHours<Work>(experiment: try experimentFolder(Work.program))
+        for configuration in configurations {
+            for seed in seeds ?? configuration.values.seeds {
+                queue.append(
+                    QueuedRun(
+                        configuration: configuration.name, seed: seed, steps: configuration.values.loop.steps,
+                        folder: TrainingRun<Work>.folder(in: out.url, configuration: configuration.name, seed: seed),
+                        expectedSeconds: hours.seconds(configuration)?.seconds))
+            }
+        }
+        return queue
+    }
+
+    /// Submits the runs that are neither finished nor queued to Slurm, and says how to watch them.
+    private func submit(
+        _ runs: [QueuedRun], of configurations: [NamedConfiguration<Work.Configuration>], executable: URL
+    ) throws {
+        let template = try projectFolder().arrayTemplate
+        let arrays = SlurmArrays(program: Work.program, out: out.url)
+        let unfinished = runs.filter { run in
+            // A finished run of another version of the file is not this one; its task says what to do.
+            !run.isFinished
+                || !configurations.contains {
+                    $0.name == run.configuration && (try? Runs<Work>.require($0, in: run.folder)) != nil
+                }
+        }
+        let queued = try arrays.queued(among: unfinished)
+        let new = unfinished.filter { run in !queued.contains { $0.folder == run.folder } }
+        let others = "\(runs.count - unfinished.count) finished, \(queued.count) queued or running already"
+        guard !new.isEmpty else { return note("nothing to submit: of \(runs.count) runs \(others)") }
+        for run in new {
+            if let message = run.lastMessage { note("\(run.label): not finished; it said last: \(message)") }
+        }
+        let number = try arrays.submit(
+            new, budget: profile, limit: jobs, slurm: slurm, template: template, executable: executable,
+            options: trainArguments)
+        note(
+            """
+            submitted \(new.count) of \(runs.count) runs as job array \(number); \(others)
+              queue     squeue --jobs=\(number)
+              messages  tail -f \(new[0].log.path)
+              figures   \(CommandLine.arguments.first ?? Work.program) compare \(out.url.path)
+              end       scancel \(number)
+            The same command submits what has ended unfinished, and prints the table.
+            """)
+    }
+
+    /// The arguments of every run's process besides its configuration, its seed and its folder.
     private var trainArguments: [String] {
-        var arguments = ["--or-resume", "--out", out.url.path]
-        if let folder = data.dataFolder { arguments += ["--data", folder] }
-        if jobs != nil { arguments += ["--threads", "1"] }
+        var arguments: [String] = []
+        if let folder = data.dataFolder {
+            arguments += ["--data", URL(fileURLWithPath: folder, isDirectory: true).absoluteURL.path]
+        }
+        if launcher == .local, jobs != nil { arguments += ["--threads", "1"] }
         if let threads = threads.threads { arguments += ["--threads", "\(threads)"] }
         return arguments
     }

@@ -12,6 +12,17 @@ struct QueuedRun {
 
     var label: String { "\(configuration) seed \(seed)" }
 
+    /// What it says, where it does not share a terminal.
+    var log: URL { folder.appendingPathExtension("log") }
+
+    /// What it said last; nil where it has said nothing.
+    var lastMessage: String? {
+        let text = try? String(contentsOf: log, encoding: .utf8)
+        return text?.split(separator: "\n").last.map { "\($0); the rest is in \(log.path)" }
+    }
+
+    var isFinished: Bool { (try? RunRecord(contentsOf: RunFolder(url: folder).record))?.status == .finished }
+
     /// Steps done, and the seconds that they took, by the run's own log.
     func progress() -> (step: Int, seconds: Double)? {
         let log = try? StepLog.read(RunFolder(url: folder).log)
@@ -112,10 +123,8 @@ final class RunQueue {
         return cores.isEmpty ? Array(0..<ProcessInfo.processInfo.activeProcessorCount) : cores
     }
 
-    private func logURL(of run: QueuedRun) -> URL { run.folder.appendingPathExtension("log") }
-
     private func log(of run: QueuedRun) throws -> FileHandle {
-        let url = logURL(of: run)
+        let url = run.log
         do {
             try FileManager.default.createDirectory(
                 at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
@@ -134,18 +143,12 @@ final class RunQueue {
             let isStopped = interruption.signal != nil && process.terminationReason == .exit
             if process.terminationStatus != 0 || process.terminationReason != .exit, !isStopped {
                 failed.append(run)
-                note("\(run.label): failed (status \(process.terminationStatus))\(lastLine(of: run))")
+                let message = sharesTerminal ? "" : ": \(run.lastMessage ?? "no word of it")"
+                note("\(run.label): failed (status \(process.terminationStatus))\(message)")
             }
             let left = waiting.count + running.count + ended.count - index - 1
             note("\(run.label): ended; \(total - left) of \(total) runs done\(timeLeft())")
         }
-    }
-
-    /// What a run said last, where it wrote to a file.
-    private func lastLine(of run: QueuedRun) -> String {
-        guard !sharesTerminal, let text = try? String(contentsOf: logURL(of: run), encoding: .utf8) else { return "" }
-        return ": " + (text.split(separator: "\n").last.map(String.init) ?? "no word of it")
-            + "; the rest is in \(logURL(of: run).path)"
     }
 
     private var isStopping = false

@@ -73,13 +73,18 @@ public struct OutOptions: ParsableArguments {
 /// An experiment's own folder in the checkout.
 ///
 /// - Throws: `UserError` outside a checkout.
-public func experimentFolder(_ experiment: String) throws -> URL {
+public func experimentFolder(_ experiment: String) throws -> URL { try projectFolder().experiment(experiment) }
+
+/// The checkout.
+///
+/// - Throws: `UserError` outside of one.
+func projectFolder() throws -> ProjectFolder {
     guard let project = ProjectFolder.locate() else {
         throw UserError(
             description: "no checkout of the project: looked in the folder that \(ProjectFolder.variable) names or,"
                 + " without it, from the working directory and from the program upwards")
     }
-    return project.experiment(experiment)
+    return project
 }
 
 // MARK: - What a person sees
@@ -96,7 +101,8 @@ public func progress(_ label: String, display: MetricDisplay) -> TextProgress {
 public let interruption = Interruption()
 
 /// Stops with a checkpoint at the first signal that asks for an end: Ctrl-C, SIGTERM, a terminal or connection that is
-/// gone (SIGHUP), and SIGUSR1 and SIGUSR2, with which schedulers announce that time is up. A second one kills as usual.
+/// gone (SIGHUP), and SIGUSR1 and SIGUSR2, with which schedulers announce that time is up. The second of the same kind
+/// kills as usual; one of another kind asks for the same once more, since schedulers send several.
 ///
 /// A signal that whoever started the program ignores stays ignored, as `nohup` wants it.
 public func catchSignals() {

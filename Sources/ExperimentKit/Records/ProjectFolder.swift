@@ -47,5 +47,7 @@ public struct ProjectFolder: Equatable, Sendable {
     public var results: URL { url.appendingPathComponent("RESULTS.md") }
     /// Where runs go that are nobody's record: ignored by git.
     public var runs: URL { url.appendingPathComponent("runs", isDirectory: true) }
+    /// What every task of a job array does on a Slurm cluster.
+    public var arrayTemplate: URL { url.appendingPathComponent("cluster/array.slurm") }
     public var data: URL { url.appendingPathComponent("data", isDirectory: true) }
 }

@@ -1,0 +1,231 @@
+import Foundation
+import Testing
+
+@testable import CharacterExperiments
+@testable import ExperimentCommands
+@testable import ExperimentKit
+
+/// `reproduce --launcher slurm`, with scripts in the place of Slurm's commands. The real ones: `make test-slurm`.
+@Suite(.serialized) struct SlurmArrayTests {
+    private static let program = BuiltProgram(name: "char-hyperlstm")
+    private let run: TestRun
+    private var folder: URL { run.folder.url }
+    private var out: URL { folder.appendingPathComponent("out") }
+
+    init() throws {
+        run = try TestRun()
+        try command("sbatch", #"printf '%s\n' "$@" >"$(dirname "$0")/../submitted"; echo "77;test""#)
+        try command("squeue", #"cat "$(dirname "$0")/../queue""#)
+    }
+
+    /// Puts a script in the place of one of Slurm's commands.
+    private func command(_ name: String, _ script: String) throws {
+        let file = try run.folder.write("#!/bin/bash\n\(script)\n", to: "bin/\(name)")
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: file.path)
+    }
+
+    private func reproduce(_ more: [String] = [], path: String? = nil) throws -> BuiltProgram.Output {
+        try Self.program.run(
+            [
+                "reproduce", "--profile", "sample", "sample-lstm", "sample-layer-norm-hyperlstm", "--seeds", "0,1",
+                "--launcher", "slurm", "--out", out.path,
+            ] + more, before: "PATH=\(path ?? folder.appendingPathComponent("bin").path + ":$PATH");")
+    }
+
+    /// What the script in the place of `sbatch` was given; nil where it was not called.
+    private func submitted() -> [String]? {
+        let text = try? String(contentsOf: folder.appendingPathComponent("submitted"), encoding: .utf8)
+        return text?.split(separator: "\n").map(String.init)
+    }
+
+    private func lists() throws -> [String] {
+        let slurm = out.appendingPathComponent("slurm").path
+        return try FileManager.default.contentsOfDirectory(atPath: slurm).filter { $0.hasSuffix(".runs") }
+    }
+
+    /// A finished run, as far as its record tells.
+    private func finish(_ configuration: String, seed: Int) throws {
+        let file = try ConfigurationFile(
+            contentsOf: committedConfigurations.appendingPathComponent("\(configuration).yaml"))
+        let values = try CharacterConfiguration(file.root)
+        var record = RunRecord(
+            experiment: "char-hyperlstm", configuration: file, decoded: values, unit: "characters", seed: seed,
+            code: RunRecord.Code(commit: "test", treeDirty: nil),
+            data: CharacterExperiment.describe(run.corpus, values), parameterCount: 1)
+        record.status = .finished
+        try run.folder.write(file.root.yaml, to: "out/\(configuration)/\(seed)/config.yaml")
+        try record.write(to: out.appendingPathComponent("\(configuration)/\(seed)/record.json"))
+    }
+
+    @Test func everyConfigurationAndSeedIsATaskOfOneArray() throws {
+        let output = try reproduce([
+            "--partition", "long", "--time", "12:00:00", "--cores", "8", "--jobs", "3", "--sbatch", "--qos=high",
+            "--data", "data",
+        ])
+        #expect(output.status == 0 && output.text.isEmpty, "\(output.errors)")
+        for words in ["submitted 4 of 4 runs as job array 77; 0 finished", "squeue --jobs=77", "compare \(out.path)"] {
+            #expect(output.errors.contains(words), "\(output.errors)")
+        }
+        let arguments = try #require(submitted())
+        for option in [
+            "--parsable", "--array=0-3%3", "--partition=long", "--time=12:00:00", "--cpus-per-task=8", "--qos=high",
+        ] { #expect(arguments.contains(option), "\(arguments)") }
+        #expect(!arguments.contains { $0.hasPrefix("--mem") || $0.hasPrefix("--account") })
+        let template = try #require(arguments.firstIndex { $0.hasSuffix("/cluster/array.slurm") })
+        let list = URL(fileURLWithPath: arguments[template + 1])
+        #expect(
+            try String(contentsOf: list, encoding: .utf8)
+                == "sample-lstm 0\nsample-lstm 1\nsample-layer-norm-hyperlstm 0\nsample-layer-norm-hyperlstm 1\n")
+        #expect(arguments.contains("--job-name=\(list.deletingPathExtension().lastPathComponent)"))
+        // The task runs elsewhere: every path is whole.
+        #expect(arguments[template + 2] == out.path && arguments[template + 3].hasSuffix("/char-hyperlstm"))
+        #expect(Array(arguments[(template + 4)...]) == ["--data", checkout.data.path])
+    }
+
+    @Test func aSecondCallSubmitsOnlyWhatIsNeitherFinishedNorQueued() throws {
+        #expect(try reproduce().status == 0)
+        let name = try #require(try lists().first).replacing(".runs", with: "")
+        try finish("sample-lstm", seed: 1)
+        try run.folder.write("\(name) 0\nsomebody-elses 2\n\(name) 3\n", to: "queue")
+        let second = try reproduce()
+        #expect(
+            second.errors.contains("submitted 1 of 4 runs as job array 77; 1 finished, 2 queued"), "\(second.errors)")
+        let arguments = try #require(submitted())
+        let list = try #require(arguments.first { $0.hasSuffix(".runs") })
+        #expect(arguments.contains("--array=0-0"))
+        #expect(try String(contentsOfFile: list, encoding: .utf8) == "sample-layer-norm-hyperlstm 0\n")
+        #expect(second.text.contains("sample-lstm"), "the table of what is there")
+
+        let other = try #require(try lists().first { $0 != "\(name).runs" }).replacing(".runs", with: "")
+        try run.folder.write("\(name) 0\n\(other) 0\n\(name) 3\n", to: "queue")
+        try FileManager.default.removeItem(at: folder.appendingPathComponent("submitted"))
+        let third = try reproduce()
+        #expect(third.status == 0 && submitted() == nil)
+        #expect(third.errors.contains("nothing to submit: of 4 runs 1 finished, 3 queued"), "\(third.errors)")
+    }
+
+    @Test func aRunThatEndedUnfinishedIsSubmittedAgainWithItsLastMessage() throws {
+        try run.folder.write("one\nthe disk is full\n", to: "out/sample-lstm/1.log")
+        let output = try reproduce()
+        #expect(output.errors.contains("sample-lstm seed 1: not finished; it said last: the disk is full"))
+        #expect(output.errors.contains("submitted 4 of 4"))
+    }
+
+    @Test func whereSlurmIsMissingOrRefusesTheErrorSaysWhatToDo() throws {
+        let missing = try reproduce(path: "/nonexistent")
+        #expect(missing.status == 1 && missing.errors.contains("sbatch: not found on this machine"))
+        #expect(missing.errors.contains("login node") && missing.errors.contains("--jobs N"))
+        try command("sbatch", "echo 'sbatch: error: invalid partition specified: lnog' >&2; exit 1")
+        let refused = try reproduce(["--partition", "lnog"])
+        #expect(refused.status == 1 && refused.errors.contains("invalid partition specified: lnog"))
+        // What was not submitted must not pass for queued.
+        #expect(try lists().isEmpty)
+        let local = try Self.program.run(["reproduce", "--partition", "long"])
+        #expect(local.status != 0 && local.errors.contains("--partition=long is for --launcher slurm"))
+    }
+}
+
+/// `cluster/array.slurm` in a shell, with scripts in the place of the program and of Slurm's commands.
+@Suite(.serialized) struct ArrayTemplateTests {
+    private let folder: TemporaryFolder
+    private var out: URL { folder.url.appendingPathComponent("out") }
+
+    init() throws {
+        folder = try TemporaryFolder()
+        try script(
+            #"""
+            echo "$*" >>"$here/calls"
+            checkpoints=$out/$2/$4/checkpoints
+            case $2 in
+            bad) exit 3 ;;
+            busy) [ "$(grep -c train "$here/calls")" -gt 2 ] || exit 75 ;;
+            long | stuck)
+                trap 'echo usr2 >>"$here/calls"; exit 140' USR2
+                trap 'echo usr1 >>"$here/calls"
+                      [ $2 = stuck ] || { mkdir -p $checkpoints; echo "\"latest\" : \"step-0000020\"" >$checkpoints/index.json; }
+                      exit 138' USR1
+                echo ready >>"$here/calls"
+                for i in {1..3000}; do /bin/sleep 0.01; done ;;
+            esac
+            """#, to: "program")
+        try script(#"echo "scontrol $*" >>"$here/calls""#, to: "bin/scontrol")
+        try script(#"echo "sleep $*" >>"$here/calls""#, to: "bin/sleep")
+        try folder.write("good 5\nbad 6\nlong 7\nstuck 8\nbusy 9\n", to: "list")
+    }
+
+    private func script(_ text: String, to name: String) throws {
+        let file = try folder.write(
+            "#!/bin/bash\nhere='\(folder.url.path)' out='\(out.path)'\n\(text)\n", to: name)
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: file.path)
+    }
+
+    private var calls: [String] {
+        let text = (try? String(contentsOf: folder.url.appendingPathComponent("calls"), encoding: .utf8)) ?? ""
+        return text.split(separator: "\n").map(String.init)
+    }
+
+    /// A task of the array 12, and its status.
+    private func task(_ number: Int, signal: Int32? = nil) throws -> Int32 {
+        // Whoever runs the tests may have left them blocked, and a shell cannot unblock what it inherits.
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        for signal in [SIGUSR1, SIGUSR2, SIGTERM] { sigaddset(&signals, signal) }
+        pthread_sigmask(SIG_UNBLOCK, &signals, nil)
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/bin/bash")
+        let path = folder.url.path
+        process.arguments = [
+            checkout.arrayTemplate.path, "\(path)/list", out.path, "\(path)/program", "--data", "d",
+        ]
+        process.environment = [
+            "PATH": "\(path)/bin:/usr/bin:/bin", "SLURM_ARRAY_JOB_ID": "12", "SLURM_ARRAY_TASK_ID": "\(number)",
+        ]
+        try process.run()
+        if let signal {
+            while process.isRunning, !calls.contains("ready") { usleep(1000) }
+            kill(process.processIdentifier, signal)
+        }
+        process.waitUntilExit()
+        return process.terminationStatus
+    }
+
+    private func log(_ run: String) throws -> String {
+        try String(contentsOf: out.appendingPathComponent("\(run).log"), encoding: .utf8)
+    }
+
+    @Test func aTaskTrainsTheRunOfItsLine() throws {
+        #expect(try task(0) == 0)
+        #expect(calls == ["train good --seed 5 --or-resume --out \(out.path) --data d"])
+        #expect(try log("good/5").contains("job 12_0, restart 0"))
+        #expect(try task(5) == 1, "no such line")
+    }
+
+    @Test func aRunWhoseTimeIsUpIsQueuedAgain() throws {
+        #expect(try task(2, signal: SIGUSR1) == 0)
+        #expect(calls.suffix(2) == ["usr1", "scontrol requeue 12_2"])
+        #expect(try log("long/7").contains("queued again at step 20"))
+    }
+
+    @Test func aRunThatGetsNowhereWithinItsTimeIsNotQueuedForEver() throws {
+        #expect(try task(3, signal: SIGUSR1) == 1)
+        let log = try log("stuck/8")
+        #expect(calls.last == "usr1" && log.contains("give a longer one"), "\(log)")
+    }
+
+    @Test func aRunThatFailsIsNotQueuedAgain() throws {
+        #expect(try task(1) == 3)
+        #expect(calls.count == 1)
+    }
+
+    /// What was preempted Slurm queues again by itself, and what was cancelled is to stay so.
+    @Test func aRunThatIsCancelledWritesItsCheckpointAndIsNotQueuedAgain() throws {
+        #expect(try task(2, signal: SIGTERM) == 140)
+        #expect(calls.last == "usr2")
+    }
+
+    @Test func aRunOfAnotherProcessIsWaitedFor() throws {
+        #expect(try task(4) == 0)
+        #expect(calls.filter { $0.hasPrefix("train busy") }.count == 3)
+        #expect(calls.filter { $0 == "sleep 60" }.count == 2)
+    }
+}
