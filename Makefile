@@ -33,11 +33,14 @@ swift: # says which Swift is needed, where there is none or an older one
 	    echo "error: Swift 6.2 or later is needed, found $${version:-none}: https://www.swift.org/install, or its container:" >&2; \
 	    echo "  docker run --rm -it -v \"$$PWD\":/hypernetworks -w /hypernetworks swift:6.2 make build" >&2; exit 1; }
 
+# OpenBLAS is opened at run time: it may be a file that the user names, or a module of a cluster.
 deps: swift ## installs the C libraries and tools that are missing (Debian, Ubuntu; elsewhere says which)
 	@missing=""; \
 	for package in $(APT); do \
 	    case $$package in \
-	    libopenblas-dev) ldconfig -p 2>/dev/null | grep -q 'libopenblas\.so' || missing="$$missing $$package";; \
+	    libopenblas-dev) [ -n "$${HYPERNETWORKS_BLAS:-}" ] || PATH="$$PATH:/sbin" ldconfig -p 2>/dev/null | grep -q 'libopenblas\.so' \
+	        || { find $$(tr : ' ' <<<"$${LD_LIBRARY_PATH:-}") -maxdepth 1 -name 'libopenblas.so*' 2>/dev/null || true; } | grep -q . \
+	        || missing="$$missing $$package";; \
 	    zlib1g-dev) pkg-config --exists zlib 2>/dev/null || [ -e /usr/include/zlib.h ] || missing="$$missing $$package";; \
 	    *) command -v $$package >/dev/null || missing="$$missing $$package";; \
 	    esac; \
