@@ -26,7 +26,8 @@ scratch=${1:-$(mktemp -d)}
 rm -rf "$scratch"
 mkdir -p "$scratch"/{state,spool}
 out=$scratch/runs
-host=$(hostname -s) port=$((20000 + RANDOM % 20000)) cores=$(nproc)
+# As many cores for Slurm as there are runs, whatever the machine has: none waits for another.
+host=$(hostname -s) port=$((20000 + RANDOM % 20000)) cores=$((2 * ${#configurations[@]} + 1))
 
 # Nothing here is the cluster's business that somebody runs; every name, port and folder is its own.
 cat >"$scratch/slurm.conf" <<CONF
@@ -158,7 +159,7 @@ if ! holds "queued again" "$zero.log"; then
 fi
 
 is_empty() { [ -z "$(queue)" ]; }
-await 600 "an empty queue" is_empty
+await 3600 "an empty queue" is_empty
 holds "an incomplete run" "$out/${configurations[0]}/2.log" || fail "expected the reason in the log of the run that fails"
 holds "restart 1" "$out/${configurations[0]}/2.log" && fail "a run that fails was queued again"
 scontrol show job "$bad" | holds "JobState=FAILED" || fail "expected job $bad to have failed"
