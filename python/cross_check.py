@@ -1,0 +1,665 @@
+"""Trains the suite's character models in PyTorch, from a configuration of the suite: an independent run beside its own.
+
+    python3 python/cross_check.py table3-layer-norm-hyperlstm-steps-5000 --data data --peaks 0.001 0.002 0.003 \\
+        --out curves.json --weights best.safetensors
+
+Models of one configuration with different peak learning rates or seeds are trained side by side as one computation: every
+tensor has a leading dimension M, every model its own parameters, dropout masks, clipping, rate and Adam moments. A whole
+training step is one CUDA graph, in which the step's number, the place in the text and the rate are read from tables on the
+GPU, so that training is the replaying of it. The gradient of the recurrence is written out below; that of a step's
+nonlinear half is in lstm_update.py. Cells lstm and hyper-lstm, one layer.
+
+Random numbers are PyTorch's, so a run resembles the suite's run of the same seed and does not repeat it; --initial starts from
+weights of the suite. Needs torch, numpy, safetensors and PyYAML; on a GPU triton, which PyTorch brings along.
+"""
+import argparse
+import gzip
+import hashlib
+import json
+import math
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+
+import torch
+import yaml
+from torch.nn import functional as F
+
+import hypernetworks
+import lstm_update
+
+CONFIGURATIONS = Path(__file__).parent.parent / "experiments/char-hyperlstm/configs"
+
+
+# ---------------------------------------------------------------- configuration and text
+
+def merged(base, changes):
+    if not isinstance(base, dict) or not isinstance(changes, dict):
+        return changes
+    return base | {key: merged(base.get(key), value) for key, value in changes.items()}
+
+
+def configuration(path, settings=()):
+    """A configuration with what it is based on; settings are texts key.path=value."""
+    path = Path(path) if str(path).endswith(".yaml") else CONFIGURATIONS / f"{path}.yaml"
+    result = yaml.safe_load(path.read_text())
+    if "base" in result:
+        result = merged(configuration(path.parent / result.pop("base")), result)
+    for setting in settings:
+        keys, value = setting.split("=", 1)
+        changes = yaml.safe_load(value)
+        for key in reversed(keys.split(".")):
+            changes = {key: changes}
+        result = merged(result, changes)
+    return result
+
+
+def model_configuration(config):
+    """What a file of weights says of its model."""
+    deviations = config["deviations"]
+    model = config["model"] | {
+        key: deviations[key] for key in ("forgetBias", "layerNormEpsilon", "hyperStateForEmbeddings", "hyperLayerNorm")}
+    if model["cell"] not in ("lstm", "hyper-lstm") or model["layers"] != 1:
+        raise SystemExit("expected one layer of cells lstm or hyper-lstm")
+    if model["hyperStateForEmbeddings"] != "current" or model["keepHyperRecurrent"] != 1:
+        raise SystemExit("expected hyperStateForEmbeddings: current and keepHyperRecurrent: 1")
+    return model
+
+
+def rate(schedule, step, peak):
+    """The learning rate of a step, counted from 1."""
+    if not isinstance(schedule, dict):
+        return peak
+    if step < schedule["warmUpSteps"]:
+        return peak * step / schedule["warmUpSteps"]
+    if step <= schedule["holdUntilStep"]:
+        return peak
+    progress = (step - schedule["holdUntilStep"]) / max(1, schedule["totalSteps"] - schedule["holdUntilStep"])
+    return peak + (schedule["final"] - peak) * min(1, progress)
+
+
+def penn_treebank(folder, split):
+    text = gzip.open(Path(folder) / "ptb" / f"ptb.{split}.txt.gz").read()
+    # As the paper has it: no blank at either end of a line.
+    return b"".join(line.strip(b" ") + b"\n" for line in text.split(b"\n")[:-1])
+
+
+class Streams:
+    """A text as B parallel streams, T characters at a time: stream b holds characters b L … b L + L."""
+
+    def __init__(self, text, vocabulary, batch, length, device):
+        symbol = torch.zeros(256, dtype=torch.long)
+        symbol[list(vocabulary)] = torch.arange(len(vocabulary))
+        self.symbols = symbol[torch.frombuffer(bytearray(text), dtype=torch.uint8).long()].to(device)
+        self.batch, self.length = batch, (len(text) - 1) // batch
+        if self.length < 1:
+            raise SystemExit(f"{len(text)} characters are too few for {batch} streams")
+        self.sequences = -(-self.length // length)
+        self.predictions = batch * self.length
+        self.first = torch.arange(batch, device=device) * self.length
+        self.offsets = torch.arange(length, device=device)[:, None]
+
+    def read(self, start):
+        """Inputs and targets [T, B] from place `start` [1] of every stream on; behind its end the targets are -1."""
+        place = start + self.offsets
+        index = (self.first + place).clamp(max=len(self.symbols) - 2)
+        return self.symbols[index], torch.where(place < self.length, self.symbols[index + 1], -1)
+
+
+# ---------------------------------------------------------------- parameters
+
+def packed_shapes(c, V):
+    """The shapes that the products below want; what is multiplied by the same vector lies side by side."""
+    H, h, Nz = c["units"], c["hyperUnits"], c["embeddingSize"]
+    shapes = {"W_h": (H, 4 * H + 4 * h), "W_x": (V, 4 * H + 4 * h), "b": (4 * (h or H),),
+              "output.W": (H, V), "output.b": (V,)}
+    if c["layerNorm"]:
+        shapes |= {"gamma": (4 * H,), "beta": (4 * H,), "gamma_c": (H,), "beta_c": (H,)}
+    if h:
+        shapes |= {"b_0": (4 * H,), "hyper.W_h": (h, 4 * h), "W_hhat": (h, 12 * Nz), "b_hhat": (8 * Nz,),
+                   "W_z": (12, Nz, H)}
+    if h and (c["layerNorm"] or c["hyperLayerNorm"] == "always"):
+        shapes |= {"hyper.gamma": (4 * h,), "hyper.beta": (4 * h,), "hyper.gamma_c": (h,), "hyper.beta_c": (h,)}
+    return shapes
+
+
+def pack(named, c):
+    """From the names of the files of weights to those of `packed_shapes`."""
+    named = {name.removeprefix("layer0."): tensor for name, tensor in named.items()}
+    if not c["hyperUnits"]:
+        return named
+    H, take = c["units"], named.pop
+    hyper = take("hyper.W_x")
+    return {
+        "W_h": torch.cat([take("W_h"), hyper[:H]], 1), "W_x": torch.cat([take("W_x"), hyper[H:]], 1),
+        "b": take("hyper.b"), "W_hhat": torch.cat([take("W_hhat_h"), take("W_hhat_x"), take("W_hhat_b")], 1),
+        "b_hhat": torch.cat([take("b_hhat_h"), take("b_hhat_x")]),
+        "W_z": torch.cat([take("W_hz"), take("W_xz"), take("W_bz")]), **named}
+
+
+def unpack(packed, c):
+    """The inverse of `pack`."""
+    named = dict(packed)
+    if c["hyperUnits"]:
+        H, take = c["units"], named.pop
+        W_h, W_x = take("W_h"), take("W_x")
+        named |= {"W_h": W_h[:, :4 * H], "W_x": W_x[:, :4 * H], "hyper.b": take("b"),
+                  "hyper.W_x": torch.cat([W_h[:, 4 * H:], W_x[:, 4 * H:]])}
+        named |= zip(("W_hhat_h", "W_hhat_x", "W_hhat_b"), take("W_hhat").chunk(3, 1))
+        named |= zip(("b_hhat_h", "b_hhat_x"), take("b_hhat").chunk(2))
+        named |= zip(("W_hz", "W_xz", "W_bz"), take("W_z").chunk(3))
+    return {name if name.startswith("output") else f"layer0.{name}": tensor for name, tensor in named.items()}
+
+
+class Packed(dict):
+    """M models' tensors in one buffer [M, P], a model's side by side."""
+
+    def __init__(self, shapes, models, device):
+        super().__init__()
+        places, end = {}, 0
+        for name, shape in shapes.items():
+            places[name] = end
+            end += -(-math.prod(shape) // 64) * 64  # each begins at a multiple of 256 bytes
+        self.flat = torch.zeros(models, end, device=device)
+        for name, shape in shapes.items():
+            self[name] = self.flat[:, places[name]:places[name] + math.prod(shape)].view(models, *shape)
+
+    def norm(self, prefix=""):
+        """gamma, beta, gamma_c, beta_c; empty without layer normalization."""
+        names = [prefix + name for name in ("gamma", "beta", "gamma_c", "beta_c")]
+        return [self[name] for name in names] if names[0] in self else []
+
+
+def initial_values(config, V, seed):
+    """A.2.3, under the names of the files of weights."""
+    c, random = model_configuration(config), torch.Generator().manual_seed(seed)
+    H, h, Nz = c["units"], c["hyperUnits"], c["embeddingSize"]
+
+    def orthogonal(rows, columns, blocks=4):
+        """Each block by itself."""
+        made = []
+        for _ in range(blocks):
+            q, r = torch.linalg.qr(
+                torch.randn(max(rows, columns), min(rows, columns), generator=random, dtype=torch.float64))
+            q = q * r.diagonal().sign()
+            made.append(q if rows >= columns else q.T)
+        return torch.cat(made, 1).float()
+
+    def input_weights(rows, columns):
+        if config["deviations"]["inputInitialValues"] == "orthogonal":
+            return orthogonal(rows, columns)
+        return (2 * torch.rand(rows, 4 * columns, generator=random) - 1) * math.sqrt(3 / rows)
+
+    def norm(units):
+        return {"gamma": torch.ones(4 * units), "beta": torch.zeros(4 * units), "gamma_c": torch.ones(units),
+                "beta_c": torch.zeros(units)}
+
+    layer = {"W_x": input_weights(V, H), "W_h": orthogonal(H, H), "b_0" if h else "b": torch.zeros(4 * H)}
+    if c["layerNorm"]:
+        layer |= norm(H)
+    if h:
+        hyper = {"W_x": input_weights(H + V, h), "W_h": orthogonal(h, h), "b": torch.zeros(4 * h)}
+        if c["layerNorm"] or c["hyperLayerNorm"] == "always":
+            hyper |= norm(h)
+        layer |= {f"hyper.{name}": tensor for name, tensor in hyper.items()}
+        for name in "h", "x":
+            layer |= {f"W_hhat_{name}": torch.zeros(h, 4 * Nz), f"b_hhat_{name}": torch.ones(4 * Nz),
+                      f"W_{name}z": torch.full((4, Nz, H), 0.1 / Nz)}
+        layer |= {"W_hhat_b": 0.01 * torch.randn(h, 4 * Nz, generator=random), "W_bz": torch.zeros(4, Nz, H)}
+    named = {f"layer0.{name}": tensor for name, tensor in layer.items()}
+    return named | {"output.W": orthogonal(H, V, 1), "output.b": torch.zeros(V)}
+
+
+# ---------------------------------------------------------------- the model
+
+class Sequence:
+    """T steps of M models on B streams, and their gradient: a cell, its states and the layer of logits.
+
+    States have a slot for each step, [M, T + 1, B, ·]; the first holds the state that the sequence begins with.
+    """
+
+    def __init__(self, c, weights, T, B, gradients=None, fused=False):
+        self.c, self.W, self.gradients = c, weights, gradients
+        M, device = len(weights.flat), weights.flat.device
+        self.M, self.T, self.B = M, T, B
+        H, h, Nz = self.sizes = c["units"], c["hyperUnits"], c["embeddingSize"]
+        self.kept = T if gradients is not None else 1  # what only the way back needs again has one slot without it
+
+        def empty(*shape):
+            return torch.empty(M, *shape, device=device)
+
+        def update(units, norm, b_0):
+            kind = lstm_update.FusedUpdate if fused else lstm_update.Update
+            return kind(units, float(c["forgetBias"]), c["layerNormEpsilon"], norm, b_0, B)
+
+        self.h_t, self.c_t = empty(T + 1, B, H).zero_(), empty(T + 1, B, H).zero_()
+        self.states = [self.h_t, self.c_t]
+        self.p = empty(self.kept, B, 4 * H + 4 * h)
+        self.update = update(H, weights.norm(), weights.get("b_0"))
+        if h:
+            self.hyper_update = update(h, weights.norm("hyper."), None)
+            self.hyper_h, self.hyper_c = empty(T + 1, B, h).zero_(), empty(T + 1, B, h).zero_()
+            self.states += [self.hyper_h, self.hyper_c]
+            self.z, self.d = empty(12, self.kept, B, Nz), empty(12, self.kept, B, H)
+        if gradients is not None:
+            self.dp, self.dc = empty(T, B, 4 * H + 4 * h), [empty(B, H), empty(B, H)]
+            if h:
+                self.dx, self.dd = empty(T, B, 4 * H), empty(12, T, B, H)
+                self.dz, self.hyper_dc = empty(T, B, 12 * Nz), [empty(B, h), empty(B, h)]
+
+    def carry(self, keep):
+        """Begins with the last state, times `keep` [1]: 0 begins a text."""
+        for state in self.states:
+            torch.mul(state[:, -1], keep, out=state[:, 0])
+
+    def one_hot(self, inputs):
+        """[T, B] to [1, T B, V]."""
+        V = self.W["W_x"].shape[1]
+        return (inputs.reshape(1, -1, 1) == torch.arange(V, device=inputs.device)).to(self.W.flat.dtype)
+
+    def forward(self, x, mask=None):
+        """x: one-hot characters, [M, T B, V]; mask: recurrent dropout, [M, T, B, H]. Fills the states."""
+        W, T, M, B = self.W, self.T, self.M, self.B
+        H, h, Nz = self.sizes
+        self.x = torch.bmm(x, W["W_x"])
+        self.x[..., -W["b"].shape[1]:] += W["b"][:, None]
+        self.x = self.x.view(M, T, B, -1)
+        if h:
+            W_z = W["W_z"].reshape(M * 12, Nz, H)
+            b_hhat = F.pad(W["b_hhat"], (0, 4 * Nz)).view(M, 12, 1, Nz)
+        for t in range(T):
+            slot = t if self.kept == T else 0
+            p, d = self.p[:, slot], None
+            torch.bmm(self.h_t[:, t], W["W_h"], out=p)
+            if h:
+                p[..., 4 * H:].baddbmm_(self.hyper_h[:, t], W["hyper.W_h"])                     # Equation 10
+                self.hyper_update.forward(
+                    p[..., 4 * H:], self.x[:, t, :, 4 * H:], None, self.hyper_c[:, t], None,
+                    self.hyper_h[:, t + 1], self.hyper_c[:, t + 1])
+                z, d = self.z[:, :, slot], self.d[:, :, slot]
+                made = torch.bmm(self.hyper_h[:, t + 1], W["W_hhat"])                           # Equation 11
+                torch.add(made.view(M, B, 12, Nz).transpose(1, 2), b_hhat, out=z)
+                torch.bmm(z.flatten(0, 1), W_z, out=d.flatten(0, 1))                            # Equation 12
+            self.update.forward(
+                p[..., :4 * H], self.x[:, t, :, :4 * H], d, self.c_t[:, t], None if mask is None else mask[:, t],
+                self.h_t[:, t + 1], self.c_t[:, t + 1])
+
+    def losses(self, h, W, b, targets):
+        """Sum over the targets that are not -1 of the cross entropy in nats, [M]; h is [M, T B, H]."""
+        logits = torch.baddbmm(b[:, None], h, W)
+        nats = F.cross_entropy(
+            logits.flatten(0, 1), targets.flatten().repeat(self.M), ignore_index=-1, reduction="none")
+        return nats.view(self.M, -1).sum(1)
+
+    def outputs(self):
+        """h of every step, [M, T B, H]."""
+        return self.h_t[:, 1:].reshape(self.M, self.T * self.B, -1)
+
+    def backward(self, x, mask, dh):
+        """From dh, the gradient of `outputs` (overwritten), to `gradients`; arguments as of `forward`."""
+        W, G, T, M, B = self.W, self.gradients, self.T, self.M, self.B
+        H, h, Nz = self.sizes
+        dh = dh.view(M, T, B, H)
+        self.dc[0].zero_()
+        if h:
+            W_z = W["W_z"].reshape(M * 12, Nz, H).mT
+            self.hyper_dc[0].zero_()
+        for t in reversed(range(T)):
+            now, before = (T - 1 - t) % 2, (T - t) % 2
+            if t < T - 1:
+                dh[:, t].baddbmm_(self.dp[:, t + 1], W["W_h"].mT)
+            self.update.backward(
+                dh[:, t], self.dc[now], self.p[:, t, :, :4 * H], self.x[:, t, :, :4 * H], self.d[:, :, t] if h else None,
+                self.c_t[:, t], None if mask is None else mask[:, t], self.dc[before], self.dp[:, t, :, :4 * H],
+                self.dx[:, t] if h else None, self.dd[:, :, t] if h else None)
+            if h:
+                made = torch.bmm(self.dd[:, :, t].flatten(0, 1), W_z)
+                self.dz[:, t].view(M, B, 12, Nz).transpose(1, 2).copy_(made.view(M, 12, B, Nz))
+                hyper_dh = torch.bmm(self.dz[:, t], W["W_hhat"].mT)
+                if t < T - 1:
+                    hyper_dh.baddbmm_(self.dp[:, t + 1, :, 4 * H:], W["hyper.W_h"].mT)
+                self.hyper_update.backward(
+                    hyper_dh, self.hyper_dc[now], self.p[:, t, :, 4 * H:], self.x[:, t, :, 4 * H:], None,
+                    self.hyper_c[:, t], None, self.hyper_dc[before], self.dp[:, t, :, 4 * H:], None, None)
+
+        def rows(tensor):
+            """All steps of all streams under each other."""
+            return tensor.flatten(-3, -2)
+
+        # Every product's weights at once: inputs of all steps against gradients of all steps.
+        dp = rows(self.dp)
+        torch.bmm(rows(self.h_t[:, :-1]).mT, dp, out=G["W_h"])
+        if h:
+            torch.bmm(x.mT, rows(self.dx), out=G["W_x"][..., :4 * H])
+            torch.bmm(x.mT, dp[..., 4 * H:], out=G["W_x"][..., 4 * H:])
+            torch.bmm(rows(self.hyper_h[:, :-1]).mT, dp[..., 4 * H:], out=G["hyper.W_h"])
+            torch.bmm(rows(self.hyper_h[:, 1:]).mT, rows(self.dz), out=G["W_hhat"])
+            G["b_hhat"].copy_(rows(self.dz).sum(1)[:, :8 * Nz])
+            G["W_z"].copy_(torch.bmm(rows(self.z).flatten(0, 1).mT, rows(self.dd).flatten(0, 1)).view(M, 12, Nz, H))
+            G["b_0"].copy_(self.dd[:, 8:].sum((2, 3)).flatten(1))
+            for out, gradient in zip(G.norm("hyper."), self.hyper_update.norm_gradients()):
+                out.copy_(gradient)
+        else:
+            torch.bmm(x.mT, dp, out=G["W_x"])
+        G["b"].copy_(dp[..., -G["b"].shape[1]:].sum(1))
+        for out, gradient in zip(G.norm(), self.update.norm_gradients()):
+            out.copy_(gradient)
+
+    def learn(self, inputs, targets, count, keep_input=1, keep_recurrent=1, keep_output=1):
+        """Means of the cross entropy over `count` [1] targets, [M]; fills `gradients`."""
+        def mask(keep, *shape):
+            return None if keep == 1 else self.h_t.new_empty(shape).bernoulli_(keep).div_(keep)
+
+        M, T, B, H = self.M, self.T, self.B, self.sizes[0]
+        x = self.one_hot(inputs)
+        scale = mask(keep_input, M, T * B, 1)
+        x = x.expand(M, -1, -1) if scale is None else x * scale
+        recurrent, output = mask(keep_recurrent, M, T, B, H), mask(keep_output, M, T * B, H)
+        self.forward(x, recurrent)
+        with torch.enable_grad():
+            h, W, b = leaves = [
+                tensor.detach().requires_grad_() for tensor in (self.outputs(), self.W["output.W"], self.W["output.b"])]
+            losses = self.losses(h if output is None else h * output, W, b, targets) / count
+            dh, dW, db = torch.autograd.grad(losses.sum(), leaves)
+        self.gradients["output.W"].copy_(dW)
+        self.gradients["output.b"].copy_(db)
+        self.backward(x, recurrent, dh)
+        return losses.detach()
+
+
+# ---------------------------------------------------------------- training and evaluation
+
+def captured(function, device, graph=True):
+    """A function that does what `function` does, as a CUDA graph where that can be had."""
+    if device.type != "cuda" or not graph:
+        return function, False
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(2):
+            function()
+    torch.cuda.current_stream().wait_stream(stream)
+    torch.cuda.synchronize()
+    try:
+        made = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(made):
+            function()
+        return made.replay, True
+    except RuntimeError as error:
+        print(f"no CUDA graph, going on without: {error}", flush=True)
+        return function, False
+
+
+class Evaluation:
+    """Reads a text as B streams, each from a zero state, with every model."""
+
+    def __init__(self, c, weights, text, vocabulary, streams, length, options):
+        device = weights.flat.device
+        self.streams = Streams(text, vocabulary, streams, length, device)
+        self.sequence = Sequence(c, weights, length, streams, fused=options["fused"])
+        self.start = torch.zeros(1, dtype=torch.long, device=device)
+        self.keep = torch.zeros(1, device=device)
+        self.nats = torch.zeros(len(weights.flat), dtype=torch.float64, device=device)
+        self.step, _ = captured(self.window, device, options["graph"])
+
+    def window(self):
+        inputs, targets = self.streams.read(self.start)
+        self.sequence.carry(self.keep)
+        W = self.sequence.W
+        self.sequence.forward(self.sequence.one_hot(inputs).expand(len(self.nats), -1, -1))
+        self.nats += self.sequence.losses(self.sequence.outputs(), W["output.W"], W["output.b"], targets).double()
+        self.start += len(self.streams.offsets)
+        self.keep.fill_(1)
+
+    def bits(self):
+        """Bits per character, of each model."""
+        self.start.zero_()
+        self.keep.zero_()
+        self.nats.zero_()
+        for state in self.sequence.states:
+            state.zero_()
+        for _ in range(self.streams.sequences):
+            self.step()
+        return (self.nats / self.streams.predictions / math.log(2)).tolist()
+
+
+class Training:
+    """M models of one configuration, with their peak rates."""
+
+    def __init__(self, config, text, vocabulary, initial, peaks, device, options):
+        self.c, self.training = model_configuration(config), config["training"]
+        self.M, self.steps = len(peaks), self.training["steps"]
+        shapes = packed_shapes(self.c, len(vocabulary))
+        self.weights, self.gradients = (Packed(shapes, self.M, device) for _ in range(2))
+        self.moments = [torch.zeros_like(self.weights.flat) for _ in range(2)]
+        B, T = self.training["batch"], self.training["sequenceLength"]
+        self.streams = Streams(text, vocabulary, B, T, device)
+        self.sequence = Sequence(self.c, self.weights, T, B, self.gradients, options["fused"])
+
+        # What a step reads by its number.
+        adam, length = self.training["adam"], self.streams.length
+        places = [step % self.streams.sequences * T for step in range(self.steps)]
+        self.step = torch.zeros(1, dtype=torch.long, device=device)
+        self.start = torch.tensor(places, device=device)
+        self.keep = torch.tensor(
+            [float(place > 0 and self.training["carryState"]) for place in places], device=device)
+        self.count = torch.tensor([float(B * min(T, length - place)) for place in places], device=device)
+        self.rates = torch.tensor(
+            [[rate(self.training["learningRate"], step, peak) / (1 - adam["beta1"] ** step) for peak in peaks]
+             for step in range(1, self.steps + 1)], device=device)
+        self.correction = torch.tensor(
+            [1 / math.sqrt(1 - adam["beta2"] ** step) for step in range(1, self.steps + 1)], device=device)
+        # What it leaves behind: the loss in nats and the gradient's norm.
+        self.history = torch.zeros(self.steps, self.M, 2, device=device)
+
+        self.replay, self.is_graph = captured(self.learn, device, options["graph"])
+        # The first calls above were for trying.
+        self.step.zero_()
+        self.history.zero_()
+        for tensor in self.moments + self.sequence.states:
+            tensor.zero_()
+        for m, named in enumerate(initial):
+            for name, tensor in pack(named, self.c).items():
+                self.weights[name][m].copy_(tensor)
+
+    def learn(self):
+        """One step of every model."""
+        step = self.step.clamp(max=self.steps - 1)
+        inputs, targets = self.streams.read(self.start[step])
+        self.sequence.carry(self.keep[step])
+        losses = self.sequence.learn(
+            inputs, targets, self.count[step], self.c["keepInput"], self.c["keepRecurrent"], self.c["keepOutput"])
+        x, g, (m, v), adam = self.weights.flat, self.gradients.flat, self.moments, self.training["adam"]
+        norms = torch.linalg.vector_norm(g, dim=1)
+        g.mul_((self.training["clipNorm"] / norms).clamp(max=1)[:, None])
+        m.lerp_(g, 1 - adam["beta1"])
+        v.mul_(adam["beta2"]).addcmul_(g, g, value=1 - adam["beta2"])
+        scale = v.sqrt().mul_(self.correction[step]).add_(adam["epsilon"])
+        x.sub_(m.div(scale).mul_(self.rates[step].view(-1, 1)))
+        self.history.index_copy_(0, step, torch.stack([losses, norms], 1)[None])
+        self.step += 1
+
+    def named(self, m):
+        """Weights of model m under the names of the files of weights."""
+        return unpack({name: tensor[m].cpu() for name, tensor in self.weights.items()}, self.c)
+
+
+def save_weights(path, named, c, vocabulary, step):
+    """A file of weights in half precision, which `char-hyperlstm evaluate` reads."""
+    model = hypernetworks.CharacterModel(c, vocabulary)
+    model.load_state_dict(named)
+    model.metadata = {
+        "model": json.dumps(c, sort_keys=True, separators=(",", ":")), "corpus": "ptb", "step": str(step),
+        "vocabulary": " ".join(map(str, vocabulary))}
+    hypernetworks.save(model.half(), path)
+
+
+def write(path, record):
+    partial = Path(f"{path}.tmp")
+    partial.write_text(json.dumps(record, indent=1) + "\n")
+    os.replace(partial, path)
+
+
+def main():
+    began = time.monotonic()
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("configuration", nargs="?", help="a name from `char-hyperlstm list`, or a YAML file")
+    parser.add_argument("--data", default=CONFIGURATIONS.parent.parent.parent / "data", help="the data folder")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY.PATH=VALUE", help="as of `train`")
+    parser.add_argument("--peaks", type=float, nargs="+", help="a model for each peak rate; default: the configuration's")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="and for each seed")
+    parser.add_argument("--initial", help="weights to start from, in place of those of the seed")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="stop after so long, counted from the start")
+    parser.add_argument("--report-streams", type=int, default=0,
+                        help="at the end read validation and test split as so many streams; 1 is the paper's way")
+    parser.add_argument("--out", default="cross-check.json", help="curves, written after every validation")
+    parser.add_argument("--weights", help="a file for the weights of the model with the best last validation")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--tf32", action="store_true", help="products of TensorFloat-32 in place of float32")
+    parser.add_argument("--no-graph", action="store_true", help="without a CUDA graph")
+    parser.add_argument("--no-fused", action="store_true", help="without the kernels of lstm_update.py")
+    parser.add_argument("--smoke", action="store_true", help="a check of graph and kernels on small models, nothing else")
+    arguments = parser.parse_args()
+    torch.set_grad_enabled(False)
+    torch.set_float32_matmul_precision("high" if arguments.tf32 else "highest")
+    device = torch.device(arguments.device)
+    options = {"graph": not arguments.no_graph,
+               "fused": device.type == "cuda" and lstm_update.triton is not None and not arguments.no_fused}
+    if arguments.smoke:
+        return smoke(device)
+    if arguments.configuration is None:
+        parser.error("expected a configuration")
+
+    config = configuration(arguments.configuration, arguments.set)
+    c, training, evaluation = model_configuration(config), config["training"], config["evaluation"]
+    if config["data"]["corpus"] != "ptb":
+        raise SystemExit(f"no reader of the corpus '{config['data']['corpus']}'; expected ptb")
+    text = {split: penn_treebank(arguments.data, split) for split in ("train", "valid", "test")}
+    vocabulary = bytes(sorted(set(text["train"])))
+    schedule = training["learningRate"]
+    peaks = arguments.peaks or [schedule["peak"] if isinstance(schedule, dict) else schedule]
+    models = [(peak, seed) for seed in arguments.seeds for peak in peaks]
+    if arguments.initial:
+        loaded = hypernetworks.load(arguments.initial).state_dict()
+        initial = [loaded] * len(models)
+    else:
+        made = {seed: initial_values(config, len(vocabulary), seed) for seed in arguments.seeds}
+        initial = [made[seed] for _, seed in models]
+    torch.manual_seed(arguments.seeds[0])
+    trained = Training(config, text["train"], vocabulary, initial, [peak for peak, _ in models], device, options)
+    prefix = evaluation["validationCharacters"]
+    validation = Evaluation(
+        c, trained.weights, text["valid"][:prefix], vocabulary, evaluation["validationStreams"],
+        training["sequenceLength"], options)
+    torch.manual_seed(arguments.seeds[0])
+    places = evaluation["validateAt"]
+    places = set(range(places, training["steps"] + 1, places) if isinstance(places, int) else places)
+    places.add(training["steps"])
+
+    record = {
+        "program": "python/cross_check.py", "configuration": Path(arguments.configuration).stem, "set": arguments.set,
+        "kind": ("Layer Norm " if c["layerNorm"] else "") + ("HyperLSTM" if c["hyperUnits"] else "LSTM"),
+        "units": c["units"], "batch": training["batch"], "sequenceLength": training["sequenceLength"],
+        "parameters": sum(tensor.numel() for tensor in initial[0].values()), "stepsPlanned": training["steps"],
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else platform.processor() or "cpu",
+        "versions": {"torch": torch.__version__, "cuda": torch.version.cuda, "python": platform.python_version()},
+        "products": "TF32" if arguments.tf32 else "float32", "graph": trained.is_graph, "fused": options["fused"],
+        "trainingTextSHA256": hashlib.sha256(text["train"]).hexdigest(),
+        "validation": {"streams": validation.streams.batch, "predictions": validation.streams.predictions},
+        "curveColumns": ["step", "training bits since the last", "validation bits"],
+        "stepColumns": ["step", "loss in nats", "gradient norm"],
+        "models": [{"peak": peak, "seed": seed, "curve": [], "steps": []} for peak, seed in models]}
+    print(f"{record['kind']}, {record['units']} units, {len(models)} models of {record['parameters']:,} parameters; "
+          f"{record['device']}, {record['products']}, graph {record['graph']}, fused {record['fused']}; ready after "
+          f"{time.monotonic() - began:.1f} s", flush=True)
+
+    def synchronize():
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    trained_seconds, last, done, every = 0.0, 0, 0, training["logEvery"]
+    while done < training["steps"]:
+        start = time.monotonic()
+        # As many as are sure to need no look at the clock, up to the next validation.
+        until = min(min(place for place in places if place > done), done + 20)
+        for _ in range(until - done):
+            trained.replay()
+        synchronize()
+        done = until
+        trained_seconds += time.monotonic() - start
+        out_of_time = time.monotonic() - began > arguments.seconds
+        if done not in places and not out_of_time:
+            continue
+        bits, history = validation.bits(), trained.history[last:done].double().cpu()
+        for m, model in enumerate(record["models"]):
+            model["curve"].append([done, history[:, m, 0].mean().item() / math.log(2), bits[m]])
+            model["steps"] += [
+                [step, *history[step - last - 1, m].tolist()] for step in range(last + 1, done + 1)
+                if step % every == 0 or step == 1]
+        last = done
+        record |= {"stepsDone": done, "millisecondsPerStep": 1000 * trained_seconds / done,
+                   "seconds": time.monotonic() - began}
+        write(arguments.out, record)
+        print(f"step {done}: " + "  ".join(
+            f"[{peak:g}, seed {seed}] {model['curve'][-1][1]:.4f} / {model['curve'][-1][2]:.4f}"
+            for (peak, seed), model in zip(models, record["models"])) +
+            f"  ({record['millisecondsPerStep']:.1f} ms a step, {record['seconds']:.0f} s)", flush=True)
+        if out_of_time:
+            print("out of time", flush=True)
+            break
+
+    if arguments.weights:
+        best = min(range(len(models)), key=lambda m: record["models"][m]["curve"][-1][2])
+        save_weights(arguments.weights, trained.named(best), c, vocabulary, done)
+        record["weights"] = {"file": Path(arguments.weights).name, "peak": models[best][0], "seed": models[best][1]}
+    if arguments.report_streams:
+        for split in "valid", "test":
+            reading = Evaluation(
+                c, trained.weights, text[split], vocabulary, arguments.report_streams, training["sequenceLength"],
+                options)
+            bits = reading.bits()
+            for m, model in enumerate(record["models"]):
+                model[split] = {"bits": bits[m], "streams": arguments.report_streams,
+                                "predictions": reading.streams.predictions}
+            print(f"{split} as {arguments.report_streams} streams: " + "  ".join(f"{b:.4f}" for b in bits), flush=True)
+    record["seconds"] = time.monotonic() - began
+    write(arguments.out, record)
+    print(f"{arguments.out}: {record['seconds']:.0f} s", flush=True)
+
+
+def smoke(device):
+    """Trains small models for 20 steps with and without graph and kernels, and compares."""
+    began, worst = time.monotonic(), 0.0
+    text = bytes(torch.randint(97, 105, (20_000,), generator=torch.Generator().manual_seed(1)).tolist())
+    vocabulary = bytes(sorted(set(text)))
+    for name in "table3-lstm", "table3-layer-norm-hyperlstm":
+        config = configuration(name, [
+            "model.units=72", "training.batch=8", "training.sequenceLength=12", "training.steps=20",
+            "training.learningRate=0.003", "model.keepInput=1", "model.keepOutput=1", "model.keepRecurrent=1"])
+        if config["model"]["hyperUnits"]:
+            config["model"]["hyperUnits"] = 24
+        initial = [initial_values(config, len(vocabulary), seed) for seed in (0, 1)]
+        results = {}
+        for fused, graph in (False, False), (True, False), (True, True):
+            options = {"fused": fused and device.type == "cuda" and lstm_update.triton is not None, "graph": graph}
+            trained = Training(config, text, vocabulary, initial, [0.003, 0.001], device, options)
+            evaluation = Evaluation(trained.c, trained.weights, text[:3000], vocabulary, 5, 12, options)
+            for _ in range(20):
+                trained.replay()
+            results[fused, graph] = torch.cat(
+                [trained.history[..., 0].flatten().cpu(), torch.tensor(evaluation.bits())])
+            if graph:
+                print(f"{name}: graph {trained.is_graph}, kernels {options['fused']}, losses "
+                      f"{trained.history[0, 0, 0].item():.4f} to {trained.history[-1, 0, 0].item():.4f}")
+        for key, result in results.items():
+            difference = (result - results[False, False]).abs().max().item()
+            worst = max(worst, difference if math.isfinite(difference) else math.inf)
+            print(f"  fused {key[0]}, graph {key[1]}: within {difference:.1e} of the plain computation")
+    print(f"{'passed' if worst < 1e-3 else 'FAILED'} in {time.monotonic() - began:.1f} s")
+    sys.exit(worst >= 1e-3)
+
+
+if __name__ == "__main__":
+    main()
