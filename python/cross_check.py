@@ -497,6 +497,7 @@ def save_weights(path, named, c, vocabulary, step):
 
 
 def write(path, record):
+    """Replaces the file atomically."""
     partial = Path(f"{path}.tmp")
     partial.write_text(json.dumps(record, indent=1) + "\n")
     os.replace(partial, path)
@@ -548,7 +549,17 @@ def main():
         made = {seed: initial_values(config, len(vocabulary), seed) for seed in arguments.seeds}
         initial = [made[seed] for _, seed in models]
     torch.manual_seed(arguments.seeds[0])
-    trained = Training(config, text["train"], vocabulary, initial, [peak for peak, _ in models], device, options)
+    def training_of(options):
+        return Training(config, text["train"], vocabulary, initial, [peak for peak, _ in models], device, options)
+
+    try:
+        trained = training_of(options)
+    except Exception as error:  # whatever a compiler of kernels may raise on a machine not seen before
+        if not options["fused"]:
+            raise
+        print(f"no fused kernels, going on without: {error}", flush=True)
+        options["fused"] = False
+        trained = training_of(options)
     prefix = evaluation["validationCharacters"]
     validation = Evaluation(
         c, trained.weights, text["valid"][:prefix], vocabulary, evaluation["validationStreams"],
@@ -611,7 +622,8 @@ def main():
             break
 
     if arguments.weights:
-        best = min(range(len(models)), key=lambda m: record["models"][m]["curve"][-1][2])
+        # Not a diverged one: nothing is less than NaN.
+        best = min(range(len(models)), key=lambda m: (math.isnan(bits[m]), bits[m]))
         save_weights(arguments.weights, trained.named(best), c, vocabulary, done)
         record["weights"] = {"file": Path(arguments.weights).name, "peak": models[best][0], "seed": models[best][1]}
     if arguments.report_streams:
@@ -619,11 +631,11 @@ def main():
             reading = Evaluation(
                 c, trained.weights, text[split], vocabulary, arguments.report_streams, training["sequenceLength"],
                 options)
-            bits = reading.bits()
+            read = reading.bits()
             for m, model in enumerate(record["models"]):
-                model[split] = {"bits": bits[m], "streams": arguments.report_streams,
+                model[split] = {"bits": read[m], "streams": arguments.report_streams,
                                 "predictions": reading.streams.predictions}
-            print(f"{split} as {arguments.report_streams} streams: " + "  ".join(f"{b:.4f}" for b in bits), flush=True)
+            print(f"{split} as {arguments.report_streams} streams: " + "  ".join(f"{b:.4f}" for b in read), flush=True)
     record["seconds"] = time.monotonic() - began
     write(arguments.out, record)
     print(f"{arguments.out}: {record['seconds']:.0f} s", flush=True)

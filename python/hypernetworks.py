@@ -159,7 +159,7 @@ class CharacterModel(nn.Module):
     def forward(self, symbols, state):
         """Logits of the next symbol at every step, [T, B, V], for symbols [T, B]; and the state after them."""
         logits, state = [], list(state)
-        for x in F.one_hot(symbols, len(self.vocabulary)).float():
+        for x in F.one_hot(symbols, len(self.vocabulary)).to(self.output.W):
             for index, cell in enumerate(self.layers):
                 x, state[index] = cell(x, state[index])
             logits.append(self.output(x))

@@ -1,0 +1,219 @@
+"""Tests of cross_check.py and lstm_update.py:   python3 -m unittest discover -s python
+
+On a machine without a GPU the Triton kernels run in Triton's interpreter, where there is triton.
+"""
+import os
+import unittest
+from pathlib import Path
+
+import torch
+from torch.nn import functional as F
+
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
+
+import cross_check
+import evaluate
+import hypernetworks
+import lstm_update
+
+ROWS = {"table3-lstm": 4_254_050, "table3-layer-norm-lstm": 4_264_050, "table3-hyperlstm": 4_911_874,
+        "table3-layer-norm-hyperlstm": 4_923_154}
+CPU = torch.device("cpu")
+TEXT = b"the cell of a cell is a small cell; its state goes on and on, and its text ends here.\n" * 4
+VOCABULARY = bytes(sorted(set(TEXT)))
+PLAIN = {"fused": False, "graph": False}
+
+
+def small(name, *settings):
+    hyper = ["model.hyperUnits=5", "model.embeddingSize=2"] if "hyper" in name else []
+    return cross_check.configuration(name, [
+        "model.units=12", "training.batch=4", "training.sequenceLength=25", "training.steps=9", "model.keepInput=1",
+        "model.keepOutput=1", "model.keepRecurrent=1", *hyper, *settings])
+
+
+def module(config, named):
+    """The model of hypernetworks.py with these weights."""
+    model = hypernetworks.CharacterModel(cross_check.model_configuration(config), VOCABULARY)
+    model.load_state_dict(named)
+    return model
+
+
+def perturbed(config, seed):
+    """Initial values moved a little, so that none is zero or one."""
+    random = torch.Generator().manual_seed(seed)
+    return {name: tensor + 0.1 * torch.randn(tensor.shape, generator=random)
+            for name, tensor in cross_check.initial_values(config, len(VOCABULARY), seed).items()}
+
+
+class CrossCheckTests(unittest.TestCase):
+    def setUp(self):
+        torch.set_default_dtype(torch.float64)
+        self.addCleanup(torch.set_default_dtype, torch.float32)
+        torch.set_grad_enabled(False)
+        self.addCleanup(torch.set_grad_enabled, True)
+
+    def training(self, config, named, peaks):
+        return cross_check.Training(config, TEXT, VOCABULARY, named, peaks, CPU, PLAIN)
+
+    def test_initial_values_have_the_names_and_the_counts_of_the_rows(self):
+        for name, count in ROWS.items():
+            config = cross_check.configuration(name, ["model.units=1000"])
+            shapes = hypernetworks.CharacterModel(cross_check.model_configuration(config), bytes(range(50))).state_dict()
+            self.assertEqual(sum(tensor.numel() for tensor in shapes.values()), count)
+            config = small(name)
+            named = cross_check.initial_values(config, len(VOCABULARY), 0)
+            module(config, named)  # strict
+
+    def test_packing_and_unpacking_give_the_same_tensors(self):
+        for name in ROWS:
+            config = small(name)
+            c, named = cross_check.model_configuration(config), perturbed(config, 1)
+            packed = cross_check.pack(named, c)
+            shapes = cross_check.packed_shapes(c, len(VOCABULARY))
+            self.assertEqual({name: tuple(tensor.shape) for name, tensor in packed.items()}, shapes)
+            again = cross_check.unpack(packed, c)
+            self.assertEqual(set(again), set(named))
+            for name, tensor in named.items():
+                self.assertTrue(torch.equal(again[name], tensor), name)
+
+    def test_orthogonal_blocks_are_orthogonal(self):
+        config = small("table3-layer-norm-hyperlstm")
+        named = cross_check.initial_values(config, len(VOCABULARY), 3)
+        for name in "W_h", "W_x", "hyper.W_h", "hyper.W_x":
+            for block in named[f"layer0.{name}"].chunk(4, 1):
+                product = block @ block.T if block.shape[0] <= block.shape[1] else block.T @ block
+                torch.testing.assert_close(product, torch.eye(len(product), dtype=product.dtype), atol=1e-6, rtol=0)
+
+    def test_rates_are_those_of_the_schedule(self):
+        schedule = {"final": 0, "warmUpSteps": 200, "holdUntilStep": 3750, "totalSteps": 5000}
+        for step, expected in (1, 0.00001), (200, 0.002), (3750, 0.002), (4375, 0.001), (5000, 0):
+            self.assertAlmostEqual(cross_check.rate(schedule, step, 0.002), expected, places=12)
+
+    def test_loss_and_gradients_are_those_of_the_modules(self):
+        """Of two models at once; float64, so that only the order of sums differs."""
+        for name in ROWS:
+            config = small(name)
+            named = [perturbed(config, seed) for seed in (0, 1)]
+            trained = self.training(config, named, [0.01, 0.01])
+            inputs, targets = trained.streams.read(torch.tensor([25]))
+            losses = trained.sequence.learn(inputs, targets, torch.tensor([100.0]))
+            for m in range(2):
+                with torch.enable_grad():
+                    model = module(config, named[m])
+                    logits, _ = model(inputs, model.zero_state(4))
+                    loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+                    loss.backward()
+                self.assertAlmostEqual(losses[m].item(), loss.item(), places=12)
+                gradients = cross_check.unpack({key: g[m] for key, g in trained.gradients.items()}, trained.c)
+                for key, parameter in model.named_parameters():
+                    torch.testing.assert_close(gradients[key], parameter.grad, msg=f"{name} {key}")
+
+    def test_steps_are_those_of_torch_optim_over_the_end_of_an_epoch(self):
+        """85 predictions a stream: sequences of 25, 25, 25 and 10, then the state is zero again."""
+        for name in "table3-lstm", "table3-layer-norm-hyperlstm":
+            config = small(
+                name, "training.learningRate={peak: 0.1, final: 0, warmUpSteps: 3, holdUntilStep: 6, totalSteps: 9}")
+            named = perturbed(config, 0)
+            trained = self.training(config, [named], [0.02])
+            with torch.enable_grad():
+                model = module(config, named)
+                optimizer = torch.optim.Adam(model.parameters(), betas=(0.9, 0.999), eps=1e-8)
+                symbols, expected, state = model.encode(TEXT), [], None
+                streams = [symbols[b * 85:b * 85 + 86] for b in range(4)]
+                text = torch.stack(streams, 1)
+                for step in range(9):
+                    start = step % 4 * 25
+                    stop = min(start + 25, 85)
+                    state = model.zero_state(4) if start == 0 else state
+                    logits, state = model(text[start:stop], state)
+                    state = [tuple(
+                        part.detach() if torch.is_tensor(part) else tuple(p.detach() for p in part) for part in layer)
+                        for layer in state]
+                    loss = F.cross_entropy(logits.flatten(0, 1), text[start + 1:stop + 1].flatten())
+                    optimizer.zero_grad()
+                    loss.backward()
+                    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                    optimizer.param_groups[0]["lr"] = cross_check.rate(config["training"]["learningRate"], step + 1, 0.02)
+                    optimizer.step()
+                    expected.append(loss.item())
+            for _ in range(9):
+                trained.replay()
+            # clip_grad_norm_ adds 1e-6 to the norm.
+            torch.testing.assert_close(trained.history[:, 0, 0], torch.tensor(expected), rtol=1e-5, atol=0)
+
+    def test_models_side_by_side_are_those_alone(self):
+        config = small("table3-layer-norm-hyperlstm")
+        named = [perturbed(config, seed) for seed in (0, 1)]
+        together = self.training(config, named, [0.01, 0.001])
+        alone = [self.training(config, [values], [peak]) for values, peak in zip(named, (0.01, 0.001))]
+        for trained in together, *alone:
+            for _ in range(9):
+                trained.replay()
+        for m in range(2):
+            torch.testing.assert_close(together.history[:, m], alone[m].history[:, 0])
+            torch.testing.assert_close(together.weights.flat[m], alone[m].weights.flat[0])
+
+    def test_committed_weights_read_a_text_as_the_modules_do(self):
+        torch.set_default_dtype(torch.float32)
+        runs = Path(cross_check.CONFIGURATIONS).parent / "runs"
+        for name in "table3-lstm-quick", "table3-layer-norm-hyperlstm-quick":
+            model = hypernetworks.load(runs / name / "0/model.safetensors")
+            config, vocabulary = cross_check.configuration(name), model.vocabulary
+            c = cross_check.model_configuration(config)
+            text = TEXT[:150]
+            weights = cross_check.Packed(cross_check.packed_shapes(c, len(vocabulary)), 1, CPU)
+            for key, tensor in cross_check.pack(model.state_dict(), c).items():
+                weights[key][0].copy_(tensor)
+            text = bytes(byte for byte in text if byte in vocabulary)
+            reading = cross_check.Evaluation(c, weights, text, vocabulary, 2, 20, PLAIN)
+            nats = evaluate.evaluate_text(model, text, 2)
+            self.assertAlmostEqual(reading.bits()[0] * 0.6931471805599453, nats, places=5)
+
+    def test_masks_keep_what_they_say_and_their_gradient_goes_down(self):
+        """With dropout a step in the gradient's direction still lowers the loss on average."""
+        config = small("table3-layer-norm-hyperlstm", "model.keepInput=0.9", "model.keepOutput=0.9",
+                       "model.keepRecurrent=0.9", "training.steps=60", "training.learningRate=0.01")
+        torch.manual_seed(0)
+        trained = self.training(config, [cross_check.initial_values(config, len(VOCABULARY), 0)], [0.01])
+        for _ in range(60):
+            trained.replay()
+        self.assertLess(trained.history[-4:, 0, 0].mean(), 0.8 * trained.history[:4, 0, 0].mean())
+
+
+@unittest.skipIf(lstm_update.triton is None, "needs triton")
+class FusedUpdateTests(unittest.TestCase):
+    def test_the_kernels_compute_the_equations_and_their_gradients(self):
+        """Float32; sums over a row in another order."""
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        M, T, B, H = 2, 3, 3, 20
+        torch.manual_seed(0)
+
+        def random(*shape):
+            return torch.randn(*shape, device=device)
+
+        for normalized, scaled, masked in [(n, s, k) for n in (0, 1) for s in (0, 1) for k in (0, 1)]:
+            flat = random(M, 14 * H)
+            norm = [flat[:, :4 * H], flat[:, 4 * H:8 * H], flat[:, 8 * H:9 * H], flat[:, 9 * H:10 * H]]
+            p, x, c = random(M, T, B, 4 * H + 8)[:, 1, :, :4 * H], random(M, T, B, 4 * H), random(M, T + 1, B, H)[:, 1]
+            x, dh, dc = x[:, 2], random(M, T, B, H)[:, 0], random(M, B, H)
+            d = random(M, 12, T, B, H)[:, :, 1] if scaled else None
+            mask = torch.rand(M, T, B, H, device=device).lt(0.9)[:, 1] / 0.9 if masked else None
+            results = []
+            for kind in lstm_update.Update, lstm_update.FusedUpdate:
+                update = kind(H, 1.0, 0.001, norm if normalized else [], flat[:, 10 * H:] if scaled else None, B)
+                h_out, c_out, dc_out = (torch.full((M, B, H), torch.nan, device=device) for _ in range(3))
+                update.forward(p, x, d, c, mask, h_out, c_out)
+                dp, dx = (torch.full((M, T, B, 4 * H), torch.nan, device=device)[:, 1] for _ in range(2))
+                dd = torch.full((M, 12, T, B, H), torch.nan, device=device)[:, :, 1]
+                for _ in range(2):  # the norm's gradients add up
+                    update.backward(dh, dc, p, x, d, c, mask, dc_out, dp, dx, dd)
+                results.append(
+                    [h_out, c_out, dc_out, dp] + ([dx, dd] if scaled else []) + update.norm_gradients())
+            for plain, fused in zip(*results):
+                self.assertTrue(plain.isfinite().all())
+                torch.testing.assert_close(fused, plain, rtol=1e-4, atol=1e-5)
+
+
+if __name__ == "__main__":
+    unittest.main()
