@@ -105,7 +105,7 @@ class Streams:
         """Inputs and targets [T, B] from place `start` [1] of every stream on; behind its end the targets are -1."""
         place = start + self.offsets
         index = (self.first + place).clamp(max=len(self.symbols) - 2)
-        return self.symbols[index], torch.where(place < self.length, self.symbols[index + 1], -1)
+        return self.symbols[index], self.symbols[index + 1].masked_fill(place >= self.length, -1)
 
 
 # ---------------------------------------------------------------- parameters

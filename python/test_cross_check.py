@@ -214,6 +214,26 @@ class FusedUpdateTests(unittest.TestCase):
                 self.assertTrue(plain.isfinite().all())
                 torch.testing.assert_close(fused, plain, rtol=1e-4, atol=1e-5)
 
+    def test_steps_with_the_kernels_are_those_without(self):
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        torch.set_grad_enabled(False)
+        self.addCleanup(torch.set_grad_enabled, True)
+        for name in "table3-lstm", "table3-layer-norm-hyperlstm":
+            config = small(name, "training.batch=2", "training.sequenceLength=3", "training.steps=4",
+                           "training.learningRate=0.01")
+            results = []
+            for fused in False, True:
+                trained = cross_check.Training(
+                    config, TEXT, VOCABULARY, [perturbed(config, seed) for seed in (0, 1)], [0.01, 0.001], device,
+                    {"fused": fused, "graph": fused})
+                reading = cross_check.Evaluation(
+                    trained.c, trained.weights, TEXT[:12], VOCABULARY, 2, 3, {"fused": fused, "graph": fused})
+                for _ in range(4):
+                    trained.replay()
+                results.append([trained.history.cpu(), torch.tensor(reading.bits())])
+            for plain, fused in zip(*results):
+                torch.testing.assert_close(fused, plain, rtol=1e-3, atol=1e-4)
+
 
 if __name__ == "__main__":
     unittest.main()
