@@ -56,7 +56,7 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "experiments/char-hyperlstm",
-            exclude: ["configs", "figures", "runs"]),
+            exclude: ["configs", "cross-check", "figures", "runs"]),
         .executableTarget(
             name: "static-hypernet",
             dependencies: [

@@ -19,6 +19,7 @@ import json
 import math
 import os
 import platform
+import re
 import sys
 import time
 from pathlib import Path
@@ -31,6 +32,8 @@ import hypernetworks
 import lstm_update
 
 CONFIGURATIONS = Path(__file__).parent.parent / "experiments/char-hyperlstm/configs"
+# Steps whose losses are written one by one, to hold two runs to each other; behind them rounding has grown too large for that.
+FIRST_STEPS = 200
 
 
 # ---------------------------------------------------------------- configuration and text
@@ -496,10 +499,27 @@ def save_weights(path, named, c, vocabulary, step):
     hypernetworks.save(model.half(), path)
 
 
+def json_text(record):
+    """As JSON: numbers to six decimals, null for what is not finite, each list of numbers on one line."""
+    def plain(value):
+        if isinstance(value, dict):
+            return {key: plain(inner) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [plain(inner) for inner in value]
+        if isinstance(value, float):
+            return round(value, 6) if math.isfinite(value) else None
+        return value
+
+    def on_one_line(numbers):
+        return "[" + " ".join(numbers[1].split()) + "]"
+
+    return re.sub(r"\[([^][{}]*)\]", on_one_line, json.dumps(plain(record), indent=1)) + "\n"
+
+
 def write(path, record):
     """Replaces the file atomically."""
     partial = Path(f"{path}.tmp")
-    partial.write_text(json.dumps(record, indent=1) + "\n")
+    partial.write_text(json_text(record))
     os.replace(partial, path)
 
 
@@ -608,7 +628,7 @@ def main():
             model["curve"].append([done, history[:, m, 0].mean().item() / math.log(2), bits[m]])
             model["steps"] += [
                 [step, *history[step - last - 1, m].tolist()] for step in range(last + 1, done + 1)
-                if step % every == 0 or step == 1]
+                if step <= FIRST_STEPS and (step % every == 0 or step == 1)]
         last = done
         record |= {"stepsDone": done, "millisecondsPerStep": 1000 * trained_seconds / done,
                    "seconds": time.monotonic() - began}

@@ -2,6 +2,7 @@
 
 On a machine without a GPU the Triton kernels run in Triton's interpreter, where there is triton.
 """
+import json
 import os
 import unittest
 from pathlib import Path
@@ -169,6 +170,20 @@ class CrossCheckTests(unittest.TestCase):
             reading = cross_check.Evaluation(c, weights, text, vocabulary, 2, 20, PLAIN)
             nats = evaluate.evaluate_text(model, text, 2)
             self.assertAlmostEqual(reading.bits()[0] * 0.6931471805599453, nats, places=5)
+
+    def test_committed_runs_are_as_the_program_writes_them(self):
+        paths = sorted(cross_check.CONFIGURATIONS.parent.glob("cross-check/*.json"))
+        self.assertTrue(paths)
+        for path in paths:
+            text = path.read_text()
+            record = json.loads(text)
+            self.assertEqual(cross_check.json_text(record), text, path)
+            for model in record["models"]:
+                self.assertLessEqual(max(step for step, *_ in model["steps"]), cross_check.FIRST_STEPS, path)
+
+    def test_what_is_not_finite_is_null(self):
+        text = cross_check.json_text({"curve": [[1, float("nan"), 0.12345678]], "peak": float("inf"), "set": []})
+        self.assertEqual(text, '{\n "curve": [\n  [1, null, 0.123457]\n ],\n "peak": null,\n "set": []\n}\n')
 
     def test_masks_keep_what_they_say_and_their_gradient_goes_down(self):
         """With dropout a step in the gradient's direction still lowers the loss on average."""

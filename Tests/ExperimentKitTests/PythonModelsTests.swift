@@ -94,6 +94,72 @@ struct PythonModelsTests {
         for entry in original.entries { #expect(try copy.entry(entry.name) == entry) }
     }
 
+    /// Rows of the paper at a small size, from the same initial values and without dropout, whose masks are drawn otherwise.
+    @Test(
+        .enabled("needs PyYAML") { python(["-c", "import yaml"]) != nil },
+        arguments: ["table3-lstm", "table3-layer-norm-lstm", "table3-hyperlstm", "table3-layer-norm-hyperlstm"])
+    func theIndependentRunMakesTheStepsOfThisSuite(name: String) throws {
+        let folder = try TemporaryFolder()
+        let data = folder.url.appendingPathComponent("data"), texts = data.appendingPathComponent("ptb")
+        try FileManager.default.createDirectory(at: texts, withIntermediateDirectories: true)
+        for split in ["train", "valid", "test"] {
+            try FileManager.default.copyItem(
+                atPath: Self.data.path + "/sample/sample.\(split).txt.gz",
+                toPath: texts.appendingPathComponent("ptb.\(split).txt.gz").path)
+        }
+        let settings =
+            [
+                "model.units=24", "model.keepInput=1", "model.keepOutput=1", "model.keepRecurrent=1",
+                "training.batch=4",
+                "training.sequenceLength=10", "training.steps=20", "training.logEvery=1", "evaluation.validateAt=10",
+                "evaluation.validationStreams=8", "evaluation.validationCharacters=4000",
+                "evaluation.reportedStreams=100",
+                "training.learningRate={peak: 0.004, final: 0, warmUpSteps: 5, holdUntilStep: 15, totalSteps: 20}",
+            ] + (name.contains("hyper") ? ["model.hyperUnits=8", "model.embeddingSize=3"] : [])
+        let configuration = try CharacterConfiguration(
+            try ConfigurationFile(
+                contentsOf: committedConfigurations.appendingPathComponent("\(name).yaml"), overrides: settings
+            ).root)
+        let corpus = try CharacterCorpus.open(.ptb, dataFolder: DataFolder(path: data.path, origin: .standard))
+        // Those that `train` begins with.
+        let model = CharacterModel(
+            configuration: configuration.model, vocabularySize: corpus.vocabulary.count,
+            inputInitialValues: configuration.inputInitialValues, seed: 0)
+        let initial = folder.url.appendingPathComponent("initial.safetensors").path
+        try Self.write(
+            model.parameters.map { ($0.name, $0.variable.value) },
+            [
+                "model": String(decoding: try StableJSON.encodeLine(configuration.model), as: UTF8.self),
+                "vocabulary": corpus.vocabulary.bytes.map(String.init).joined(separator: " "), "corpus": corpus.name,
+            ], to: initial)
+
+        let shared = [name, "--data", data.path] + settings.flatMap { ["--set", $0] }
+        let output = try BuiltProgram(name: "char-hyperlstm").run(
+            ["train"] + shared + ["--seed", "0", "--threads", "1", "--out", folder.url.path])
+        #expect(output.status == 0, "\(output.errors)")
+        let ours = try StepLog.read(folder.url.appendingPathComponent("\(name)/0/steps.jsonl"))
+        let curves = folder.url.appendingPathComponent("curves.json")
+        _ = try #require(
+            python(
+                [Self.folder + "/cross_check.py"] + shared
+                    + ["--initial", initial, "--device", "cpu", "--out", curves.path]))
+        let theirs = try StableJSON.decode(CrossCheck.Run.self, from: [UInt8](Data(contentsOf: curves))).models[0]
+
+        // Float32 sums in another order, which twenty steps enlarge; the file has six decimals.
+        let tolerance = 1e-4
+        let losses = ours.compactMap(\.lossNats), validations = ours.compactMap(\.validation?.bits)
+        try #require(
+            losses.count == 20 && theirs.steps.count == 20 && validations.count == 2 && theirs.curve.count == 2)
+        for (loss, row) in zip(losses, theirs.steps) {
+            #expect(
+                abs(loss - (row.first ?? .nan)) < tolerance, "step \(row.step): \(loss), PyTorch \(row.first ?? .nan)")
+        }
+        for (bits, row) in zip(validations, theirs.curve) {
+            #expect(abs(bits - (row.second ?? .nan)) < tolerance, "\(bits), PyTorch \(row.second ?? .nan)")
+        }
+        #expect(losses[0] - losses[19] > 0.1)
+    }
+
     @Test(arguments: [
         ImageModelConfiguration(network: .wideResNet, kernels: .owned, blocks: 1, widening: 2),
         ImageModelConfiguration(network: .wideResNet, kernels: .generated, blocks: 2, widening: 1, embeddingSize: 8),

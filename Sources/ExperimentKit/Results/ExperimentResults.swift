@@ -10,14 +10,16 @@ public struct ExperimentResults<Work: Experiment> {
     private let configurations: [NamedConfiguration<Work.Configuration>]
     private let runs: [Run]
     private let keys: KeyReference
+    private let crossChecks: CrossCheckPage<Work>
 
-    /// Reads `configs/*.yaml` and `runs/*/*/` of an experiment's folder.
+    /// Reads `configs/*.yaml`, `runs/*/*/` and `cross-check/` of an experiment's folder.
     ///
     /// - Throws: `ConfigurationError`, `RecordError`.
     public init(experiment: URL) throws {
         configurations = try NamedConfiguration.all(in: experiment.appendingPathComponent("configs"))
         runs = try Run.committed(in: experiment)
         keys = try KeyReference(of: Work.Configuration.self, files: configurations.map(\.file))
+        crossChecks = try CrossCheckPage(experiment: experiment, configurations: configurations, runs: runs)
     }
 
     // MARK: - Rows
@@ -358,9 +360,14 @@ extension ExperimentResults {
 
                 """, [(id, keyReference)]),
         ]
-        let readme = SectionedDocument.replacing(id: "Summary: \(id)", body: summaryOfRuns, in: existing("README.md"))
-        if let readme { files.append(("README.md", readme)) }
-        return files + figures.map { ($0.path, $0.chart.svg) }
+        // Written by hand, with a place for what the records give.
+        for (path, id, body) in [
+            ("README.md", "Summary: \(id)", summaryOfRuns), ("docs/cross-check.md", id, crossChecks.section),
+        ] {
+            let text = SectionedDocument.replacing(id: id, body: body, in: existing(path))
+            if let text { files.append((path, text)) }
+        }
+        return files + figures.map { ($0.path, $0.chart.svg) } + crossChecks.figures.map { ($0.path, $0.chart.svg) }
     }
 
     private var madeBy: String {

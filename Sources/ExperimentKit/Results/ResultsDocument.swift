@@ -149,4 +149,6 @@ public enum ReproductionStatus: Equatable, Sendable {
 }
 
 /// A difference with its sign: `+0.012`, `−0.003`.
-public func signed(_ value: Double) -> String { (value < 0 ? "−" : "+") + fixed(abs(value), 3) }
+public func signed(_ value: Double, _ decimals: Int = 3) -> String {
+    (value < 0 ? "−" : "+") + fixed(abs(value), decimals)
+}

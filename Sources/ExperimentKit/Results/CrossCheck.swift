@@ -1,0 +1,107 @@
+import Foundation
+
+/// A run of another program with one of an experiment's configurations: `cross-check/NAME.json` of the experiment's folder.
+///
+/// It stands beside the experiment's own runs. None of its figures is a result.
+struct CrossCheck: Sendable {
+    /// What that program wrote.
+    struct Run: Decodable, Sendable {
+        let configuration: String
+        /// What differs from the configuration, as `KEY.PATH=VALUE`.
+        let set: [String]
+        let device: String
+        let versions: [String: String?]
+        /// The kind of number that is multiplied: `float32`, `TF32`.
+        let products: String
+        let stepsDone: Int
+        /// Of all models side by side.
+        let millisecondsPerStep: Double
+        let seconds: Double
+        let models: [Model]
+        let weights: Weights?
+    }
+
+    /// One of several models that were trained side by side.
+    struct Model: Decodable, Sendable {
+        /// The greatest learning rate.
+        let peak: Double
+        let seed: Int
+        /// The training batches since the row before, and the validation split.
+        let curve: [Row]
+        /// Of the first steps: the loss in nats, and the norm of the gradient.
+        let steps: [Row]
+        let valid: Reading?
+        let test: Reading?
+
+        func validation(atStep step: Int) -> Double? { curve.first { $0.step == step }?.second }
+    }
+
+    /// A step with two numbers of it, `[step, first, second]`; nil where one is not finite.
+    struct Row: Decodable, Sendable {
+        let step: Int
+        let first: Double?
+        let second: Double?
+
+        init(from decoder: any Decoder) throws {
+            var numbers = try decoder.unkeyedContainer()
+            step = try numbers.decode(Int.self)
+            first = try numbers.decodeIfPresent(Double.self)
+            second = try numbers.decodeIfPresent(Double.self)
+        }
+    }
+
+    /// A whole split, read at the end.
+    struct Reading: Decodable, Sendable {
+        let bits: Double?
+        let streams: Int
+    }
+
+    /// The weights that were kept.
+    struct Weights: Decodable, Sendable {
+        let file: String
+        let peak: Double
+        let seed: Int
+    }
+
+    /// What `evaluate --json` printed of these weights.
+    struct Evaluation: Decodable, Sendable {
+        let split: String
+        let result: SplitEvaluation
+    }
+
+    /// `NAME`.
+    let name: String
+    /// Relative to the experiment's folder.
+    let path: String
+    let run: Run
+    /// `cross-check/NAME/*.json`.
+    let evaluations: [Evaluation]
+
+    /// The runs in an experiment's folder, in the order of their names; none where it has no folder `cross-check`.
+    ///
+    /// - Throws: `RecordError.unreadable`.
+    static func all(in experiment: URL) throws -> [CrossCheck] {
+        let folder = experiment.appendingPathComponent("cross-check", isDirectory: true)
+        return try jsonFiles(in: folder).map { file in
+            let name = file.deletingPathExtension().lastPathComponent
+            return CrossCheck(
+                name: name, path: "cross-check/\(file.lastPathComponent)", run: try decode(Run.self, from: file),
+                evaluations: try jsonFiles(in: folder.appendingPathComponent(name)).map {
+                    try decode(Evaluation.self, from: $0)
+                })
+        }
+    }
+
+    private static func jsonFiles(in folder: URL) -> [URL] {
+        ((try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? [])
+            .filter { $0.hasSuffix(".json") }.sorted().map(folder.appendingPathComponent)
+    }
+
+    private static func decode<Value: Decodable>(_ type: Value.Type, from file: URL) throws -> Value {
+        do {
+            return try StableJSON.decode(type, from: [UInt8](Data(contentsOf: file)))
+        } catch {
+            throw RecordError.unreadable(path: file.path, reason: "\(error)")
+        }
+    }
+}
