@@ -19,11 +19,14 @@ let package = Package(
         // C: vector kernels behind run-time dispatch, the thread pool, and the loader of OpenBLAS.
         .target(name: "CKernels"),
         .target(name: "COpenBLAS", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
+        // MPI, loaded at run time where a program is started by `mpirun` or `srun`.
+        .target(name: "CMPI", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
         // Libraries.
         .target(name: "Compute", dependencies: ["CKernels", "COpenBLAS"]),
         .target(name: "Safetensors"),
+        .target(name: "Processes", dependencies: ["CMPI"]),
         .target(name: "Datasets", dependencies: ["CZlib"]),
         .target(name: "NeuralNetwork", dependencies: ["Compute", "Safetensors"]),
         .target(name: "HyperNetworks", dependencies: ["NeuralNetwork", "Compute"]),
@@ -31,7 +34,7 @@ let package = Package(
         .target(name: "PaperFigures", dependencies: ["Figures", "HyperNetworks", "Compute"]),
         .target(
             name: "ExperimentKit",
-            dependencies: ["Figures", "NeuralNetwork", "Compute", "Datasets", "Safetensors", "Yams"]),
+            dependencies: ["Figures", "NeuralNetwork", "Compute", "Datasets", "Processes", "Safetensors", "Yams"]),
         // What is this paper's, by kind of data.
         .target(
             name: "CharacterExperiments",
@@ -43,7 +46,7 @@ let package = Package(
         .target(
             name: "ExperimentCommands",
             dependencies: [
-                "ExperimentKit", "Figures", "Compute", "Datasets",
+                "ExperimentKit", "Figures", "Compute", "Datasets", "Processes",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 
@@ -92,7 +95,7 @@ let package = Package(
             name: "ExperimentKitTests",
             dependencies: [
                 "ExperimentKit", "ExperimentCommands", "CharacterExperiments", "ImageExperiments", "char-hyperlstm",
-                "static-hypernet", "TestSupport",
+                "static-hypernet", "NeuralNetwork", "Processes", "TestSupport",
             ], exclude: ["Fixtures"]),
         .testTarget(name: "TestSupportTests", dependencies: ["TestSupport", "Safetensors"]),
     ],

@@ -10,6 +10,7 @@ public struct CharacterConfiguration: RunConfiguration {
 
     public struct Training: Equatable, Sendable {
         public let batch: Int
+        public let shards: Int
         public let sequenceLength: Int
         public let steps: Int
         public let carryState: Bool
@@ -45,7 +46,7 @@ public struct CharacterConfiguration: RunConfiguration {
         TrainingLoopSettings(
             steps: training.steps, learningRate: training.learningRate, clipNorm: training.clipNorm,
             validate: evaluation.validate, patience: training.patience, logEvery: training.logEvery,
-            checkpointEvery: training.checkpointEvery)
+            checkpointEvery: training.checkpointEvery, shards: training.shards)
     }
 
     /// - Throws: `ConfigurationError` naming file, key path, what was expected and what was found.
@@ -67,7 +68,7 @@ public struct CharacterConfiguration: RunConfiguration {
                 "layerNormEpsilon": "ε under the square root of layer normalization",
                 "inputInitialValues": "how W_x starts",
             ],
-            younger: ["inputInitialValues": InputInitialValues.orthogonal.rawValue])
+            younger: ["inputInitialValues": .scalar(text: InputInitialValues.orthogonal.rawValue, type: .text)])
         model = try Self.model(reader, deviations)
         inputInitialValues = try deviations.choice("inputInitialValues", of: InputInitialValues.self)
         deviations.finish()
@@ -129,9 +130,11 @@ public struct CharacterConfiguration: RunConfiguration {
                 "carryState":
                     "whether the state is carried from one training sequence to the next, or is zero at the start of each",
                 "adam": "Adam's constants",
-            ]))
+            ]), younger: TrainingLoopSettings.younger)
+        let batch = try reader.integer("batch", atLeast: 1)
         let training = Training(
-            batch: try reader.integer("batch", atLeast: 1),
+            batch: batch,
+            shards: try reader.shards("shards", ofBatch: batch),
             sequenceLength: try reader.integer("sequenceLength", atLeast: 1),
             steps: try reader.integer("steps", atLeast: 1),
             carryState: try reader.boolean("carryState"),

@@ -32,8 +32,11 @@ public final class CharacterExperiment: Experiment {
     private static let dropoutStream: UInt64 = 0x64726f70_6f757400
 
     public let model: CharacterModel
-    public let optimizer: any CheckpointedOptimizer
+    /// Made when it is asked for: one shard of a batch alone has an optimizer.
+    public private(set) lazy var optimizer: any CheckpointedOptimizer = configuration.training.adam.optimizer(
+        parameters)
     private let configuration: CharacterConfiguration
+    private let shard: BatchShard
     private let corpus: CharacterCorpus
     private let streams: CharacterStreams
     private let evaluator: CharacterEvaluator
@@ -43,10 +46,11 @@ public final class CharacterExperiment: Experiment {
 
     /// - Throws: `CorpusError.tooShort` if the corpus cannot fill the batch.
     public init(
-        configuration: CharacterConfiguration, data corpus: CharacterCorpus, seed: UInt64,
+        configuration: CharacterConfiguration, data corpus: CharacterCorpus, seed: UInt64, shard: BatchShard,
         progress: any ProgressReporter, interruption: Interruption
     ) throws {
         self.configuration = configuration
+        self.shard = shard
         self.corpus = corpus
         model = CharacterModel(
             configuration: configuration.model, vocabularySize: corpus.vocabulary.count,
@@ -56,12 +60,11 @@ public final class CharacterExperiment: Experiment {
         streams = try CharacterStreams(
             symbols: corpus.train, batch: configuration.training.batch,
             sequenceLength: configuration.training.sequenceLength, name: "the training split of \(corpus.displayName)")
-        state = model.zeroState(batch: configuration.training.batch)
+        state = model.zeroState(batch: shard.rows(ofBatch: configuration.training.batch).count)
         position = Position(
             epoch: 0, sequence: 0, trainingCharacters: corpus.train.count,
             dropout: RandomStream(seed: seed, stream: Self.dropoutStream))
         parameters = model.parameters
-        optimizer = configuration.training.adam.optimizer(parameters)
     }
 
     // MARK: - Data
@@ -95,12 +98,13 @@ public final class CharacterExperiment: Experiment {
 
     public var carriedTensors: [(name: String, tensor: Tensor)] { state.tensors }
 
-    public func nextLoss() throws -> BatchLoss {
-        let batch = configuration.training.batch
+    public func nextLoss() -> BatchLoss {
+        let rows = shard.rows(ofBatch: configuration.training.batch), batch = rows.count
         if position.sequence == 0 || !configuration.training.carryState { state = model.zeroState(batch: batch) }
-        let (inputs, targets) = streams.sequence(position.sequence)
+        let (inputs, targets) = streams.sequence(position.sequence, streams: rows)
         var dropout: RandomStream? = position.dropout
-        let loss = model.loss(inputs: inputs, targets: targets, batch: batch, state: &state, dropout: &dropout)
+        let loss = model.loss(
+            inputs: inputs, targets: targets, batch: batch, state: &state, dropout: &dropout, shard: shard)
         if let dropout { position.dropout = dropout }
         position.sequence += 1
         if position.sequence == streams.sequencesPerEpoch {
@@ -125,16 +129,18 @@ public final class CharacterExperiment: Experiment {
                 what: "the training split", expected: "\(grouped(position.trainingCharacters)) characters",
                 found: "\(grouped(self.position.trainingCharacters))")
         }
-        let fresh = model.zeroState(batch: configuration.training.batch)
+        let batch = configuration.training.batch, rows = shard.rows(ofBatch: batch)
+        let fresh = model.zeroState(batch: rows.count)
         for (name, tensor) in fresh.tensors {
+            let whole = [batch] + tensor.shape.dropFirst(), width = tensor.count / rows.count
             guard let source = carried.first(where: { $0.name == name }) else {
                 throw CheckpointError.missingTensor(path: CheckpointFile.carried, name: name)
             }
-            guard source.shape == tensor.shape else {
+            guard source.shape == whole else {
                 throw CheckpointError.shapeMismatch(
-                    path: CheckpointFile.carried, name: name, expected: tensor.shape, found: source.shape)
+                    path: CheckpointFile.carried, name: name, expected: whole, found: source.shape)
             }
-            tensor.copy(from: source.values)
+            tensor.copy(from: Array(source.values[rows.lowerBound * width..<rows.upperBound * width]))
         }
         state = fresh
         self.position = position

@@ -38,20 +38,22 @@ public struct CharacterStreams: Sendable {
 
     /// Inputs and targets of one sequence of an epoch, time-major: element t·B + b belongs to stream b.
     ///
-    /// - Parameter index: 0 ..< sequencesPerEpoch.
+    /// - Parameters:
+    ///   - index: 0 ..< sequencesPerEpoch.
+    ///   - streams: Those to read, B of them; nil for all.
     /// - Returns: symbols, [T·B] each; the target is the character after the input.
-    public func sequence(_ index: Int) -> (inputs: [Int32], targets: [Int32]) {
+    public func sequence(_ index: Int, streams: Range<Int>? = nil) -> (inputs: [Int32], targets: [Int32]) {
         precondition((0..<sequencesPerEpoch).contains(index), "sequence \(index) of \(sequencesPerEpoch)")
         let start = index * sequenceLength
-        let length = length(ofSequence: index)
+        let length = length(ofSequence: index), streams = streams ?? 0..<batch
         func read(offset: Int) -> [Int32] {
-            [Int32](unsafeUninitializedCapacity: length * batch) { buffer, count in
+            [Int32](unsafeUninitializedCapacity: length * streams.count) { buffer, count in
                 for t in 0..<length {
-                    for b in 0..<batch {
-                        buffer[t * batch + b] = Int32(symbols[b * streamLength + start + t + offset])
+                    for (column, b) in streams.enumerated() {
+                        buffer[t * streams.count + column] = Int32(symbols[b * streamLength + start + t + offset])
                     }
                 }
-                count = length * batch
+                count = length * streams.count
             }
         }
         return (read(offset: 0), read(offset: 1))

@@ -14,6 +14,9 @@ public struct ThreadChoice: Equatable, Sendable {
     /// others are limits among others.
     private static let fixed = "OPENBLAS_NUM_THREADS", limits = ["SLURM_CPUS_PER_TASK", "OMP_NUM_THREADS"]
 
+    /// Variables in which Open MPI, and MPICH and its kin, say how many processes they started on this machine.
+    private static let neighbors = ["OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS"]
+
     /// The least of what the process may use: the physical cores among the processors of its affinity, the quota of its
     /// control group, and the numbers of threads that its environment states.
     ///
@@ -44,6 +47,12 @@ public struct ThreadChoice: Equatable, Sendable {
         var bounds = [
             (count: cores.allowed, reason: "physical cores" + (isBound ? " of \(cores.all), by affinity" : ""))
         ]
+        // Processes that were started together and not bound to cores of their own share all of them.
+        let neighbors = Self.neighbors.compactMap { environment[$0].flatMap(Int.init) }.first ?? 1
+        if !isBound, neighbors > 1 {
+            bounds.append(
+                (max(1, cores.allowed / neighbors), "physical cores, shared by \(neighbors) processes"))
+        }
         if let quota {
             let rounded = String(format: "%g", (quota * 100).rounded() / 100)
             bounds.append(

@@ -2,10 +2,14 @@ import ArgumentParser
 import Datasets
 import ExperimentKit
 import Foundation
+import Processes
 
 /// Brings runs of one experiment to their end, from the beginning or from where they stopped, and says what it does.
 struct Runs<Work: Experiment> {
     typealias Run = TrainingRun<Work>
+
+    /// Those that share the work of a step.
+    var processes: any ProcessGroup = OneProcess()
 
     /// Begins a run and brings it to its end.
     func train(
@@ -68,7 +72,7 @@ struct Runs<Work: Experiment> {
 
     /// Runs to the end, or stops with 128 + signal and the command that goes on.
     private func finish(_ run: Run) throws {
-        switch try run.run() {
+        switch try run.run(with: processes) {
         case .finished: break
         case .interrupted(let signal):
             // As it was called: the program need not be on the PATH.

@@ -46,7 +46,15 @@ public struct ThreadOptions: ParsableArguments {
 
     /// Sets the threads up and says what computes.
     public func configure() throws {
-        try ComputeEnvironment.configure(threads: threads)
+        try set()
+        describe()
+    }
+
+    /// Sets the threads up.
+    func set() throws { try ComputeEnvironment.configure(threads: threads) }
+
+    /// Says what computes.
+    func describe() {
         let choice = ComputeEnvironment.threadChoice
         note(
             "\(ComputeEnvironment.blasDescription); \(ComputeEnvironment.simdName); "

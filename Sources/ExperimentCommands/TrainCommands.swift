@@ -45,17 +45,20 @@ public struct Train<Work: Experiment>: ParsableCommand {
     }
 
     public func run() throws {
-        let configuration = try namedConfiguration(config, of: Work.self, overrides: overrides, name: name)
-        let opened = try data.open(configuration.values, of: Work.self)
-        try threads.configure()
+        try threads.set()
         catchSignals()
-        let runs = Runs<Work>()
-        let done = try (seed.map { [$0] } ?? configuration.values.seeds).map { seed in
-            orResume
-                ? try runs.trainOrResume(configuration, seed: seed, data: opened, out: out.url)
-                : try runs.train(configuration, seed: seed, data: opened, out: out.url)
+        try together(on: Work.self, data: data) { processes in
+            let configuration = try namedConfiguration(config, of: Work.self, overrides: overrides, name: name)
+            let opened = try data.open(configuration.values, of: Work.self)
+            threads.describe()
+            let runs = Runs<Work>(processes: processes)
+            let done = try (seed.map { [$0] } ?? configuration.values.seeds).map { seed in
+                orResume
+                    ? try runs.trainOrResume(configuration, seed: seed, data: opened, out: out.url)
+                    : try runs.train(configuration, seed: seed, data: opened, out: out.url)
+            }
+            try writeResult(runTable(done.map { ($0.configuration, $0.record) }, of: Work.self))
         }
-        try writeResult(runTable(done.map { ($0.configuration, $0.record) }, of: Work.self))
     }
 }
 
@@ -75,11 +78,14 @@ public struct Resume<Work: Experiment>: ParsableCommand {
     public init() {}
 
     public func run() throws {
-        let folder = URL(fileURLWithPath: runFolder, isDirectory: true)
-        let opened = try data.open(try TrainingRun<Work>.configuration(of: folder), of: Work.self)
-        try threads.configure()
+        try threads.set()
         catchSignals()
-        let run = try Runs<Work>().resume(folder, data: opened)
-        try writeResult(runTable([(run.configuration, run.record)], of: Work.self))
+        try together(on: Work.self, data: data) { processes in
+            let folder = URL(fileURLWithPath: runFolder, isDirectory: true)
+            let opened = try data.open(try TrainingRun<Work>.configuration(of: folder), of: Work.self)
+            threads.describe()
+            let run = try Runs<Work>(processes: processes).resume(folder, data: opened)
+            try writeResult(runTable([(run.configuration, run.record)], of: Work.self))
+        }
     }
 }

@@ -46,11 +46,14 @@ public final class CharacterModel: Module {
     ///   - batch: B.
     ///   - state: The state before the first step; on return the state after the last, cut off from the gradient.
     ///   - dropout: Random numbers for dropout; nil for evaluation, without dropout.
+    ///   - shard: What part of the batch the B sequences are: each has the masks that it has in the whole.
     /// - Returns: A scalar.
     public func loss(
-        inputs: [Int32], targets: [Int32], batch: Int, state: inout RecurrentState, dropout: inout RandomStream?
+        inputs: [Int32], targets: [Int32], batch: Int, state: inout RecurrentState, dropout: inout RandomStream?,
+        shard: BatchShard = .whole
     ) -> Variable {
-        crossEntropy(logits(inputs: inputs, batch: batch, state: &state, dropout: &dropout), targets)
+        let masks = masks(symbols: inputs.count, batch: batch, shard: shard, random: &dropout)
+        return crossEntropy(logits(inputs: inputs, batch: batch, state: &state, masks: masks), targets)
     }
 
     /// The dropout masks of a sequence of T steps and B sequences; nil where nothing is dropped.
@@ -72,23 +75,25 @@ public final class CharacterModel: Module {
     }
 
     /// Draws the masks of `symbols` = T·B inputs; none without random numbers.
-    private func masks(symbols: Int, random: inout RandomStream?) -> Masks {
-        func mask(_ keep: Float, _ count: Int) -> DropoutMask? {
-            guard random != nil, keep < 1, count > 0 else { return nil }
-            return DropoutMask(keep: keep, count: count, random: &random!)
+    private func masks(symbols: Int, batch: Int, shard: BatchShard, random: inout RandomStream?) -> Masks {
+        let steps = symbols / batch, whole = batch * shard.count, rows = shard.rows(ofBatch: whole)
+        func mask(_ keep: Float, _ units: Int) -> DropoutMask? {
+            guard random != nil, keep < 1, units > 0 else { return nil }
+            return DropoutMask(
+                keep: keep, steps: steps, batch: whole, units: units, rows: rows, random: &random!)
         }
-        let input = mask(configuration.keepInput, symbols)
+        let input = mask(configuration.keepInput, 1)
         let keeps = [configuration.keepRecurrent, configuration.keepHyperRecurrent]
-        let layers = layers.map { cell in zip(keeps, cell.maskWidths).map { mask($0, symbols * $1) } }
-        return Masks(
-            input: input, layers: layers, output: mask(configuration.keepOutput, symbols * configuration.units))
+        let layers = layers.map { cell in zip(keeps, cell.maskWidths).map { mask($0, $1) } }
+        return Masks(input: input, layers: layers, output: mask(configuration.keepOutput, configuration.units))
     }
 
     /// The logits of the next symbol at every step, [T·B, V]; parameters as of `loss`.
     public func logits(
         inputs: [Int32], batch: Int, state: inout RecurrentState, dropout random: inout RandomStream?
     ) -> Variable {
-        logits(inputs: inputs, batch: batch, state: &state, masks: masks(symbols: inputs.count, random: &random))
+        let masks = masks(symbols: inputs.count, batch: batch, shard: .whole, random: &random)
+        return logits(inputs: inputs, batch: batch, state: &state, masks: masks)
     }
 
     /// The recurrent weights of all layers, packed once for many short sequences. A copy: it does not follow the

@@ -100,6 +100,11 @@ public struct Deviation: Sendable, Equatable {
             reason: "one generator serves fan-ins from 144 to 1,152; only the embeddings differ between layers",
             key: "deviations.generatorInitialValues"),
         Deviation(
+            "shardNormalization", "§4.2", paper: "trains on one device, or does not say how a batch is divided",
+            choice: "a batch in shards is normalized by the statistics of all of its images",
+            reason: "the figures do not depend on the number of shards then; by shard it is another regularization",
+            key: "deviations.batchNormalization"),
+        Deviation(
             "staticL2", "A.3.2", paper: "L2 regularization of 0.0005%",
             choice: "0.0005 as the coefficient of ½‖K‖² over all convolution kernels, owned and generated",
             reason: "5e-6 cannot give the paper's baseline, which matches that of the WRN paper, at 5e-4",

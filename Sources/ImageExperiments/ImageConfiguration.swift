@@ -38,6 +38,7 @@ public struct ImageConfiguration: RunConfiguration {
 
     public struct Training: Equatable, Sendable {
         public let batch: Int
+        public let shards: Int
         public let steps: Int
         public let optimizer: OptimizerSettings
         public let learningRate: LearningRateSchedule
@@ -58,6 +59,7 @@ public struct ImageConfiguration: RunConfiguration {
     public let reproduces: ReproducedRow?
     public let data: Data
     public let model: ImageModelConfiguration
+    public let normalizedImages: NormalizedImages
     public let training: Training
     public let evaluation: Evaluation
 
@@ -69,7 +71,7 @@ public struct ImageConfiguration: RunConfiguration {
         TrainingLoopSettings(
             steps: training.steps, learningRate: training.learningRate, clipNorm: training.clipNorm,
             validate: evaluation.validate, patience: training.patience, logEvery: training.logEvery,
-            checkpointEvery: training.checkpointEvery)
+            checkpointEvery: training.checkpointEvery, shards: training.shards)
     }
 
     public init(_ root: ConfigurationNode) throws(ConfigurationError) {
@@ -80,9 +82,16 @@ public struct ImageConfiguration: RunConfiguration {
         data = try Self.data(reader)
         let deviations = try reader.section(
             "deviations",
-            keys: ["generatorInitialValues": "how generators and embeddings start (deviation `staticInitialValues`)"])
+            keys: [
+                "generatorInitialValues": "how generators and embeddings start (deviation `staticInitialValues`)",
+                "batchNormalization":
+                    "whether the statistics are those of the whole batch, or of each of its shards (deviation"
+                    + " `shardNormalization`)",
+            ],
+            younger: ["batchNormalization": .scalar(text: NormalizedImages.batch.rawValue, type: .text)])
         model = try Self.model(
             reader, initialValues: try deviations.choice("generatorInitialValues", of: GeneratorInitialValues.self))
+        normalizedImages = try deviations.choice("batchNormalization", of: NormalizedImages.self)
         deviations.finish()
         training = try Self.training(reader)
         let evaluation = try reader.section(
@@ -159,9 +168,11 @@ public struct ImageConfiguration: RunConfiguration {
                 "adam": "Adam's constants; null where `nesterov` trains",
                 "nesterov": "stochastic gradient descent with Nesterov's momentum; null where `adam` trains",
                 "l2": "coefficient of ½‖K‖² over all kernels, owned and generated (deviation `staticL2`)",
-            ]))
+            ]), younger: TrainingLoopSettings.younger)
+        let batch = try reader.integer("batch", atLeast: 1)
         let training = Training(
-            batch: try reader.integer("batch", atLeast: 1),
+            batch: batch,
+            shards: try reader.shards("shards", ofBatch: batch),
             steps: try reader.integer("steps", atLeast: 1),
             optimizer: try optimizer(reader),
             learningRate: try reader.learningRate("learningRate"),

@@ -27,8 +27,11 @@ public final class ImageExperiment: Experiment {
     }
 
     public let model: any ImageClassifier
-    public let optimizer: any CheckpointedOptimizer
+    /// Made when it is asked for: one shard of a batch alone has an optimizer.
+    public private(set) lazy var optimizer: any CheckpointedOptimizer =
+        configuration.training.optimizer.optimizer(parameters)
     private let configuration: ImageConfiguration
+    private let shard: BatchShard
     private let dataset: ImageDataset
     private let normalization: PixelNormalization
     private let augmentation: ImageAugmentation?
@@ -42,8 +45,8 @@ public final class ImageExperiment: Experiment {
 
     /// - Throws: `ImageDataError.tooFew` if the training split cannot fill a batch.
     public init(
-        configuration: ImageConfiguration, data dataset: ImageDataset, seed: UInt64, progress: any ProgressReporter,
-        interruption: Interruption
+        configuration: ImageConfiguration, data dataset: ImageDataset, seed: UInt64, shard: BatchShard,
+        progress: any ProgressReporter, interruption: Interruption
     ) throws {
         guard dataset.train.count >= configuration.training.batch else {
             throw ImageDataError.tooFew(
@@ -51,6 +54,7 @@ public final class ImageExperiment: Experiment {
                 batch: configuration.training.batch)
         }
         self.configuration = configuration
+        self.shard = shard
         self.dataset = dataset
         self.seed = seed
         model = configuration.model.model(seed: seed)
@@ -61,7 +65,6 @@ public final class ImageExperiment: Experiment {
         order = shuffledIndices(count: dataset.train.count, seed: seed, epoch: 0)
         parameters = model.parameters
         buffers = model.buffers
-        optimizer = configuration.training.optimizer.optimizer(parameters)
     }
 
     // MARK: - Data
@@ -98,17 +101,20 @@ public final class ImageExperiment: Experiment {
     private var batchesPerEpoch: Int { dataset.train.count / configuration.training.batch }
 
     /// The cross entropy; minimized with the L2 penalty on all kernels, owned and generated.
-    public func nextLoss() throws -> BatchLoss {
+    public func nextLoss() -> BatchLoss {
         let (images, targets) = nextBatch()
-        let result = model.forward(images, mode: .training)
+        let result = CurrentShard.$normalizedImages.withValue(configuration.normalizedImages) {
+            model.forward(images, mode: .training)
+        }
         let loss = crossEntropy(result.logits, targets), coefficient = configuration.training.l2
         guard coefficient != 0 else { return BatchLoss(loss: loss) }
         return BatchLoss(loss: loss, objective: loss + l2Penalty(result.kernels, coefficient: coefficient))
     }
 
     private func nextBatch() -> (images: Variable, targets: [Int32]) {
-        let size = configuration.training.batch, set = dataset.train, epoch = position.epoch
-        let indices = order[position.batch * size..<(position.batch + 1) * size]
+        let rows = shard.rows(ofBatch: configuration.training.batch), size = rows.count
+        let set = dataset.train, epoch = position.epoch, first = position.batch * configuration.training.batch
+        let indices = order[first + rows.lowerBound..<first + rows.upperBound]
         let images = Tensor(zeros: [size, set.height, set.width, set.channels])
         Parallel.chunks(of: size) { range, _ in
             let part = indices[indices.startIndex + range.lowerBound..<indices.startIndex + range.upperBound]

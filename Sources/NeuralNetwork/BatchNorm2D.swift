@@ -2,7 +2,7 @@
 ///
 ///     y = γ (x − mean) / √(variance + ε) + β
 ///
-/// Training uses the batch's mean and biased variance, and moves the running ones towards the batch's mean and
+/// Training uses the mean and biased variance of the batch, all of its shards together, and moves the running ones towards the batch's mean and
 /// unbiased variance by the fraction `momentum`, as PyTorch does. Evaluation uses the running ones.
 ///
 /// | symbol | name | shape |
@@ -50,10 +50,11 @@ public final class BatchNorm2D: Module {
         precondition(
             x.shape.count == 4 && x.shape[3] == channels && x.value.count > 0,
             "batch normalization of \(channels) channels takes [B, H, W, \(channels)], found \(x.shape)")
-        let moments: ChannelMoments
+        let moments: ChannelMoments, exchange = mode == .training ? CurrentShard.normalizationExchange : nil
         switch mode {
         case .training:
-            moments = x.channelMoments ?? ChannelMoments(of: x.value)
+            let own = x.channelMoments ?? ChannelMoments(of: x.value)
+            moments = exchange.map { ChannelMoments(gatheredFrom: own, by: $0) } ?? own
             precondition(moments.count > 1, "a batch has a variance from two pixels on, found \(x.shape)")
             let unbiased = Double(moments.count) / Double(moments.count - 1)
             for c in 0..<channels {
@@ -67,7 +68,8 @@ public final class BatchNorm2D: Module {
                 mean: runningMean.floats.map(Double.init), variance: runningVariance.floats.map(Double.init), count: 0)
         }
         return Normalization(
-            moments: moments, isBatch: mode == .training, gamma: gamma.value, beta: beta.value, epsilon: epsilon)
+            moments: moments, isBatch: mode == .training, exchange: exchange, gamma: gamma.value, beta: beta.value,
+            epsilon: epsilon)
     }
 
     /// - Parameters:

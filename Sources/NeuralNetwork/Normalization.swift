@@ -5,16 +5,22 @@ struct Normalization {
     let mean, reciprocal, factor, beta: Tensor
     /// Pixels that the statistics were taken from, to carry gradients through them; nil where they are constants.
     let count: Int?
+    /// The shards that the statistics were taken from together; nil for the images at hand alone.
+    let exchange: (any ShardExchange)?
 
     var channels: Int { mean.count }
 
-    init(moments: ChannelMoments, isBatch: Bool, gamma: Tensor, beta: Tensor, epsilon: Float) {
+    init(
+        moments: ChannelMoments, isBatch: Bool, exchange: (any ShardExchange)?, gamma: Tensor, beta: Tensor,
+        epsilon: Float
+    ) {
         let reciprocals = moments.variance.map { 1 / ($0 + Double(epsilon)).squareRoot() }
         let shape = [moments.mean.count]
         mean = Tensor(moments.mean.map { Float($0) }, shape: shape)
         reciprocal = Tensor(reciprocals.map { Float($0) }, shape: shape)
         factor = Tensor(zip(reciprocals, gamma.floats).map { Float($0 * Double($1)) }, shape: shape)
         self.beta = beta
+        self.exchange = exchange
         count = isBatch ? moments.count : nil
     }
 
@@ -45,6 +51,8 @@ struct Normalization {
         beta.addGradient(Tensor(totals[..<channels].map { Float($0) }, shape: [channels]))
         gamma.addGradient(Tensor(totals[channels...].map { Float($0) }, shape: [channels]))
         guard x.requiresGradient else { return }
+        // Pixels of every shard lie behind the statistics; γ and β have a gradient of their own in each.
+        if let exchange { totals = exchange.sum(totals) }
         let slope = Tensor(zeros: [channels]), offset = Tensor(zeros: [channels])
         if let count {
             for c in 0..<channels {
@@ -88,15 +96,32 @@ extension ChannelMoments {
     ///   - counts: Pixels of each part.
     init(parts: Tensor, counts: [Int]) {
         let channels = parts.shape[2]
+        self.init(channels: channels, counts: counts) { part, c in
+            let values = parts.pointer + part * 2 * channels
+            return (Double(values[c]), Double(values[channels + c]))
+        }
+    }
+
+    /// Statistics of the whole batch from those of a shard and what the others give.
+    init(gatheredFrom own: ChannelMoments, by exchange: any ShardExchange) {
+        let channels = own.mean.count
+        let shards = exchange.gather(own.mean + own.variance + [Double(own.count)])
+        let counts = shards.map { Int($0[2 * channels]) }
+        self.init(channels: channels, counts: counts) { shard, c in
+            (shards[shard][c], shards[shard][channels + c] * Double(counts[shard]))
+        }
+    }
+
+    /// - Parameter part: Mean and sum of squared differences from it, of a part's channel.
+    private init(channels: Int, counts: [Int], part: (_ part: Int, _ channel: Int) -> (mean: Double, squares: Double)) {
         var mean = [Double](repeating: 0, count: channels), squares = mean, total = 0
-        for (part, count) in counts.enumerated() {
-            let values = parts.pointer + part * 2 * channels, all = total + count
+        for (index, count) in counts.enumerated() {
+            let all = total + count
             for c in 0..<channels {
-                let difference = Double(values[c]) - mean[c]
+                let values = part(index, c), difference = values.mean - mean[c]
                 mean[c] += difference * Double(count) / Double(all)
                 squares[c] +=
-                    Double(values[channels + c])
-                    + difference * difference * Double(total) * Double(count) / Double(all)
+                    values.squares + difference * difference * Double(total) * Double(count) / Double(all)
             }
             total = all
         }

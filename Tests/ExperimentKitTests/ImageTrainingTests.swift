@@ -66,9 +66,9 @@ import Testing
         func firstLoss(_ l2: String) throws -> Double {
             let run = try ImageTestRun(overrides: ["training.l2=\(l2)"])
             let work = try ImageExperiment(
-                configuration: try ImageConfiguration(run.file.root), data: run.dataset, seed: 3,
+                configuration: try ImageConfiguration(run.file.root), data: run.dataset, seed: 3, shard: .whole,
                 progress: SilentProgress(), interruption: Interruption())
-            let batch = try work.nextLoss()
+            let batch = work.nextLoss()
             #expect(l2 == "0" || batch.loss.value.floats[0] < batch.objective.value.floats[0])
             return Double(batch.objective.value.floats[0])
         }

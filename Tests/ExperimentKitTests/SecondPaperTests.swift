@@ -90,8 +90,8 @@ final class LineExperiment: Experiment {
     let unitsPerStep = 8
 
     init(
-        configuration: Configuration, data points: Points, seed: UInt64, progress: any ProgressReporter,
-        interruption: Interruption
+        configuration: Configuration, data points: Points, seed: UInt64, shard: BatchShard,
+        progress: any ProgressReporter, interruption: Interruption
     ) {
         self.points = points
         var random = RandomStream(seed: seed, stream: 1)

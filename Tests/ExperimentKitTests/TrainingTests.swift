@@ -192,12 +192,15 @@ private final class ScriptedTask: TrainingTask {
 }
 
 @Suite struct TrainingLoopTests {
+    private static let settings = TrainingLoopSettings(
+        steps: 10, learningRate: .piecewiseConstant([.init(untilStep: 10, rate: 0.1)]), clipNorm: nil,
+        validate: .every(10), patience: nil, logEvery: 1, checkpointEvery: 2)
+
     private func loop(_ task: ScriptedTask, in folder: URL) throws -> TrainingLoop<ScriptedTask> {
         TrainingLoop(
-            task: task, optimizer: Adam(parameters: task.parameters),
-            settings: TrainingLoopSettings(
-                steps: 10, learningRate: .piecewiseConstant([.init(untilStep: 10, rate: 0.1)]), clipNorm: nil,
-                validate: .every(10), patience: nil, logEvery: 1, checkpointEvery: 2),
+            updates: TrainingStep(
+                tasks: [task], optimizer: Adam(parameters: task.parameters), settings: Self.settings),
+            settings: Self.settings,
             checkpoints: try CheckpointStore(runFolder: folder),
             stepLog: StepLog(url: folder.appendingPathComponent("steps.jsonl")), progress: SilentProgress(),
             interruption: Interruption(), configurationYAML: "steps: 10\n", modelMetadata: [:],

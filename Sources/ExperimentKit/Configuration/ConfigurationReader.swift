@@ -12,15 +12,15 @@ public final class ConfigurationReader {
     /// - Throws: `ConfigurationError.wrongType` if the node is no mapping; `.unknownKey` for a key not in `keys`, with the
     ///   nearest that is; `.missingKey`.
     public init(
-        _ node: ConfigurationNode, keyPath: String = "", keys: ConfigurationKeys, younger: [String: String] = [:]
+        _ node: ConfigurationNode, keyPath: String = "", keys: ConfigurationKeys,
+        younger: [String: ConfigurationNode.Content] = [:]
     ) throws(ConfigurationError) {
         guard case .mapping(let entries) = node.content else {
             throw .wrongType(
                 origin: node.origin, keyPath: keyPath, expected: "a mapping of keys to values", found: node.foundText)
         }
-        let added = younger.keys.sorted().filter { node[$0] == nil }.map { key in
-            let value = ConfigurationNode.Content.scalar(text: younger[key] ?? "", type: .text)
-            return ConfigurationNode.Entry(key: key, value: ConfigurationNode(origin: node.origin, content: value))
+        let added = younger.sorted { $0.key < $1.key }.filter { node[$0.key] == nil }.map { key, content in
+            ConfigurationNode.Entry(key: key, value: ConfigurationNode(origin: node.origin, content: content))
         }
         self.node = ConfigurationNode(origin: node.origin, content: .mapping(entries + added))
         path = keyPath
@@ -61,7 +61,7 @@ public final class ConfigurationReader {
     // MARK: - Typed values
 
     public func section(
-        _ key: String, keys: ConfigurationKeys, younger: [String: String] = [:]
+        _ key: String, keys: ConfigurationKeys, younger: [String: ConfigurationNode.Content] = [:]
     ) throws(ConfigurationError) -> ConfigurationReader {
         note(key, "a section")
         return try ConfigurationReader(try value(key), keyPath: keyPath(key), keys: keys, younger: younger)

@@ -59,8 +59,11 @@ public protocol Experiment: TrainingTask, SendableMetatype {
     static func reading(_ result: SplitEvaluation) -> String
 
     /// A model with its initial values, at the start of its data.
+    ///
+    /// - Parameter shard: The part of each training batch that `nextLoss` reads; the initial values do not depend on it. A
+    ///   configuration without `shards` asks for `.whole` alone.
     init(
-        configuration: Configuration, data: Data, seed: UInt64, progress: any ProgressReporter,
+        configuration: Configuration, data: Data, seed: UInt64, shard: BatchShard, progress: any ProgressReporter,
         interruption: Interruption) throws
 
     var optimizer: any CheckpointedOptimizer { get }
@@ -92,7 +95,8 @@ extension Experiment {
         interruption: Interruption
     ) throws -> TrainedEvaluation {
         let work = try Self(
-            configuration: configuration, data: data, seed: 0, progress: progress, interruption: interruption)
+            configuration: configuration, data: data, seed: 0, shard: .whole, progress: progress,
+            interruption: interruption)
         try Checkpoint(at: weights).restoreModel(work.tensors)
         return TrainedEvaluation(
             result: try work.report(split), model: "\(grouped(parameterCount(configuration, data))) parameters")

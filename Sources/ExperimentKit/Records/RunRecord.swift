@@ -227,7 +227,7 @@ extension RunRecord.Code {
 
 extension RunRecord.Sitting {
     /// This process, about to work on a run; after `ComputeEnvironment.configure`.
-    static func current(fromStep step: Int, code: RunRecord.Code) -> RunRecord.Sitting {
+    static func current(fromStep step: Int, code: RunRecord.Code, processes: Int) -> RunRecord.Sitting {
         let program = Bundle.main.executableURL.flatMap { try? Checksum.sha256(ofFile: $0.path) }
         let machine = ProcessInfo.processInfo
         return RunRecord.Sitting(
@@ -235,13 +235,15 @@ extension RunRecord.Sitting {
             programSHA256: program,
             cpu: ComputeEnvironment.cpuName, cores: machine.processorCount,
             memoryGiB: Int(machine.physicalMemory >> 30), simd: ComputeEnvironment.simdName,
-            blasCore: ComputeEnvironment.blasCoreName, threads: ComputeEnvironment.threads, processes: 1)
+            blasCore: ComputeEnvironment.blasCoreName, threads: ComputeEnvironment.threads, processes: processes)
     }
 
     /// What a reader of the figures must know of this sitting, given the one before it; nil for nothing.
     ///
     /// The same seed gives the same numbers only with the same code, kernels and number of threads.
-    func differences(from before: RunRecord.Sitting?) -> String? {
+    ///
+    /// - Parameter shards: Parts of a batch; more than one are computed alike by any number of threads.
+    func differences(from before: RunRecord.Sitting?, shards: Int) -> String? {
         guard let before else { return nil }
         var found: [String] = []
         if code.commit != before.code.commit {
@@ -253,7 +255,7 @@ extension RunRecord.Sitting {
         if let core = blasCore, let other = before.blasCore, core != other {
             found.append("OpenBLAS kernels \(other) → \(core)")
         }
-        if threads != before.threads { found.append("threads \(before.threads) → \(threads)") }
+        if threads != before.threads, shards == 1 { found.append("threads \(before.threads) → \(threads)") }
         guard !found.isEmpty else { return nil }
         return "note: not as in the sitting before: \(found.joined(separator: ", "));"
             + " the run goes on, but not bit by bit as it would have"

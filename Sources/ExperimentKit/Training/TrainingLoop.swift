@@ -13,10 +13,12 @@ public struct TrainingLoopSettings: Sendable {
     public let patience: Int?
     public let logEvery: Int
     public let checkpointEvery: Int
+    /// Equal parts that a batch is computed in (`TrainingStep`): a power of two.
+    public let shards: Int
 
     public init(
         steps: Int, learningRate: LearningRateSchedule, clipNorm: Double?, validate: EvaluationSchedule,
-        patience: Int?, logEvery: Int, checkpointEvery: Int
+        patience: Int?, logEvery: Int, checkpointEvery: Int, shards: Int = 1
     ) {
         self.steps = steps
         self.learningRate = learningRate
@@ -25,7 +27,13 @@ public struct TrainingLoopSettings: Sendable {
         self.patience = patience
         self.logEvery = logEvery
         self.checkpointEvery = checkpointEvery
+        self.shards = shards
     }
+
+    /// The keys of the section `training` that files of earlier versions lack, with what held then.
+    public static let younger: [String: ConfigurationNode.Content] = [
+        "shards": .scalar(text: "1", type: .integer)
+    ]
 }
 
 extension ConfigurationKeys {
@@ -49,6 +57,10 @@ extension ConfigurationKeys {
         "seeds": "seeds of the initial values, the order of the data and dropout: one run for each",
         "logEvery": "training steps between two lines of `steps.jsonl`",
         "checkpointEvery": "training steps between two checkpoints; every validation writes one too",
+        "shards":
+            "equal parts that each batch is computed in, a power of two: one run on many processes, see"
+            + " [cluster.md](cluster.md); the same bits on any number of threads and processes, but not those of another"
+            + " number of shards",
     ]
 
     /// The key of the section `evaluation` that the loop reads.
@@ -56,6 +68,19 @@ extension ConfigurationKeys {
         "validateAt":
             "training steps between two validations, or the list of those that one follows; the last always has one"
     ]
+}
+
+extension ConfigurationReader {
+    /// Parts of a batch: a power of two that divides it.
+    ///
+    /// - Throws: `ConfigurationError`.
+    public func shards(_ key: String, ofBatch batch: Int) throws(ConfigurationError) -> Int {
+        let shards = try integer(key, atLeast: 1)
+        guard shards & (shards - 1) == 0, batch % shards == 0 else {
+            throw invalid(key, expected: "a power of two that divides the batch of \(batch)", found: "\(shards)")
+        }
+        return shards
+    }
 }
 
 /// The loop's own state between two steps; with the parameters, the optimizer and the task's position it is all that a
@@ -107,8 +132,7 @@ public enum TrainingError: Error, Equatable, CustomStringConvertible {
 /// One step: the loss of the next batch, its gradient, clipping by global norm, the optimizer's update.
 /// Validation chooses the best checkpoint; the test split is none of the loop's business.
 public final class TrainingLoop<Task: TrainingTask> {
-    private let task: Task
-    private let optimizer: any CheckpointedOptimizer
+    private let updates: TrainingStep<Task>
     private let settings: TrainingLoopSettings
     private let checkpoints: CheckpointStore
     private let stepLog: StepLog
@@ -121,20 +145,25 @@ public final class TrainingLoop<Task: TrainingTask> {
     private let onMilestone: (TrainingState) throws -> Void
 
     public private(set) var state = TrainingState()
+    /// What the latest checkpoint carried, of the whole batch; nil at the start of a run.
+    private var restored: [NamedTensor]?
+
+    private var task: Task { updates.task }
+    private var optimizer: any CheckpointedOptimizer { updates.optimizer }
 
     /// - Parameters:
+    ///   - updates: the parameters and what moves them.
     ///   - checkpoints: where they go; a run that has some is resumed from the latest by `restore()`.
     ///   - stepLog: the run's `steps.jsonl`.
     ///   - configurationYAML: the resolved configuration, kept in every checkpoint.
     ///   - metric: what validations are compared by.
     ///   - modelMetadata: what a reader of the weights needs beside them; goes into the header of the weights' file.
-    public init(
-        task: Task, optimizer: any CheckpointedOptimizer, settings: TrainingLoopSettings, checkpoints: CheckpointStore,
+    init(
+        updates: TrainingStep<Task>, settings: TrainingLoopSettings, checkpoints: CheckpointStore,
         stepLog: StepLog, progress: any ProgressReporter, interruption: Interruption, configurationYAML: String,
         modelMetadata: [String: String], metric: Metric, onMilestone: @escaping (TrainingState) throws -> Void
     ) {
-        self.task = task
-        self.optimizer = optimizer
+        self.updates = updates
         self.settings = settings
         self.checkpoints = checkpoints
         self.stepLog = stepLog
@@ -159,6 +188,7 @@ public final class TrainingLoop<Task: TrainingTask> {
         func updateWallSeconds() {
             state.wallSeconds = wallSecondsBefore + (ContinuousClock.now - start).seconds
         }
+        try updates.share(step: state.step, carried: restored)
         // A run that fails in its first steps still has a place to go back to.
         if checkpoints.latest == nil { try writeCheckpoint(isBest: false) }
 
@@ -183,7 +213,7 @@ public final class TrainingLoop<Task: TrainingTask> {
             }
 
             let stepStart = ContinuousClock.now
-            let (lossNats, objective, gradientNorm, rate) = try takeStep()
+            let update = try updates.take(state.step + 1, lastCheckpoint: checkpoints.latest?.path)
             let seconds = (ContinuousClock.now - stepStart).seconds
             state.step += 1
             state.trainingSeconds += seconds
@@ -193,14 +223,14 @@ public final class TrainingLoop<Task: TrainingTask> {
             if state.step % settings.logEvery == 0 || state.step == settings.steps || state.step == 1 {
                 try stepLog.append(
                     StepRecord(
-                        step: state.step, seconds: state.wallSeconds, lossNats: lossNats, objective: objective,
-                        rate: rate, gradientNorm: gradientNorm))
+                        step: state.step, seconds: state.wallSeconds, lossNats: update.lossNats,
+                        objective: update.objective, rate: update.rate, gradientNorm: update.gradientNorm))
             }
             let overhead = (state.wallSeconds - state.trainingSeconds - evaluationSecondsBefore) / Double(state.step)
             progress.report(
                 .step(
                     StepProgress(
-                        step: state.step, steps: settings.steps, lossNats: lossNats,
+                        step: state.step, steps: settings.steps, lossNats: update.lossNats,
                         unitsPerSecond: Double(task.unitsPerStep) / speed.secondsPerStep,
                         secondsLeft: Double(settings.steps - state.step) * (speed.secondsPerStep + max(0, overhead)))))
             if state.step % settings.checkpointEvery == 0, !state.validationDue {
@@ -208,26 +238,6 @@ public final class TrainingLoop<Task: TrainingTask> {
                 try onMilestone(state)
             }
         }
-    }
-
-    /// One update of the parameters.
-    ///
-    /// - Returns: the batch's mean loss in nats; what was minimized where that is more than the loss; the gradient's
-    ///   global norm before clipping; the rate used.
-    private func takeStep() throws -> (lossNats: Double, objective: Double?, gradientNorm: Double, rate: Double) {
-        let step = state.step + 1
-        let batch = try task.nextLoss()
-        let objective = Double(batch.objective.value.floats[0])
-        guard objective.isFinite else { throw notFinite("loss", step: step) }
-        let lossNats = Double(batch.loss.value.floats[0])
-        batch.objective.backward()
-        // Without a limit the norm is still measured, for the log.
-        let gradientNorm = clipGlobalNorm(task.parameters, maximum: settings.clipNorm ?? .infinity)
-        guard gradientNorm.isFinite else { throw notFinite("norm of the gradient", step: step) }
-        let rate = settings.learningRate.rate(atStep: step)
-        optimizer.step(learningRate: rate)
-        task.clearGradients()
-        return (lossNats, batch.hasPenalty ? objective : nil, gradientNorm, rate)
     }
 
     private func notFinite(_ what: String, step: Int) -> TrainingError {
@@ -256,7 +266,8 @@ public final class TrainingLoop<Task: TrainingTask> {
 
     /// - Throws: `TrainingError.notFinite`, so that the checkpoint before it stays the latest; `CheckpointError`.
     private func writeCheckpoint(isBest: Bool) throws {
-        for (name, tensor) in task.tensors + optimizer.state + task.carriedTensors
+        let carried = updates.carriedTensors()
+        for (name, tensor) in task.tensors + optimizer.state + carried
         where !tensor.floats.allSatisfy(\.isFinite) {
             throw notFinite("tensor '\(name)'", step: state.step)
         }
@@ -268,7 +279,7 @@ public final class TrainingLoop<Task: TrainingTask> {
         try checkpoints.write(
             CheckpointContent(
                 model: task.tensors, optimizer: optimizer.state,
-                carried: task.carriedTensors, metadata: metadata, state: try StableJSON.encode(stateFile),
+                carried: carried, metadata: metadata, state: try StableJSON.encode(stateFile),
                 configurationYAML: configurationYAML),
             step: state.step, isBest: isBest)
     }
@@ -287,7 +298,9 @@ public final class TrainingLoop<Task: TrainingTask> {
         try latest.restoreModel(task.tensors)
         try latest.restore(optimizer.state, from: CheckpointFile.optimizer)
         optimizer.stepCount = stateFile.optimizerStepCount
-        try task.restore(position: stateFile.position, carried: try latest.tensors(CheckpointFile.carried))
+        let carried = try latest.tensors(CheckpointFile.carried)
+        try task.restore(position: stateFile.position, carried: carried)
+        restored = carried
         state = stateFile.training
         try stepLog.truncate(toStep: state.step, keepingItsValidation: !state.validationDue)
     }

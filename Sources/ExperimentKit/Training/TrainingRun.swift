@@ -1,6 +1,7 @@
 import Compute
 import Foundation
 import NeuralNetwork
+import Processes
 import Safetensors
 
 /// How a call of `TrainingRun.run()` ended.
@@ -129,21 +130,23 @@ public final class TrainingRun<Work: Experiment> {
 
     /// Trains to the end, chooses the checkpoint by validation, reads the reported splits, completes the record.
     ///
-    /// - Throws: `TrainingError.notFinite` (the record says so); `CheckpointError`, `RecordError`.
-    public func run() throws -> End {
+    /// - Parameter processes: Those that share the work; the others follow (`follow(_:open:)`).
+    /// - Throws: `TrainingError.notFinite` (the record says so); `ShardError`, `CheckpointError`, `RecordError`.
+    public func run(with processes: any ProcessGroup = OneProcess()) throws -> End {
         if record.status == .finished { return .finished }
         if lock == nil { lock = try RunLock(folder: folder) }
         defer { lock = nil }
-        let work = try Work(
-            configuration: configuration, data: data, seed: UInt64(record.seed), progress: progress,
-            interruption: interruption)
-        let settings = configuration.loop
+        let updates = try RunTeam<Work>(processes).lead(
+            configurationYAML: resolvedYAML, name: record.configuration, configuration: configuration, data: data,
+            seed: UInt64(record.seed), progress: progress, interruption: interruption)
+        defer { updates.end() }
+        let work = updates.task, settings = configuration.loop
         let checkpoints = try CheckpointStore(runFolder: folder)
         checkpoints.lock = lock
         defer { checkpoints.lock = nil }
         let loop = TrainingLoop(
-            task: work, optimizer: work.optimizer, settings: settings, checkpoints: checkpoints, stepLog: log,
-            progress: progress, interruption: interruption, configurationYAML: resolvedYAML,
+            updates: updates, settings: settings, checkpoints: checkpoints, stepLog: log, progress: progress,
+            interruption: interruption, configurationYAML: resolvedYAML,
             modelMetadata: try work.modelMetadata(), metric: Work.metric,
             onMilestone: { [self] state in try update(from: state) })
         if isResumed {
@@ -157,8 +160,11 @@ public final class TrainingRun<Work: Experiment> {
             progress.report(.note("resumed at step \(grouped(loop.state.step)) of \(grouped(settings.steps))"))
         }
         let sitting = RunRecord.Sitting.current(
-            fromStep: loop.state.step, code: isResumed ? .current(in: ProjectFolder.locate()?.url) : record.code)
-        if let note = sitting.differences(from: record.sittings?.last) { progress.report(.note(note)) }
+            fromStep: loop.state.step, code: isResumed ? .current(in: ProjectFolder.locate()?.url) : record.code,
+            processes: processes.count)
+        if let note = sitting.differences(from: record.sittings?.last, shards: settings.shards) {
+            progress.report(.note(note))
+        }
         if let reason = sitting.code.unknownBecause {
             progress.report(.note("note: the commit of the code is unknown: \(reason)"))
         }
@@ -173,6 +179,7 @@ public final class TrainingRun<Work: Experiment> {
             let end = try loop.run()
             if case .interrupted(let signal) = end { return try stop(signal: signal) }
             record.training.stoppedEarly = end == .stoppedEarly
+            updates.end()
             try report(work, checkpoints: checkpoints)
         } catch let interrupted as Interrupted {
             return try stop(signal: interrupted.signal)
@@ -183,6 +190,15 @@ public final class TrainingRun<Work: Experiment> {
             throw error
         }
         return .finished
+    }
+
+    /// Takes part in the runs of the first process until it has no more.
+    ///
+    /// - Parameter open: Opens the data of a configuration.
+    public static func follow(
+        _ processes: any ProcessGroup, open: (Work.Configuration) throws -> Work.Data
+    ) throws {
+        try RunTeam<Work>(processes).follow(open: open)
     }
 
     /// Reads the reported figures with the best checkpoint: validation, then the test split, once.

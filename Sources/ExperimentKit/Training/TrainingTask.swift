@@ -10,11 +10,12 @@ public protocol TrainingTask: AnyObject, Module {
     /// Predictions that one step learns from, for the speed shown.
     var unitsPerStep: Int { get }
     var position: Position { get }
-    /// Tensors carried from step to step, such as the recurrent state.
+    /// Tensors carried from step to step, such as the recurrent state: of the task's own shard of the batch, whose rows are
+    /// their first axis.
     var carriedTensors: [(name: String, tensor: Tensor)] { get }
 
     /// The loss of the next batch; moves to the batch after it.
-    func nextLoss() throws -> BatchLoss
+    func nextLoss() -> BatchLoss
 
     /// Reads the validation split with the present parameters.
     ///
@@ -23,6 +24,7 @@ public protocol TrainingTask: AnyObject, Module {
 
     /// Puts the task where a checkpoint left it.
     ///
+    /// - Parameter carried: The carried tensors of the whole batch; a shard takes its rows.
     /// - Throws: `CheckpointError` if the checkpoint belongs to other data.
     func restore(position: Position, carried: [NamedTensor]) throws
 }

@@ -1,0 +1,107 @@
+import Compute
+import Foundation
+import NeuralNetwork
+import Processes
+
+/// The shards of a batch that this process computes, each on a thread of its own, at most as many at a time as the process
+/// computes with.
+///
+/// A shard's loops are not divided further, so what it computes depends neither on the number of threads nor on that of
+/// processes. Shards wait for each other where they exchange numbers, here and with those of the other processes.
+final class ShardTeam: @unchecked Sendable {
+    private let members: Int
+    private let processes: any ProcessGroup
+    /// Guards everything below.
+    private let condition = NSCondition()
+    /// Threads that may compute and do not.
+    private var idle: Int
+    private var given: [[Double]]
+    private var taken: [[Double]] = []
+    /// Members that have given in this round of the exchange, and rounds done.
+    private var arrived = 0, round = 0
+    private var running = 0
+
+    /// - Parameter members: Shards of this process; every process has as many.
+    init(members: Int, processes: any ProcessGroup) {
+        self.members = members
+        self.processes = processes
+        idle = min(members, ComputeEnvironment.threads)
+        given = [[Double]](repeating: [], count: members)
+    }
+
+    private struct Work: @unchecked Sendable {
+        let body: (Int) -> [Double]
+    }
+
+    private struct Member: ShardExchange {
+        let team: ShardTeam
+        let index: Int
+
+        func gather(_ numbers: [Double]) -> [[Double]] { team.gather(numbers, from: index) }
+    }
+
+    /// Calls `body` for every member; returns when all are done.
+    ///
+    /// - Returns: What `body` gives for each shard of the batch, those of all processes in order.
+    func run(_ body: @escaping (_ member: Int) -> [Double]) -> [[Double]] {
+        let work = Work(body: body)
+        condition.withLock { running = members }
+        for member in 1..<members {
+            let thread = Thread { self.run(work, member) }
+            thread.stackSize = 16 << 20
+            thread.start()
+        }
+        let results = run(work, 0)
+        condition.withLock { while running > 0 { condition.wait() } }
+        return results
+    }
+
+    @discardableResult
+    private func run(_ work: Work, _ member: Int) -> [[Double]] {
+        condition.withLock { takeThread() }
+        let results = CurrentShard.$exchange.withValue(Member(team: self, index: member)) {
+            Parallel.$partsOverride.withValue(1) { gather(work.body(member), from: member) }
+        }
+        condition.withLock {
+            idle += 1
+            running -= 1
+            condition.broadcast()
+        }
+        return results
+    }
+
+    /// Waits until this member may compute; the condition is locked.
+    private func takeThread() {
+        while idle == 0 { condition.wait() }
+        idle -= 1
+    }
+
+    private func gather(_ numbers: [Double], from member: Int) -> [[Double]] {
+        condition.withLock {
+            given[member] = numbers
+            arrived += 1
+            guard arrived == members else {
+                let present = round
+                idle += 1
+                condition.broadcast()
+                while round == present { condition.wait() }
+                takeThread()
+                // The next round ends when this member has given again: until then they stay.
+                return taken
+            }
+            taken = processes.count == 1 ? given : exchange()
+            arrived = 0
+            round += 1
+            condition.broadcast()
+            return taken
+        }
+    }
+
+    /// The numbers of all shards, in order.
+    private func exchange() -> [[Double]] {
+        let width = given[0].count
+        return processes.allGather(given.flatMap { $0 }).flatMap { numbers in
+            (0..<members).map { Array(numbers[$0 * width..<($0 + 1) * width]) }
+        }
+    }
+}

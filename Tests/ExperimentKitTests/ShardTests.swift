@@ -1,0 +1,238 @@
+import Compute
+import Foundation
+import NeuralNetwork
+import Processes
+import Testing
+
+@testable import CharacterExperiments
+@testable import ExperimentKit
+@testable import ImageExperiments
+
+/// Processes that are threads of this one.
+private final class ThreadGroup: @unchecked Sendable {
+    private let count: Int
+    private let condition = NSCondition()
+    private var given: [[UInt8]]
+    private var taken: [[UInt8]] = []
+    private var arrived = 0, round = 0
+
+    init(count: Int) {
+        self.count = count
+        given = [[UInt8]](repeating: [], count: count)
+    }
+
+    /// What every member gives, to every member.
+    private func exchange(_ bytes: UnsafeRawBufferPointer, _ rank: Int) -> [[UInt8]] {
+        condition.withLock {
+            given[rank] = Array(bytes)
+            arrived += 1
+            let present = round
+            if arrived == count {
+                (taken, arrived) = (given, 0)
+                round += 1
+                condition.broadcast()
+            } else {
+                while round == present { condition.wait() }
+            }
+            return taken
+        }
+    }
+
+    private final class Member: ProcessGroup {
+        let rank: Int, count: Int
+        let group: ThreadGroup
+
+        init(rank: Int, group: ThreadGroup) { (self.rank, count, self.group) = (rank, group.count, group) }
+
+        func allGather(_ given: UnsafeRawBufferPointer, into all: UnsafeMutableRawBufferPointer) {
+            all.copyBytes(from: group.exchange(given, rank).joined())
+        }
+
+        func allToAll(_ given: UnsafeRawBufferPointer, into taken: UnsafeMutableRawBufferPointer) {
+            let block = given.count / count
+            taken.copyBytes(from: group.exchange(given, rank).flatMap { $0[rank * block..<(rank + 1) * block] })
+        }
+
+        func broadcast(_ data: UnsafeMutableRawBufferPointer, isUnbounded: Bool) {
+            data.copyBytes(from: group.exchange(UnsafeRawBufferPointer(data), rank)[0])
+        }
+    }
+
+    private struct Body: @unchecked Sendable {
+        let run: (any ProcessGroup) throws -> Void
+    }
+
+    /// Calls `lead` in the first process and `follow` in the others; returns when all have ended.
+    static func run(
+        _ count: Int, follow: @escaping (any ProcessGroup) throws -> Void, lead: (any ProcessGroup) throws -> Void
+    ) throws {
+        let group = ThreadGroup(count: count), done = DispatchGroup(), body = Body(run: follow)
+        for rank in 1..<count {
+            done.enter()
+            Thread {
+                Parallel.$partsOverride.withValue(1) { try? body.run(Member(rank: rank, group: group)) }
+                done.leave()
+            }.start()
+        }
+        let first = Member(rank: 0, group: group)
+        let result = Result { try Parallel.$partsOverride.withValue(1) { try lead(first) } }
+        first.dismiss()
+        done.wait()
+        try result.get()
+    }
+}
+
+/// A batch computed in parts gives what it gives as a whole, whoever computes the parts.
+@Suite struct ShardTests {
+    /// Brings a run to its end with so many processes.
+    private func finish<Work: Experiment>(_ run: TrainingRun<Work>, processes: Int, data: Work.Data) throws {
+        try ThreadGroup.run(processes, follow: { try TrainingRun<Work>.follow($0) { _ in data } }) { processes in
+            let end = try run.run(with: processes)
+            #expect(end == .finished)
+        }
+    }
+
+    // MARK: - The same bits on any number of processes and threads
+
+    @Test func charactersTrainToTheSameBitsOnOneTwoAndFourProcesses() throws {
+        let run = try TestRun(overrides: ["training.shards=4", "training.steps=12"])
+        let states = try [1, 2, 4].map { processes in
+            let training = try run.begin(out: "of-\(processes)")
+            try finish(training, processes: processes, data: run.corpus)
+            #expect(training.record.sittings?.map(\.processes) == [processes])
+            return try lastingState(of: training.folder)
+        }
+        #expect(states[0] == states[1] && states[0] == states[2])
+    }
+
+    @Test(arguments: [[], ImageTestRun.ordinary, ["deviations.batchNormalization=shard"]])
+    func imagesTrainToTheSameBitsOnOneTwoAndFourProcesses(settings: [String]) throws {
+        let run = try ImageTestRun(overrides: settings + ["training.shards=4", "training.steps=4"])
+        let states = try [1, 2, 4].map { processes in
+            let training = try run.begin(out: "of-\(processes)")
+            try finish(training, processes: processes, data: run.dataset)
+            return try lastingState(of: training.folder, position: ImageExperiment.Position.self)
+        }
+        #expect(states[0] == states[1] && states[0] == states[2])
+    }
+
+    /// The run is stopped on two processes and goes on with four, then ends as the unbroken one.
+    @Test func aRunGoesOnWithAnotherNumberOfProcesses() throws {
+        let run = try TestRun(overrides: ["training.shards=4"])
+        let whole = try run.begin(out: "whole")
+        #expect(try whole.run() == .finished)
+        let interruption = Interruption()
+        let first = try run.begin(
+            out: "parts", progress: StopAtStep(13, interruption), interruption: interruption)
+        try ThreadGroup.run(2, follow: { try CharacterRun.follow($0) { _ in run.corpus } }) {
+            let end = try first.run(with: $0)
+            #expect(end == .interrupted(signal: 15))
+        }
+        try finish(try run.resume(first.folder), processes: 4, data: run.corpus)
+        #expect(try lastingState(of: first.folder) == lastingState(of: whole.folder))
+    }
+
+    // MARK: - The same numbers as the whole batch
+
+    /// Loss and gradient of a batch as a whole, and of its shards.
+    private func firstStep<Work: Experiment>(
+        _ configuration: Work.Configuration, _ data: Work.Data, shards: Int, of: Work.Type
+    ) throws -> (loss: Double, norm: Double, tensors: [[Float]]) {
+        let tasks = try (0..<shards).map {
+            try Work(
+                configuration: configuration, data: data, seed: 3, shard: BatchShard(index: $0, count: shards),
+                progress: SilentProgress(), interruption: Interruption())
+        }
+        let step = TrainingStep(tasks: tasks, optimizer: tasks[0].optimizer, settings: configuration.loop)
+        let results = try (1...3).map { try step.take($0, lastCheckpoint: nil) }
+        return (
+            results.reduce(0) { $0 + $1.lossNats }, results.reduce(0) { $0 + $1.gradientNorm },
+            tasks[0].buffers.map(\.tensor.floats)
+        )
+    }
+
+    /// Sums of floats in another order differ by rounding: 2^-24 a term, and three steps of Adam carry it on.
+    private func expectEqual(
+        _ part: (loss: Double, norm: Double, tensors: [[Float]]),
+        _ whole: (loss: Double, norm: Double, tensors: [[Float]])
+    ) {
+        #expect(abs(part.loss - whole.loss) < 1e-4 * whole.loss)
+        #expect(abs(part.norm - whole.norm) < 1e-3 * whole.norm)
+        for (mine, theirs) in zip(part.tensors, whole.tensors) {
+            for (a, b) in zip(mine, theirs) { #expect(abs(a - b) < 1e-3 * (1 + abs(b))) }
+        }
+    }
+
+    @Test(arguments: [2, 4]) func shardsOfCharactersHaveTheMasksAndStatesOfTheWholeBatch(shards: Int) throws {
+        let run = try TestRun(), configuration = try run.configuration
+        let whole = try firstStep(configuration, run.corpus, shards: 1, of: CharacterExperiment.self)
+        expectEqual(
+            try firstStep(configuration, run.corpus, shards: shards, of: CharacterExperiment.self), whole)
+    }
+
+    @Test(arguments: [2, 4, 8]) func shardsOfImagesAreNormalizedByTheWholeBatch(shards: Int) throws {
+        // Without an optimizer that divides by the gradient's size, so that rounding stays rounding.
+        let run = try ImageTestRun(overrides: ImageTestRun.ordinary)
+        let configuration = try ImageConfiguration(run.file.root)
+        let whole = try firstStep(configuration, run.dataset, shards: 1, of: ImageExperiment.self)
+        expectEqual(try firstStep(configuration, run.dataset, shards: shards, of: ImageExperiment.self), whole)
+    }
+
+    /// By shard the first loss is another, because other images are behind the statistics.
+    @Test func shardsCanBeNormalizedByTheirOwnImages() throws {
+        func loss(_ images: String) throws -> Double {
+            let run = try ImageTestRun(
+                overrides: ImageTestRun.ordinary + ["deviations.batchNormalization=\(images)"])
+            let configuration = try ImageConfiguration(run.file.root)
+            return try firstStep(configuration, run.dataset, shards: 4, of: ImageExperiment.self).loss
+        }
+        #expect(try abs(loss("batch") - loss("shard")) > 1e-3)
+    }
+
+    // MARK: - What does not fit
+
+    @Test(arguments: ["3", "8", "0"]) func shardsThatDoNotDivideTheBatchAreRefused(shards: String) throws {
+        #expect(throws: ConfigurationError.self) {
+            try TestRun(overrides: ["training.shards=\(shards)"]).configuration
+        }
+    }
+
+    @Test func moreProcessesThanShardsAreRefusedAndNobodyWaits() throws {
+        let run = try TestRun(), training = try run.begin()
+        #expect(throws: ShardError.shards(1, processes: 2)) {
+            try ThreadGroup.run(2, follow: { try CharacterRun.follow($0) { _ in run.corpus } }) {
+                _ = try training.run(with: $0)
+            }
+        }
+        #expect(ShardError.shards(1, processes: 2).description.contains("--set training.shards=2"))
+    }
+
+    @Test func aProcessWithoutTheDataIsNamed() throws {
+        let run = try TestRun(overrides: ["training.shards=2"]), training = try run.begin()
+        do {
+            try ThreadGroup.run(2, follow: { try CharacterRun.follow($0) { _ in throw Interrupted(signal: 1) } }) {
+                _ = try training.run(with: $0)
+            }
+            Issue.record("the run went on")
+        } catch ShardError.process(let rank, _, let reason) {
+            #expect(rank == 1 && reason.contains("Interrupted"))
+        }
+    }
+
+    @Test func aProcessWithOtherDataIsNamed() throws {
+        let run = try TestRun(overrides: ["training.shards=2"]), training = try run.begin()
+        let other = try TestRun(overrides: ["training.shards=2"])
+        try other.folder.write(TestRun.text(characters: 1400), to: "data/sample/sample.train.txt")
+        let data = try CharacterExperiment.open(
+            try other.configuration,
+            in: .init(path: other.folder.url.appendingPathComponent("data").path, origin: .option))
+        do {
+            try ThreadGroup.run(2, follow: { try CharacterRun.follow($0) { _ in data } }) {
+                _ = try training.run(with: $0)
+            }
+            Issue.record("the run went on")
+        } catch ShardError.different(let what, let rank, _, _, _) {
+            #expect(what == "data set" && rank == 1)
+        }
+    }
+}
