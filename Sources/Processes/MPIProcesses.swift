@@ -93,7 +93,8 @@ public final class MPIProcesses: ProcessGroup {
         let code = mpi_join(&rank, &count)
         guard code == 0 else { throw .cannotJoin(code: Int(code)) }
         (self.rank, self.count) = (Int(rank), Int(count))
-        self.library = String(cString: mpi_version())
+        // MPICH sets its words apart by tabs.
+        self.library = String(cString: mpi_version()).split(whereSeparator: \.isWhitespace).joined(separator: " ")
         self.onFailure = onFailure
         guard Int(count) == processes else { throw .otherCount(started: processes, found: Int(count)) }
     }

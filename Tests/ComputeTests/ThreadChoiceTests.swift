@@ -26,6 +26,14 @@ import Testing
         #expect(try choose(["OMP_NUM_THREADS": "many"]) == (8, "physical cores"))
     }
 
+    @Test func processesStartedTogetherShareCoresThatAreBoundToNone() throws {
+        let neighbors = ["OMPI_COMM_WORLD_LOCAL_SIZE": "4"]
+        #expect(try choose(neighbors) == (2, "physical cores, shared by 4 processes"))
+        #expect(try choose(["MPI_LOCALNRANKS": "16"]) == (1, "physical cores, shared by 16 processes"))
+        // Bound, each has its own.
+        #expect(try choose(neighbors, allowed: 3) == (3, "physical cores of 8, by affinity"))
+    }
+
     @Test func anOptionOrTheSuitesVariableIsObeyedWhateverTheLimits() throws {
         #expect(try choose(["OPENBLAS_NUM_THREADS": "5"], allowed: 2, quota: 1) == (5, "OPENBLAS_NUM_THREADS=5"))
         #expect(try choose(["OPENBLAS_NUM_THREADS": "5"], requested: 3) == (3, "--threads"))

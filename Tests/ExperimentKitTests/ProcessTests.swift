@@ -1,0 +1,47 @@
+import Foundation
+import Testing
+
+@testable import Processes
+
+@Suite struct ProcessTests {
+    @Test(arguments: [
+        (["OMPI_COMM_WORLD_SIZE": "4"], 4), (["PMI_SIZE": "2"], 2),
+        (["SLURM_STEP_NUM_TASKS": "8", "SLURM_PROCID": "3"], 8),
+        // A job's own script, one process, and no words of any.
+        (["SLURM_STEP_NUM_TASKS": "8"], nil), (["SLURM_NTASKS": "8", "SLURM_PROCID": "0"], nil),
+        (["OMPI_COMM_WORLD_SIZE": "1", "PMI_SIZE": "4"], nil), ([:], nil),
+    ])
+    func processesStartedTogetherAreCountedByWhatStartedThem(environment: [String: String], count: Int?) {
+        #expect(MPIProcesses.processesStarted(environment) == count)
+    }
+
+    @Test func aProcessAloneOrToldSoDoesWithoutMPI() throws {
+        for environment in [[:], ["OMPI_COMM_WORLD_SIZE": "4", MPIProcesses.libraryVariable: "none"]] {
+            #expect(try MPIProcesses.started(environment: environment, onFailure: { _ in }) == nil)
+        }
+    }
+
+    @Test func aLibraryThatIsNotThereIsNamed() {
+        let environment = ["PMI_SIZE": "2", MPIProcesses.libraryVariable: "/none/libmpi.so"]
+        do {
+            _ = try MPIProcesses.started(environment: environment, onFailure: { _ in })
+            Issue.record("it was loaded")
+        } catch {
+            #expect("\(error)".contains("/none/libmpi.so") && "\(error)".contains("2 processes"))
+        }
+    }
+
+    @Test(arguments: ["soon", "0", "-1", "inf"]) func aTimeLimitIsANumberAboveZero(text: String) {
+        let environment = ["PMI_SIZE": "2", MPIProcesses.limitVariable: text]
+        #expect(throws: ProcessError.badSetting(name: MPIProcesses.limitVariable, found: text)) {
+            try MPIProcesses.started(environment: environment, onFailure: { _ in })
+        }
+    }
+
+    @Test func aProcessAloneHearsItself() {
+        let alone = OneProcess()
+        #expect(alone.allGather([1, 2]) == [[1, 2]])
+        #expect(alone.allGather([7] as [UInt8]) == [[7]] && alone.allGather([] as [UInt8]) == [[]])
+        #expect(alone.broadcast([1, 2, 3]) == [1, 2, 3])
+    }
+}
