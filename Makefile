@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help swift deps build test test-slurm lint data stress reproduce-ptb reproduce-cifar reproduce-mnist results results-check figures verify bench clean
+.PHONY: help swift deps build test test-slurm test-mpi lint data stress reproduce-ptb reproduce-cifar reproduce-mnist results results-check figures verify bench clean
 
 PROFILE ?= quick
 # How many faults `make stress` tries, of each kind.
@@ -77,6 +77,9 @@ test: deps lint ## runs every test; the oracle tests once with each instruction 
 
 test-slurm: build ## a job array on a Slurm cluster of this machine alone, interrupted and killed (2 minutes)
 	@Tests/Cluster/slurm.sh
+
+test-mpi: build ## one run on several processes of this machine, killed and resumed (1 minute; more kills: KILLS=50)
+	@Tests/Cluster/mpi.sh
 
 stress: deps ## tries faults by the hundred thousand: damaged files of every kind, kills at random instants (an hour)
 	@swift build $(SWIFT_FLAGS) --build-tests

@@ -72,11 +72,11 @@ let package = Package(
         .executableTarget(
             name: "benchmarks",
             dependencies: [
-                "CharacterExperiments", "ExperimentKit", "ExperimentCommands", "HyperNetworks",
+                "CharacterExperiments", "ExperimentKit", "ExperimentCommands", "Figures", "HyperNetworks", "Processes",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "experiments/benchmarks",
-            exclude: ["NOTES.md", "RESULTS.md", "measured", "pytorch"]),
+            exclude: ["NOTES.md", "RESULTS.md", "measured", "network.sh", "pytorch", "scaling.py"]),
 
         // Tests: one bundle a target, and what they share.
         .target(

@@ -40,7 +40,7 @@ import Testing
 
     @Test func aProcessAloneHearsItself() {
         let alone = OneProcess()
-        #expect(alone.allGather([1, 2]) == [[1, 2]])
+        #expect(alone.allGather([1, 2] as [Double]) == [[1, 2]])
         #expect(alone.allGather([7] as [UInt8]) == [[7]] && alone.allGather([] as [UInt8]) == [[]])
         #expect(alone.broadcast([1, 2, 3]) == [1, 2, 3])
     }

@@ -10,7 +10,9 @@ struct Benchmarks: ParsableCommand {
         commandName: "benchmarks",
         abstract: "Times training steps, alone or beside the PyTorch programs in pytorch/.",
         version: Software.version,
-        subcommands: [StepCommand.self, CharactersCommand.self, CompareCommand.self, TablesCommand.self],
+        subcommands: [
+            StepCommand.self, CharactersCommand.self, CompareCommand.self, ExchangeCommand.self, TablesCommand.self,
+        ],
         defaultSubcommand: CompareCommand.self)
 
     static func main() { Foundation.exit(runProgram(Self.self)) }
@@ -45,6 +47,32 @@ enum StepKind: String, ExpressibleByArgument, CaseIterable {
         case .hyperWideResNet2: configuration(.generated, widening: 2)
         case .wideResNet4: configuration(.owned, widening: 4)
         case .lstm, .lnLSTM, .hyperLSTM, .lnHyperLSTM: nil
+        }
+    }
+
+    /// The model of characters of a kind that is no Wide ResNet.
+    func characterModel(units: Int, keep: Float) -> CharacterModelConfiguration {
+        let hyper = self == .hyperLSTM || self == .lnHyperLSTM
+        return CharacterModelConfiguration(
+            cell: hyper ? .hyperLSTM : .lstm, layers: 1, units: units,
+            layerNorm: self == .lnLSTM || self == .lnHyperLSTM, hyperUnits: hyper ? 128 : 0,
+            embeddingSize: hyper ? 4 : 0, keepInput: 1, keepOutput: 1, keepRecurrent: self == .lstm ? 1 : keep,
+            keepHyperRecurrent: 1, forgetBias: 1, layerNormEpsilon: 1e-3, hyperStateForEmbeddings: .current,
+            hyperLayerNorm: .matchMain)
+    }
+
+    /// The program and the configuration of the paper's row; nil where there is none.
+    var paperRow: (program: String, configuration: String)? {
+        switch self {
+        case .lstm: ("char-hyperlstm", "table3-lstm")
+        case .lnLSTM: ("char-hyperlstm", "table3-layer-norm-lstm")
+        case .hyperLSTM: ("char-hyperlstm", "table3-hyperlstm")
+        case .lnHyperLSTM: ("char-hyperlstm", "table3-layer-norm-hyperlstm")
+        case .wideResNet1: ("static-hypernet", "table2-wide-resnet-40-1")
+        case .hyperWideResNet1: ("static-hypernet", "table2-hyper-wide-resnet-40-1")
+        case .wideResNet2: ("static-hypernet", "table2-wide-resnet-40-2")
+        case .hyperWideResNet2: ("static-hypernet", "table2-hyper-wide-resnet-40-2")
+        case .wideResNet4: nil
         }
     }
 

@@ -94,13 +94,7 @@ struct StepCommand: ParsableCommand {
     }
 
     private func characterStep() -> Subject {
-        let vocabulary = 50, hyper = kind == .hyperLSTM || kind == .lnHyperLSTM
-        let configuration = CharacterModelConfiguration(
-            cell: hyper ? .hyperLSTM : .lstm, layers: 1, units: units,
-            layerNorm: kind == .lnLSTM || kind == .lnHyperLSTM, hyperUnits: hyper ? 128 : 0,
-            embeddingSize: hyper ? 4 : 0, keepInput: 1, keepOutput: 1, keepRecurrent: kind == .lstm ? 1 : keep,
-            keepHyperRecurrent: 1, forgetBias: 1, layerNormEpsilon: 1e-3, hyperStateForEmbeddings: .current,
-            hyperLayerNorm: .matchMain)
+        let vocabulary = 50, configuration = kind.characterModel(units: units, keep: keep)
         let model = CharacterModel(configuration: configuration, vocabularySize: vocabulary, seed: 0)
         let parameters = model.parameters, optimizer = Adam(parameters: parameters)
         var data = RandomStream(seed: 1, stream: 1)

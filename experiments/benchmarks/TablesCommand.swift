@@ -7,8 +7,12 @@ import Foundation
 struct TablesCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tables",
-        abstract: "Writes experiments/benchmarks/RESULTS.md and the README's table of speed from what was measured.",
-        discussion: "Reads one file for each kind of machine from experiments/benchmarks/measured.")
+        abstract:
+            "Writes experiments/benchmarks/RESULTS.md, the README's table of speed and docs/scaling.md from what was"
+            + " measured.",
+        discussion:
+            "Reads from experiments/benchmarks/measured one file for each kind of machine, by `compare`; scaling-*, by"
+            + " scaling.py; and exchange-*, by network.sh.")
 
     @Flag(help: "Write nothing; fail if a document is not what the measurements give.") var check = false
 
@@ -28,12 +32,46 @@ struct TablesCommand: ParsableCommand {
             throw ValidationError(
                 "README.md lacks the lines '<!-- benchmarks: begin -->' and '<!-- benchmarks: end -->'")
         }
-        for (url, text) in [(results, Self.results(comparisons)), (readme, replaced)]
+        let scaling = project.url.appendingPathComponent("docs/scaling.md")
+        let page = try Self.scalingPage(folder.appendingPathComponent("measured"), project)
+        var pageText = try String(contentsOf: scaling, encoding: .utf8)
+        for (id, body) in page.sections {
+            guard let next = SectionedDocument.replacing(id: id, body: body, in: pageText) else {
+                throw ValidationError(
+                    "docs/scaling.md lacks the lines '<!-- \(id): begin -->' and '<!-- \(id): end -->'")
+            }
+            pageText = next
+        }
+        let figure = project.url.appendingPathComponent("docs/scaling.svg")
+        let documents = [
+            (results, Self.results(comparisons)), (readme, replaced), (scaling, pageText), (figure, page.figure),
+        ]
+        for (url, text) in documents
         where (try? String(contentsOf: url, encoding: .utf8)) != text {
             guard !check else { throw ValidationError("\(url.lastPathComponent) is stale; run `benchmarks tables`") }
             try Data(text.utf8).write(to: url, options: .atomic)
             note("wrote \(url.path)")
         }
+    }
+
+    /// What was measured of one run on several processes.
+    private static func scalingPage(_ measured: URL, _ project: ProjectFolder) throws -> ScalingPage {
+        func all<Value: Decodable>(_ prefix: String, _ type: Value.Type) throws -> [Value] {
+            try FileManager.default.contentsOfDirectory(atPath: measured.path)
+                .filter { $0.hasPrefix(prefix) && $0.hasSuffix(".json") }.sorted()
+                .map { try JSONDecoder().decode(type, from: Data(contentsOf: measured.appendingPathComponent($0))) }
+        }
+        let steps = try StepKind.allCases.compactMap { kind -> (StepKind, Int)? in
+            guard let row = kind.paperRow else { return nil }
+            let configs = project.experiment(row.program).appendingPathComponent("configs")
+            let file = try ConfigurationFile(
+                contentsOf: configs.appendingPathComponent("\(row.configuration).yaml"))
+            let text = file.root.leaves.first { $0.keyPath == "training.steps" }?.text
+            return text.flatMap { Int($0.replacingOccurrences(of: "_", with: "")) }.map { (kind, $0) }
+        }
+        return ScalingPage(
+            machines: try all("scaling-", ScaledSteps.self), exchanges: try all("exchange-", Exchange.self),
+            paperSteps: Dictionary(uniqueKeysWithValues: steps))
     }
 
     private static func results(_ comparisons: [Comparison]) -> String {

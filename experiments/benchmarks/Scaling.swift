@@ -1,0 +1,215 @@
+import ExperimentKit
+import Figures
+import Foundation
+
+/// Step times of one run on several processes of a machine, as scaling.py measured them.
+struct ScaledSteps: Codable {
+    struct Run: Codable {
+        let model: String
+        let processes: Int
+        /// Of each process.
+        let threads: Int
+        let shards: Int
+        /// Median seconds of a step; nil where none was measured.
+        let median: Double?
+    }
+
+    let cpu: String
+    /// Physical cores.
+    let physical: Int
+    /// What a reader should know of the measurement.
+    let note: String?
+    let runs: [Run]
+
+    func seconds(_ model: String, processes: Int, threads: Int, shards: Int? = nil) -> Double? {
+        runs.first {
+            $0.model == model && $0.processes == processes && $0.threads == threads
+                && $0.shards == shards ?? $0.shards
+        }?.median
+    }
+
+    var models: [String] { runs.map(\.model).reduce(into: []) { if !$0.contains($1) { $0.append($1) } } }
+}
+
+/// c₁ x₁ + c₂ x₂ = y by least squares of the relative errors; neither coefficient is below zero.
+func fit(_ points: [(x1: Double, x2: Double, y: Double)]) -> (c1: Double, c2: Double) {
+    func sum(_ term: ((x1: Double, x2: Double, y: Double)) -> Double) -> Double {
+        points.reduce(0) { $0 + term($1) / ($1.y * $1.y) }
+    }
+    let aa = sum { $0.x1 * $0.x1 }, ab = sum { $0.x1 * $0.x2 }, bb = sum { $0.x2 * $0.x2 }
+    let ay = sum { $0.x1 * $0.y }, by = sum { $0.x2 * $0.y }
+    let determinant = aa * bb - ab * ab
+    let c1 = (ay * bb - by * ab) / determinant, c2 = (by * aa - ay * ab) / determinant
+    if c1 < 0 { return (0, by / bb) }
+    if c2 < 0 { return (ay / aa, 0) }
+    return (c1, c2)
+}
+
+/// The time of a step on P processes: what is computed, c₁ + c₂ / P, and what is sent, calls · latency · log₂ P +
+/// bytes / bandwidth.
+struct ScalingModel {
+    struct Network {
+        let name: String
+        let latency: Double
+        let secondsPerByte: Double
+
+        init(_ exchange: Exchange) {
+            name = exchange.network
+            (latency, secondsPerByte) = fit(
+                exchange.entries.map { (Double($0.calls) * log2(Double($0.processes)), Double($0.bytes), $0.seconds) })
+        }
+
+        func seconds(calls: Int, bytes: Double, processes: Int) -> Double {
+            Double(calls) * latency * log2(Double(processes)) + bytes * secondsPerByte
+        }
+    }
+
+    let kind: StepKind
+    let messages: StepMessages
+    let whole: Double
+    let divided: Double
+
+    /// Nil where fewer than three numbers of processes were measured.
+    init?(_ kind: StepKind, _ measured: ScaledSteps, shards: Int) {
+        let points = [1, 2, 4, 8, 16].compactMap { processes in
+            measured.seconds(kind.rawValue, processes: processes, threads: 1, shards: shards)
+                .map { (x1: 1.0, x2: 1 / Double(processes), y: $0) }
+        }
+        guard points.count >= 3 else { return nil }
+        self.kind = kind
+        messages = StepMessages(kind)
+        (whole, divided) = fit(points)
+    }
+
+    func computing(_ processes: Int) -> Double { whole + divided / Double(processes) }
+
+    func seconds(_ processes: Int, _ network: Network) -> Double {
+        computing(processes)
+            + (processes == 1
+                ? 0
+                : network.seconds(
+                    calls: messages.calls, bytes: messages.bytes(processes), processes: processes))
+    }
+}
+
+/// The generated parts of docs/scaling.md and its figure.
+struct ScalingPage {
+    let machines: [ScaledSteps]
+    let exchanges: [Exchange]
+    /// Training steps of the paper's budget.
+    let paperSteps: [StepKind: Int]
+    private static let shards = 8, counts = [1, 2, 4, 8, 16, 32, 64]
+
+    private var networks: [ScalingModel.Network] { exchanges.map(ScalingModel.Network.init) }
+
+    private var models: [ScalingModel] {
+        guard let machine = machines.max(by: { $0.physical < $1.physical }) else { return [] }
+        return StepKind.inTable.compactMap { ScalingModel($0, machine, shards: Self.shards) }
+    }
+
+    /// The parts by their markers' names.
+    var sections: [(id: String, body: String)] {
+        [("steps", steps), ("messages", messages), ("model", modelTable), ("prediction", prediction)]
+    }
+
+    private var steps: String {
+        machines.map { machine in
+            let settings = machine.runs.map { [$0.processes, $0.threads, $0.shards] }
+                .reduce(into: [[Int]]()) { if !$0.contains($1) { $0.append($1) } }
+            let rows = settings.map { setting in
+                setting.map(String.init)
+                    + machine.models.map {
+                        machine.seconds($0, processes: setting[0], threads: setting[1], shards: setting[2])
+                            .map { fixed($0, 3) } ?? "–"
+                    }
+            }
+            return
+                "\(machine.cpu), \(machine.physical) cores\(machine.note.map { "; \($0)" } ?? ""). Median seconds of a step:\n\n"
+                + markdownTable(["processes", "threads of each", "shards"] + machine.models, rows)
+        }.joined(separator: "\n\n")
+    }
+
+    private var messages: String {
+        let counts = [2, 4]
+        let header =
+            ["step", "parameters", "calls"] + counts.map { "MB sent by each of \($0)" }
+            + exchanges.flatMap { exchange in counts.map { "s, \(exchange.network), \($0) processes" } }
+        let rows = StepKind.inTable.map { kind in
+            let messages = StepMessages(kind)
+            return [kind.rawValue, grouped(messages.parameters), "\(messages.calls)"]
+                + counts.map { fixed(messages.bytes($0) * 1e-6, 2) }
+                + exchanges.flatMap { exchange in
+                    counts.map { count in
+                        exchange.entries.first { $0.kind == kind.rawValue && $0.processes == count }
+                            .map { fixed($0.seconds, 3) } ?? "–"
+                    }
+                }
+        }
+        return markdownTable(header, rows)
+    }
+
+    private var modelTable: String {
+        guard let machine = machines.max(by: { $0.physical < $1.physical }) else { return "" }
+        let computed = models.flatMap { model in
+            Self.counts.compactMap { count -> [String]? in
+                guard
+                    let measured = machine.seconds(
+                        model.kind.rawValue, processes: count, threads: 1, shards: Self.shards)
+                else { return nil }
+                return row("\(model.kind.rawValue), computed", count, measured, model.computing(count))
+            }
+        }
+        let sent = zip(exchanges, networks).flatMap { exchange, network in
+            exchange.entries.map { entry in
+                row(
+                    "\(entry.kind), sent over \(network.name)", entry.processes, entry.seconds,
+                    network.seconds(calls: entry.calls, bytes: Double(entry.bytes), processes: entry.processes))
+            }
+        }
+        let constants = networks.map {
+            "\($0.name): \(fixed($0.latency * 1e6, 0)) µs a call and doubling of the processes,"
+                + " \(fixed(1e-6 / max($0.secondsPerByte, 1e-15), 0)) MB/s"
+        }
+        return "Fitted: \(constants.joined(separator: "; ")).\n\n"
+            + markdownTable(
+                ["what", "processes", "measured, s", "by the model, s", "model / measured"], computed + sent)
+    }
+
+    private func row(_ what: String, _ processes: Int, _ measured: Double, _ modeled: Double) -> [String] {
+        [what, "\(processes)", fixed(measured, 3), fixed(modeled, 3), fixed(modeled / measured, 2)]
+    }
+
+    private var prediction: String {
+        let counts = [1, 4, 16, 64]
+        let rows = models.flatMap { model in
+            networks.map { network in
+                [model.kind.rawValue, network.name]
+                    + counts.map { fixed(model.seconds($0, network), 3) }
+                    + counts.map { count in
+                        paperSteps[model.kind].map { fixed(Double($0) * model.seconds(count, network) / 86400, 1) }
+                            ?? "–"
+                    }
+            }
+        }
+        return markdownTable(
+            ["step", "network"] + counts.map { "s on \($0)" } + counts.map { "days of the paper's budget on \($0)" },
+            rows)
+    }
+
+    /// Speed-up against processes.
+    var figure: String {
+        LineChart(
+            title: "How many times faster a step is on P processes", xLabel: "processes of one thread",
+            yLabel: "times faster than one", xScale: .logarithmic, yScale: .logarithmic,
+            series: models.flatMap { model in
+                networks.map { network in
+                    LineChart.Series(
+                        name: "\(model.kind.rawValue), \(network.name.prefix { $0 != "," })",
+                        points: Self.counts.map {
+                            (Double($0), model.seconds(1, network) / model.seconds($0, network))
+                        })
+                }
+            }
+        ).svg
+    }
+}
