@@ -120,7 +120,8 @@ private final class ThreadGroup: @unchecked Sendable {
     @Test func aRunGoesOnWithAnotherNumberOfProcesses() throws {
         let run = try TestRun(overrides: ["training.shards=4"])
         let whole = try run.begin(out: "whole")
-        #expect(try whole.run() == .finished)
+        // By the same number of threads: a validation's last bits depend on it, what is learned does not.
+        try finish(whole, processes: 1, data: run.corpus)
         let interruption = Interruption()
         let first = try run.begin(
             out: "parts", progress: StopAtStep(13, interruption), interruption: interruption)
