@@ -200,7 +200,6 @@ private final class ScriptedTask: TrainingTask {
         TrainingLoop(
             updates: TrainingStep(
                 tasks: [task], optimizer: Adam(parameters: task.parameters), settings: Self.settings),
-            settings: Self.settings,
             checkpoints: try CheckpointStore(runFolder: folder),
             stepLog: StepLog(url: folder.appendingPathComponent("steps.jsonl")), progress: SilentProgress(),
             interruption: Interruption(), configurationYAML: "steps: 10\n", modelMetadata: [:],

@@ -1,5 +1,6 @@
 import ArgumentParser
 import ExperimentCommands
+import ExperimentKit
 import Foundation
 import HyperNetworks
 import Processes
@@ -72,16 +73,14 @@ struct ExchangeCommand: ParsableCommand {
         guard processes.isFirst else { return }
         var exchange = Exchange(
             network: network, library: processes.library, cpu: ComputeEnvironment.cpuName, entries: entries)
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
         if let output, let data = FileManager.default.contents(atPath: output) {
-            exchange.entries = try JSONDecoder().decode(Exchange.self, from: data).entries + entries
+            exchange.entries = try StableJSON.decode(Exchange.self, from: [UInt8](data)).entries + entries
         }
-        let bytes = try encoder.encode(exchange) + Data("\n".utf8)
+        let bytes = try StableJSON.encode(exchange)
         if let output {
-            try bytes.write(to: URL(fileURLWithPath: output), options: .atomic)
+            try Data(bytes).write(to: URL(fileURLWithPath: output), options: .atomic)
         } else {
-            try writeResult(bytes: Array(bytes))
+            try writeResult(bytes: bytes)
         }
     }
 

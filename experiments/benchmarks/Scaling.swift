@@ -94,17 +94,24 @@ struct ScalingModel {
 
 /// The generated parts of docs/scaling.md and its figure.
 struct ScalingPage {
-    let machines: [ScaledSteps]
-    let exchanges: [Exchange]
+    private let machines: [ScaledSteps]
+    private let exchanges: [Exchange]
     /// Training steps of the paper's budget.
-    let paperSteps: [StepKind: Int]
+    private let paperSteps: [StepKind: Int]
+    /// The machine that the computing is fitted to: the one of most cores.
+    private let largest: ScaledSteps?
+    private let networks: [ScalingModel.Network]
+    private let models: [ScalingModel]
     private static let shards = 8, counts = [1, 2, 4, 8, 16, 32, 64]
 
-    private var networks: [ScalingModel.Network] { exchanges.map(ScalingModel.Network.init) }
-
-    private var models: [ScalingModel] {
-        guard let machine = machines.max(by: { $0.physical < $1.physical }) else { return [] }
-        return StepKind.inTable.compactMap { ScalingModel($0, machine, shards: Self.shards) }
+    init(machines: [ScaledSteps], exchanges: [Exchange], paperSteps: [StepKind: Int]) {
+        (self.machines, self.exchanges, self.paperSteps) = (machines, exchanges, paperSteps)
+        let largest = machines.max { $0.physical < $1.physical }
+        self.largest = largest
+        networks = exchanges.map(ScalingModel.Network.init)
+        models = StepKind.inTable.compactMap { kind in
+            largest.flatMap { ScalingModel(kind, $0, shards: Self.shards) }
+        }
     }
 
     /// The parts by their markers' names.
@@ -149,7 +156,7 @@ struct ScalingPage {
     }
 
     private var modelTable: String {
-        guard let machine = machines.max(by: { $0.physical < $1.physical }) else { return "" }
+        guard let machine = largest else { return "" }
         let computed = models.flatMap { model in
             Self.counts.compactMap { count -> [String]? in
                 guard

@@ -59,7 +59,9 @@ struct TablesCommand: ParsableCommand {
         func all<Value: Decodable>(_ prefix: String, _ type: Value.Type) throws -> [Value] {
             try FileManager.default.contentsOfDirectory(atPath: measured.path)
                 .filter { $0.hasPrefix(prefix) && $0.hasSuffix(".json") }.sorted()
-                .map { try JSONDecoder().decode(type, from: Data(contentsOf: measured.appendingPathComponent($0))) }
+                .map {
+                    try StableJSON.decode(type, from: [UInt8](Data(contentsOf: measured.appendingPathComponent($0))))
+                }
         }
         let steps = try StepKind.allCases.compactMap { kind -> (StepKind, Int)? in
             guard let row = kind.paperRow else { return nil }

@@ -96,8 +96,11 @@ struct RunTeam<Work: Experiment> {
         let shards = configuration.loop.shards, own = shards / processes.count
         var content = ""
         let tasks = Result {
-            let data = try open(), description = Work.describe(data, configuration)
-            content = description.contentSHA256 ?? description.files.map(\.sha256).joined(separator: " ")
+            let data = try open()
+            if processes.count > 1 {
+                let description = Work.describe(data, configuration)
+                content = description.contentSHA256 ?? description.files.map(\.sha256).joined(separator: " ")
+            }
             return try (0..<own).map { member in
                 try Work(
                     configuration: configuration, data: data, seed: seed,

@@ -133,7 +133,6 @@ public enum TrainingError: Error, Equatable, CustomStringConvertible {
 /// Validation chooses the best checkpoint; the test split is none of the loop's business.
 public final class TrainingLoop<Task: TrainingTask> {
     private let updates: TrainingStep<Task>
-    private let settings: TrainingLoopSettings
     private let checkpoints: CheckpointStore
     private let stepLog: StepLog
     private let progress: any ProgressReporter
@@ -150,6 +149,7 @@ public final class TrainingLoop<Task: TrainingTask> {
 
     private var task: Task { updates.task }
     private var optimizer: any CheckpointedOptimizer { updates.optimizer }
+    private var settings: TrainingLoopSettings { updates.settings }
 
     /// - Parameters:
     ///   - updates: the parameters and what moves them.
@@ -159,12 +159,11 @@ public final class TrainingLoop<Task: TrainingTask> {
     ///   - metric: what validations are compared by.
     ///   - modelMetadata: what a reader of the weights needs beside them; goes into the header of the weights' file.
     init(
-        updates: TrainingStep<Task>, settings: TrainingLoopSettings, checkpoints: CheckpointStore,
+        updates: TrainingStep<Task>, checkpoints: CheckpointStore,
         stepLog: StepLog, progress: any ProgressReporter, interruption: Interruption, configurationYAML: String,
         modelMetadata: [String: String], metric: Metric, onMilestone: @escaping (TrainingState) throws -> Void
     ) {
         self.updates = updates
-        self.settings = settings
         self.checkpoints = checkpoints
         self.stepLog = stepLog
         self.progress = progress

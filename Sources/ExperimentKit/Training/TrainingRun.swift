@@ -145,7 +145,7 @@ public final class TrainingRun<Work: Experiment> {
         checkpoints.lock = lock
         defer { checkpoints.lock = nil }
         let loop = TrainingLoop(
-            updates: updates, settings: settings, checkpoints: checkpoints, stepLog: log, progress: progress,
+            updates: updates, checkpoints: checkpoints, stepLog: log, progress: progress,
             interruption: interruption, configurationYAML: resolvedYAML,
             modelMetadata: try work.modelMetadata(), metric: Work.metric,
             onMilestone: { [self] state in try update(from: state) })

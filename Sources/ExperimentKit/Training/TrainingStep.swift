@@ -42,7 +42,7 @@ final class TrainingStep<Task: TrainingTask> {
     /// Of this process, in order. The first has the optimizer, and is what a checkpoint of the first process holds.
     private let tasks: [Task]
     let optimizer: any CheckpointedOptimizer
-    private let settings: TrainingLoopSettings
+    let settings: TrainingLoopSettings
     let processes: any ProcessGroup
     private let team: ShardTeam?
     /// Each task's gradient of all parameters, one after the other.
