@@ -5,7 +5,7 @@ import Foundation
 ///
 /// An error is final: every later call throws it again. Stricter than `gzip -d` in one point: bytes after the last
 /// member are an error, zeros too, since no data set here is padded.
-public final class GzipReader {
+public final class GzipReader: DecompressedStream {
     /// The file, as given.
     public let path: String
     /// The most bytes of content that this reader hands out, over all members.
@@ -44,17 +44,6 @@ public final class GzipReader {
             failure = error
             throw error
         }
-    }
-
-    /// The next bytes of the content, `chunkBytes` of them or what is left; nil at the end.
-    ///
-    /// - Throws: as ``read(into:)``.
-    public func nextChunk(chunkBytes: Int = 1 << 20) throws -> [UInt8]? {
-        precondition(chunkBytes > 0, "chunkBytes is \(chunkBytes)")
-        let chunk = try [UInt8](unsafeUninitializedCapacity: chunkBytes) { buffer, count in
-            count = try read(into: UnsafeMutableRawBufferPointer(buffer))
-        }
-        return chunk.isEmpty ? nil : chunk
     }
 
     private func readMembers(into output: UnsafeMutableRawBufferPointer) throws -> Int {
@@ -133,8 +122,5 @@ public final class GzipReader {
 /// - Parameter maximumBytes: how long the content may be at most.
 /// - Throws: as ``GzipReader``.
 public func readGzip(path: String, maximumBytes: Int) throws -> [UInt8] {
-    let reader = try GzipReader(path: path, maximumBytes: maximumBytes)
-    var content = [UInt8]()
-    while let chunk = try reader.nextChunk() { content += chunk }
-    return content
+    try GzipReader(path: path, maximumBytes: maximumBytes).readRest()
 }

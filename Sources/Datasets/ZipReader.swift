@@ -5,7 +5,7 @@ import Foundation
 ///
 /// The central directory at the end of the archive is the authority; the local header must agree with it. No zip64,
 /// no encryption, no multi-disk archives: text8.zip and enwik8.zip need none.
-public final class ZipReader {
+public final class ZipReader: DecompressedStream {
     /// The archive, as given.
     public let path: String
     /// The name of the one file in it, for messages; never used as a path.
@@ -126,17 +126,6 @@ public final class ZipReader {
         }
     }
 
-    /// The next bytes of the content, `chunkBytes` of them or what is left; nil at the end.
-    ///
-    /// - Throws: as ``read(into:)``.
-    public func nextChunk(chunkBytes: Int = 1 << 20) throws -> [UInt8]? {
-        precondition(chunkBytes > 0, "chunkBytes is \(chunkBytes)")
-        let chunk = try [UInt8](unsafeUninitializedCapacity: chunkBytes) { buffer, count in
-            count = try read(into: UnsafeMutableRawBufferPointer(buffer))
-        }
-        return chunk.isEmpty ? nil : chunk
-    }
-
     private func readEntry(into output: UnsafeMutableRawBufferPointer) throws -> Int {
         guard !isAtEnd, !output.isEmpty else { return 0 }
         let produced: Int
@@ -241,8 +230,5 @@ public final class ZipReader {
 /// - Throws: as ``ZipReader``.
 public func readZip(path: String, maximumBytes: Int) throws -> [UInt8] {
     let reader = try ZipReader(path: path, maximumBytes: maximumBytes)
-    var content = [UInt8]()
-    content.reserveCapacity(reader.uncompressedBytes)
-    while let chunk = try reader.nextChunk() { content += chunk }
-    return content
+    return try reader.readRest(expectedBytes: reader.uncompressedBytes)
 }

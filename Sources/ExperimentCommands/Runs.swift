@@ -22,7 +22,7 @@ struct Runs<Work: Experiment> {
             progress: progress("\(name) seed \(seed)", display: Work.display), interruption: interruption)
         note("\(name), seed \(seed): \(grouped(run.record.parameterCount)) parameters, \(run.record.data.displayName)")
         for line in run.record.data.notes { note("note: \(line)") }
-        for difference in run.record.differences {
+        for difference in run.record.differences.bySection {
             note("  differs from its base: \(difference.key) \(difference.base) → \(difference.value)")
         }
         note("  in \(run.folder.path)")

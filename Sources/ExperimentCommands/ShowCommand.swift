@@ -35,7 +35,7 @@ public struct Show<Work: Experiment>: ParsableCommand {
         }
         var lines = ["# \(file.name): \(grouped(count)) parameters"]
         if !file.differences.isEmpty { lines.append("# Differs from the paper's settings in:") }
-        lines += file.differences.map { "#   \($0.key): \($0.base) → \($0.value)" }
+        lines += file.differences.bySection.map { "#   \($0.key): \($0.base) → \($0.value)" }
         try writeResult(lines.joined(separator: "\n") + "\n" + file.root.yaml, terminator: "")
     }
 }

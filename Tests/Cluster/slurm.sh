@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # A Slurm cluster of this machine alone, and on it what docs/cluster.md promises: a job array of the generated sample × 2 seeds,
 # one run interrupted near its time limit, one cancelled and one killed and both submitted again, in the end every weight, every logged
-# step and every figure as in runs that nothing interrupted, bit by bit; and a run that fails, which is not queued again.
+# step and every figure as in runs that nothing interrupted, bit by bit; a run that fails, which is not queued again; and one run on
+# two processes, interrupted and queued again.
 #
 # usage: Tests/Cluster/slurm.sh [SCRATCH]     SCRATCH is where everything is made, emptied first
 #        CONFIGURATIONS="sample-lstm sample-layer-norm-hyperlstm" Tests/Cluster/slurm.sh     other runs
@@ -16,7 +17,8 @@ PATH=$PATH:/usr/sbin
 has_slurm() { for name in slurmctld slurmd sbatch squeue scontrol; do command -v $name >/dev/null || return 1; done; }
 if ! has_slurm; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-        { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq slurmctld slurmd slurm-client slurm-wlm-basic-plugins; } \
+        { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq slurmctld slurmd slurm-client slurm-wlm-basic-plugins \
+            openmpi-bin libpmix-dev; } \
             >/dev/null 2>&1 || true
     fi
     has_slurm || { echo "skipped: no Slurm here, and none could be installed"; exit 0; }
@@ -172,6 +174,26 @@ reference=''
 cat "$scratch/table"
 cmp <("$program" compare "$out") <("$program" compare "$scratch/unbroken") || fail "compare: not the same table"
 
+# Debian's plugin opens libpmix.so, which is part of libpmix-dev.
+together=''
+if command -v mpirun >/dev/null && srun --mpi=pmix --ntasks=2 true 2>/dev/null; then
+    echo "-- one run on two processes (srun with PMIx)"
+    together=$scratch/together/sample-lstm/0
+    settings=(sample-lstm --set training.shards=2 --set training.steps=1000 --seed 0)
+    sbatch --parsable --nodes=1 --ntasks-per-node=2 --cpus-per-task=1 --time=10 --output="$scratch/together.out" \
+        cluster/processes.slurm "$program" "${settings[@]}" --out "$scratch/together" >"$scratch/said" || fail "sbatch"
+    job=$(cat "$scratch/said")
+    await 300 "steps of two processes" has_logged "$together" 5
+    sleep 3
+    scancel --signal=USR1 "$job"
+    await 60 "its interruption" holds "queued again" "$scratch/together.out"
+    await 600 "an empty queue" is_empty
+    record_has "$together" '"processes" : 2' || fail "$together: expected two processes in its record"
+    "$program" train "${settings[@]}" --threads 1 --out "$scratch/alone" >/dev/null 2>&1 || fail "the run on one process"
+else
+    echo "-- one run on two processes: skipped, Slurm has no PMIx here"
+fi
+
 # Everything that lasts: weights, moments and carried state, all logged numbers but the seconds, and the figures.
 lasting() {
     for which in latest best; do
@@ -190,4 +212,8 @@ for configuration in "${configurations[@]}"; do
             "$(grep -c 'queued again at' "$out/$run.log") times queued again"
     done
 done
+if [ -n "$together" ]; then
+    cmp <(lasting "$together") <(lasting "$scratch/alone/sample-lstm/0") || fail "two processes: not the run of one"
+    echo "two processes: the run of one bit by bit, in $(grep -c '"began"' "$together/record.json") sittings"
+fi
 echo "passed in $SECONDS s"

@@ -194,6 +194,25 @@ import Testing
         #expect(file.name == "top")
     }
 
+    @Test func aSectionInPlaceOfAValueIsOneDifferenceForReaders() throws {
+        let folder = try TemporaryFolder()
+        try folder.write(TestRun.yaml, to: "tiny.yaml")
+        let schedule = "{peak: 0.02, final: 0, warmUpSteps: 4, totalSteps: 40}"
+        let top = try folder.write(
+            "base: tiny.yaml\ntraining:\n  batch: 2\n  learningRate: \(schedule)\n", to: "top.yaml")
+        let differences = try ConfigurationFile(contentsOf: top).differences
+        #expect(
+            differences.bySection == [
+                .init(key: "training.batch", base: "4", value: "2"),
+                .init(key: "training.learningRate", base: "0.01", value: schedule),
+            ])
+        let reversed = differences.map {
+            ConfigurationFile.Difference(key: $0.key, base: $0.value, value: $0.base)
+        }
+        #expect(reversed.bySection.last == .init(key: "training.learningRate", base: schedule, value: "0.01"))
+        #expect(Array(differences.prefix(1)).bySection == Array(differences.prefix(1)))
+    }
+
     @Test func anErrorInABaseNamesTheBase() throws {
         let folder = try TemporaryFolder()
         try folder.write(TestRun.yaml.replacingOccurrences(of: "steps: 40", with: "steps: x"), to: "tiny.yaml")

@@ -12,6 +12,7 @@ import os
 import signal
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -47,6 +48,16 @@ def step_times(folder):
     return [after - before for before, after in zip(seconds[1:], seconds[2:])]
 
 
+def end(run):
+    if run.poll() is None:
+        os.killpg(run.pid, signal.SIGTERM)
+        try:
+            run.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(run.pid, signal.SIGKILL)
+            run.wait()
+
+
 def measure(model, processes, threads, shards, mpirun, processors):
     program, configuration, options, seconds = MODELS[model]
     with tempfile.TemporaryDirectory() as folder:
@@ -58,17 +69,13 @@ def measure(model, processes, threads, shards, mpirun, processors):
         with open(f"{folder}/log", "w") as log:
             run = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
             began = None
-            while run.poll() is None and (began is None or time.time() - began < seconds or len(step_times(folder)) < 3):
-                time.sleep(0.2)
-                if began is None and glob.glob(f"{folder}/*/0/steps.jsonl"):
-                    began = time.time()
-            if run.poll() is None:
-                os.killpg(run.pid, signal.SIGTERM)
-                try:
-                    run.wait(30)
-                except subprocess.TimeoutExpired:
-                    os.killpg(run.pid, signal.SIGKILL)
-                    run.wait()
+            try:
+                while run.poll() is None and (began is None or time.time() - began < seconds or len(step_times(folder)) < 3):
+                    time.sleep(0.2)
+                    if began is None and glob.glob(f"{folder}/*/0/steps.jsonl"):
+                        began = time.time()
+            finally:
+                end(run)
         times = step_times(folder)
         if not times:
             print(open(f"{folder}/log").read()[-2000:])
@@ -84,6 +91,8 @@ def main():
     parser.add_argument("--settings", nargs="+", metavar="P,T,S", help="processes, threads of each, shards")
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     options = parser.parse_args()
+    # As Ctrl-C does: what it has started ends with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     first, second = cores()
     processors, most = first + second, len(first)
     powers = [power for power in (1, 2, 4, 8, 16) if power <= most]

@@ -114,6 +114,30 @@ public struct ConfigurationFile: Sendable {
     }
 }
 
+extension [ConfigurationFile.Difference] {
+    /// The same for a reader: where a section stands in place of a single value, or the other way round, its keys stand
+    /// together, as a file writes them: `training.learningRate` 0.001 → {peak: 0.004, final: 0}.
+    public var bySection: Self {
+        let keys = Set(map(\.key))
+        func parent(of key: String) -> String? {
+            guard let dot = key.lastIndex(of: ".") else { return nil }
+            let section = String(key[..<dot])
+            return keys.contains(section) ? section : parent(of: section)
+        }
+        let members = Dictionary(grouping: self) { parent(of: $0.key) }
+        return (members[nil] ?? []).map { difference in
+            guard let inside = members[difference.key] else { return difference }
+            func section(_ text: KeyPath<Element, String>) -> String {
+                let values = inside.map { "\($0.key.dropFirst(difference.key.count + 1)): \($0[keyPath: text])" }
+                return "{\(values.joined(separator: ", "))}"
+            }
+            return difference.value == "-"
+                ? Element(key: difference.key, base: difference.base, value: section(\.value))
+                : Element(key: difference.key, base: section(\.base), value: difference.value)
+        }
+    }
+}
+
 /// The claim at the top of a configuration file: how to run it, what to expect, what it costs.
 ///
 ///     # Command:  char-hyperlstm train table3-lstm

@@ -126,7 +126,7 @@ extension RunRecord {
 
     /// A sentence about what differs, in Markdown.
     var differencesText: String {
-        let changes = differences.map { "`\($0.key)` \($0.base) → \($0.value)" }
+        let changes = differences.bySection.map { "`\($0.key)` \($0.base) → \($0.value)" }
         return "`\(configuration)` differs from the paper's settings in \(changes.joined(separator: ", "))."
     }
 

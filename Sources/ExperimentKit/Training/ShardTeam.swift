@@ -2,6 +2,7 @@ import Compute
 import Foundation
 import NeuralNetwork
 import Processes
+import Synchronization
 
 /// The shards of a batch that this process computes, each on a thread of its own, at most as many at a time as the process
 /// computes with.
@@ -11,14 +12,19 @@ import Processes
 final class ShardTeam: @unchecked Sendable {
     private let members: Int
     private let processes: any ProcessGroup
+    /// Whether every member has a thread for itself. Then a waiting member stays awake for a while: others wait for it 74
+    /// times in a step of a Wide ResNet, and a core that sleeps takes longer to wake than most of these waits last.
+    private let waitsAwake: Bool
+    /// Rounds of the exchange that are done; changed with `condition` locked.
+    private let round = Atomic<Int>(0)
     /// Guards everything below.
     private let condition = NSCondition()
     /// Threads that may compute and do not.
     private var idle: Int
     private var given: [[Double]]
     private var taken: [[Double]] = []
-    /// Members that have given in this round of the exchange, and rounds done.
-    private var arrived = 0, round = 0
+    /// Members that have given in this round of the exchange.
+    private var arrived = 0
     private var running = 0
 
     /// - Parameter members: Shards of this process; every process has as many.
@@ -26,6 +32,7 @@ final class ShardTeam: @unchecked Sendable {
         self.members = members
         self.processes = processes
         idle = min(members, ComputeEnvironment.threads)
+        waitsAwake = idle == members
         given = [[Double]](repeating: [], count: members)
     }
 
@@ -77,23 +84,42 @@ final class ShardTeam: @unchecked Sendable {
     }
 
     private func gather(_ numbers: [Double], from member: Int) -> [[Double]] {
-        condition.withLock {
-            given[member] = numbers
-            arrived += 1
-            guard arrived == members else {
-                let present = round
+        let present = condition.withLock { give(numbers, from: member) }
+        if waitsAwake { awaitRound(after: present) }
+        return condition.withLock {
+            if round.load(ordering: .relaxed) == present {
                 idle += 1
                 condition.broadcast()
-                while round == present { condition.wait() }
+                while round.load(ordering: .relaxed) == present { condition.wait() }
                 takeThread()
-                // The next round ends when this member has given again: until then they stay.
-                return taken
             }
+            // The next round ends when this member has given again: until then they stay.
+            return taken
+        }
+    }
+
+    /// Adds a member's numbers to the round, and ends it if they are the last; the condition is locked.
+    ///
+    /// - Returns: The rounds that were done before this one.
+    private func give(_ numbers: [Double], from member: Int) -> Int {
+        let present = round.load(ordering: .relaxed)
+        given[member] = numbers
+        arrived += 1
+        if arrived == members {
             taken = processes.count == 1 ? given : exchange()
             arrived = 0
-            round += 1
+            round.store(present + 1, ordering: .releasing)
             condition.broadcast()
-            return taken
+        }
+        return present
+    }
+
+    /// Looks for about a millisecond whether the round is over, and lets others have the core between two looks.
+    private func awaitRound(after present: Int) {
+        var looks = 0
+        while round.load(ordering: .acquiring) == present, looks < 4000 {
+            sched_yield()
+            looks += 1
         }
     }
 
