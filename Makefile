@@ -1,7 +1,8 @@
 # `make help` lists what can be made. Every target installs or builds what it needs first.
+#
+# For GNU make 3.81 (macOS) and later, and for any POSIX shell: make 3.81 knows no `.SHELLFLAGS`, so a recipe of several
+# commands says itself where it fails.
 
-SHELL := /bin/bash
-.SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help swift deps build test test-slurm test-mpi lint data stress reproduce-ptb reproduce-cifar reproduce-mnist results results-check figures verify bench clean
 
@@ -16,10 +17,15 @@ REPRODUCE = --profile $(PROFILE) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(JOBS),--
 BIN := .build/release
 # One build serves the programs and the tests: `-enable-testing` lets tests see what a module keeps to itself.
 SWIFT_FLAGS := -c release -Xswiftc -enable-testing
-APT := libopenblas-dev zlib1g-dev pkg-config curl
+# What programs and tests need besides Swift, by Debian's names. macOS brings zlib, and Accelerate for OpenBLAS.
+ifeq ($(shell uname -s),Darwin)
+NEEDED := curl
+else
+NEEDED := libopenblas-dev zlib1g-dev pkg-config curl
+endif
 
 help: ## this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "PROFILE=quick|epochs-100|steps-5000|paper   how much of an experiment to run (quick: minutes; paper: weeks)"
 	@echo "SEEDS=0,1,2 JOBS=N          seeds in place of each configuration's own; N runs at a time"
@@ -28,18 +34,18 @@ help: ## this list
 	@echo "HYPERNETWORKS_DATA=DIR      the data folder, if not data/"
 
 swift: # says which Swift is needed, where there is none or an older one
-	@version="$$(swift --version 2>/dev/null | sed -nE 's/.*Swift version ([0-9]+\.[0-9]+).*/\1/p' | head -n 1 || true)"; \
-	[ "$$(printf '6.2\n%s\n' "$${version:-0}" | sort -V | head -n 1)" = 6.2 ] || { \
+	@version=$$(swift --version 2>/dev/null | sed -nE 's/.*Swift version ([0-9]+\.[0-9]+).*/\1/p' | head -n 1); \
+	echo "$${version:-0.0}" | awk -F . '{ exit !($$1 > 6 || $$1 == 6 && $$2 >= 2) }' || { \
 	    echo "error: Swift 6.2 or later is needed, found $${version:-none}: https://www.swift.org/install, or its container:" >&2; \
 	    echo "  docker run --rm -it -v \"$$PWD\":/hypernetworks -w /hypernetworks swift:6.2 make build" >&2; exit 1; }
 
 # OpenBLAS is opened at run time: it may be a file that the user names, or a module of a cluster.
 deps: swift ## installs the C libraries and tools that are missing (Debian, Ubuntu; elsewhere says which)
 	@missing=""; \
-	for package in $(APT); do \
+	for package in $(NEEDED); do \
 	    case $$package in \
-	    libopenblas-dev) [ -n "$${HYPERNETWORKS_BLAS:-}" ] || PATH="$$PATH:/sbin" ldconfig -p 2>/dev/null | grep -q 'libopenblas\.so' \
-	        || { find $$(tr : ' ' <<<"$${LD_LIBRARY_PATH:-}") -maxdepth 1 -name 'libopenblas.so*' 2>/dev/null || true; } | grep -q . \
+	    libopenblas-dev) [ -n "$$HYPERNETWORKS_BLAS" ] || PATH="$$PATH:/sbin" ldconfig -p 2>/dev/null | grep -q 'libopenblas\.so' \
+	        || find $$(echo "$$LD_LIBRARY_PATH" | tr : ' ') -maxdepth 1 -name 'libopenblas.so*' 2>/dev/null | grep -q . \
 	        || missing="$$missing $$package";; \
 	    zlib1g-dev) pkg-config --exists zlib 2>/dev/null || [ -e /usr/include/zlib.h ] || missing="$$missing $$package";; \
 	    *) command -v $$package >/dev/null || missing="$$missing $$package";; \
@@ -69,9 +75,12 @@ test: deps lint ## runs every test; the oracle tests once with each instruction 
 	@for simd in avx2 portable; do \
 	    echo "-- the cells and models again, with the $$simd kernels"; \
 	    HYPERNETWORKS_SIMD=$$simd swift test $(SWIFT_FLAGS) --skip-build --filter 'HyperNetworksTests' >.build/$$simd.log 2>&1 \
-	        || { grep -q 'expected one of' .build/$$simd.log && echo "   this CPU has no $$simd" || { cat .build/$$simd.log; exit 1; }; }; \
+	        || if grep -q 'expected one of' .build/$$simd.log; then echo "   this CPU has no $$simd"; \
+	        else cat .build/$$simd.log; exit 1; fi; \
 	    tail -n 1 .build/$$simd.log; \
 	done
+	@echo "-- the portable kernels on arm64, in an emulator"
+	@Tests/Arm64/run.sh .build/arm64
 	@echo "-- a package of somebody else's that uses this one"
 	@Tests/OutsidePackage/run.sh "$(CURDIR)/.build/outside"
 

@@ -4,7 +4,7 @@
 # usage: Tests/OutsidePackage/run.sh [SCRATCH]     SCRATCH is where everything is made, emptied first
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd) project=$(cd "$(dirname "$0")/../.." && pwd)
-version=$(sed -n 's/.*static let version = "\([0-9.]*\)".*/\1/p' "$project"/Sources/ExperimentKit/Records/Version.swift)
+version=$(sed -n 's/.*static let version = "\([0-9.]*\)".*/\1/p' "$project"/Sources/ExperimentKit/Records/Software.swift)
 scratch=${1:-$(mktemp -d)}
 git -C "$project" rev-parse --git-dir >/dev/null 2>&1 || { echo "no git repository here: the outside package is not built"; exit 0; }
 
@@ -12,7 +12,7 @@ git -C "$project" rev-parse --git-dir >/dev/null 2>&1 || { echo "no git reposito
 rm -rf "$scratch"
 mkdir -p "$scratch/hypernetworks"
 git -C "$project" ls-files -z --cached --others --exclude-standard |
-    (cd "$project" && xargs -0 ls -d 2>/dev/null | grep -v '/runs/\|/figures/' | tar -cf - -T -) | tar -xf - -C "$scratch/hypernetworks"
+    (cd "$project" && xargs -0 ls -d 2>/dev/null | grep -v -e /runs/ -e /figures/ | tar -cf - -T -) | tar -xf - -C "$scratch/hypernetworks"
 cd "$scratch/hypernetworks"
 git init -q .
 git add -A
