@@ -37,6 +37,8 @@ int openblas_core_runs(const char *core) {
     for (unsigned n = 0; n < sizeof avx / sizeof *avx; n++)
         // The AMD cores of this list also use FMA4, which no later processor has.
         if (!strcasecmp(core, avx[n])) return __builtin_cpu_supports("avx") && (n == 0 || __builtin_cpu_supports("fma4"));
+#else
+    (void)core;
 #endif
     return 1;
 }
