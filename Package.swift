@@ -5,6 +5,8 @@ import PackageDescription
 // `LayeringTests` holds the `import` lines to it.
 let package = Package(
     name: "hypernetworks",
+    // For `Mutex`.
+    platforms: [.macOS(.v15)],
     products: [
         .library(name: "HyperNetworks", targets: ["HyperNetworks"]),
         .library(name: "Safetensors", targets: ["Safetensors"]),

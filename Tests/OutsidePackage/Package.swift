@@ -4,6 +4,7 @@ import PackageDescription
 
 let package = Package(
     name: "example",
+    platforms: [.macOS(.v15)],
     dependencies: [.package(url: "@URL@", exact: "@VERSION@")],
     targets: [
         .executableTarget(name: "example", dependencies: [.product(name: "HyperNetworks", package: "hypernetworks")])

@@ -51,12 +51,18 @@ struct StepCommand: ParsableCommand {
         seconds.sort()
         let median = seconds[seconds.count / 2]
         var usage = rusage()
-        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+        #if canImport(Darwin)
+            getrusage(RUSAGE_SELF, &usage)
+            let peak = usage.ru_maxrss >> 20  // in bytes
+        #else
+            getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+            let peak = usage.ru_maxrss >> 10  // in KiB
+        #endif
         let measurement = StepMeasurement(
             step: kind.rawValue, mode: "swift", parameters: model.parameterCount,
             median_s: (median * 1e4).rounded() / 1e4, min_s: (seconds[0] * 1e4).rounded() / 1e4,
-            gflops: (flops / median * 1e-9).rounded(), peak_mib: usage.ru_maxrss / 1024,
-            threads: ComputeEnvironment.threads, torch: nil,
+            gflops: (flops / median * 1e-9).rounded(), peak_mib: peak,
+            threads: ComputeEnvironment.threads, torch: nil, package: nil,
             blas: ComputeEnvironment.blasCoreName,
             simd: ComputeEnvironment.simdName)
         let encoder = JSONEncoder()
