@@ -37,8 +37,8 @@ public struct DataSource: Equatable, Codable, Sendable {
         public let sha256: String
         /// Length of its content, uncompressed, in bytes.
         public let contentBytes: Int
-        /// Whether its MD5 is the published one: that of the uncompressed content, or of the file itself where only
-        /// that is published (CIFAR-10's archive).
+        /// Whether its checksum is the official file's: of the uncompressed content, or of the file itself where only that
+        /// is published (CIFAR-10's archive).
         public let isOfficial: Bool
     }
 

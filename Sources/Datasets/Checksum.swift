@@ -37,21 +37,6 @@ public enum Checksum {
         }
     }
 
-    /// Both sums of a file's bytes in one pass.
-    ///
-    /// - Throws: `DatasetError.unreadable`, `DatasetError.empty`.
-    static func md5AndSHA256(ofFile path: String) throws -> (md5: String, sha256: String) {
-        let file = try FileBytes(path: path)
-        var (md5, sha256) = (MD5Digest(), SHA256Digest())
-        while true {
-            let chunk = try file.available()
-            if chunk.isEmpty { return (md5.finalized(), sha256.finalized()) }
-            md5.update(UnsafeRawBufferPointer(chunk))
-            sha256.update(UnsafeRawBufferPointer(chunk))
-            file.consume(chunk.count)
-        }
-    }
-
     /// The CRC-32 of gzip and zip, by zlib.
     static func crc32(_ content: UnsafeRawBufferPointer, continuing crc: UInt32 = 0) -> UInt32 {
         let start = content.baseAddress?.assumingMemoryBound(to: UInt8.self)
