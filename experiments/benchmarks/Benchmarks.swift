@@ -90,7 +90,7 @@ enum StepKind: String, ExpressibleByArgument, CaseIterable {
     }
 }
 
-/// What a program prints of a timed step, in one line of JSON.
+/// A timed step as a program prints it, in one line of JSON.
 struct StepMeasurement: Codable {
     let step: String
     /// "swift", or how PyTorch ran it.
@@ -102,6 +102,8 @@ struct StepMeasurement: Codable {
     let peak_mib: Int
     let threads: Int?
     let torch: String?
+    /// The library that a peer uses beside PyTorch, with its version.
+    let package: String?
     let blas: String?
     let simd: String?
 }

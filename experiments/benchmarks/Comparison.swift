@@ -7,6 +7,8 @@ struct Comparison: Codable {
     struct Program: Codable {
         let mode: String
         let torch: String?
+        /// The library beside PyTorch that it uses, with its version; nil where it uses none.
+        let package: String?
         let parameters: Int
         /// Median of the rounds' medians, and the fastest step, in seconds.
         let median: Double
@@ -19,6 +21,7 @@ struct Comparison: Codable {
         init(_ runs: [StepMeasurement]) {
             mode = runs[0].mode
             torch = runs[0].torch
+            package = runs[0].package
             parameters = runs[0].parameters
             median = benchmarks.median(runs.map(\.median_s))
             minimum = runs.map(\.min_s).min() ?? 0
@@ -150,7 +153,8 @@ struct Comparison: Codable {
             text += "weights are faster.\n"
         }
         if !library.isEmpty {
-            text += "\nNetworks whose kernels are generated, beside those of the library hypnettorch 0.0.4 (a chunked "
+            let package = library.compactMap { $0.peer?.package }.first ?? "hypnettorch"
+            text += "\nNetworks whose kernels are generated, beside those of the library \(package) (a chunked "
             text += "hypernetwork of like size).\n\n"
             text += markdownTable(
                 ["step", "ours, s", "hypnettorch, s", "ratio", "peak MiB", "its", "parameters", "its"],

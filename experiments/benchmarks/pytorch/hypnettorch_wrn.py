@@ -5,10 +5,11 @@
 The library's chunked hypernetwork makes the kernels of all three groups in pieces of 16 x 16 x 3 x 3, each from an embedding
 of 64 numbers by one hidden layer, whose 32 units give it about as many parameters as the paper's generator; biases,
 normalizations, stem and output are the network's own. A step: forward, mean cross entropy, backward, Adam. Prints one JSON
-line: median and minimum seconds per step, parameters, peak resident MiB. Needs `pip install hypnettorch==0.0.4 matplotlib
-pandas scipy scikit-learn`.
+line: median and minimum seconds per step, parameters, peak resident MiB, versions. Needs `pip install hypnettorch==0.0.4
+matplotlib pandas scipy scikit-learn`.
 """
 import math
+from importlib.metadata import version
 
 import torch
 import torch.nn as nn
@@ -51,7 +52,8 @@ def main():
     images, labels = torch.randn(BATCH, 3, 32, 32), torch.randint(0, 10, (BATCH,))
     optimizer = torch.optim.Adam(model.parameters(), 0.002)
     step = training_step(optimizer, lambda: F.cross_entropy(model(images), labels))
-    report_steps(f"hyper-wrn-40-{options.k}", "hypnettorch", model, step, options.steps)
+    report_steps(f"hyper-wrn-40-{options.k}", "hypnettorch", model, step, options.steps,
+                 package=f"hypnettorch {version('hypnettorch')}")
 
 
 if __name__ == "__main__":

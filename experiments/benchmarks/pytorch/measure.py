@@ -54,7 +54,7 @@ def report(name, mode, model, **measured):
     }))
 
 
-def report_steps(name, mode, model, step, steps):
-    """Times the steps and prints their median and minimum."""
+def report_steps(name, mode, model, step, steps, **about):
+    """Times the steps and prints their median and minimum, with what else there is to say about them."""
     seconds = seconds_per_step(step, steps)
-    report(name, mode, model, median_s=seconds[len(seconds) // 2], min_s=seconds[0])
+    report(name, mode, model, median_s=seconds[len(seconds) // 2], min_s=seconds[0], **about)
