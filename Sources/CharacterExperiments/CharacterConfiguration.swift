@@ -6,25 +6,16 @@ import NeuralNetwork
 
 /// One configuration file of `char-hyperlstm`, decoded.
 public struct CharacterConfiguration: RunConfiguration {
-    // What a value means stands beside its key, below.
+    // The meaning of a value stands beside its key, below.
 
     public struct Training: Equatable, Sendable {
         public let batch: Int
-        public let shards: Int
         public let sequenceLength: Int
-        public let steps: Int
         public let carryState: Bool
         public let adam: AdamSettings
-        public let learningRate: LearningRateSchedule
-        public let clipNorm: Double?
-        public let patience: Int?
-        public let seeds: [Int]
-        public let logEvery: Int
-        public let checkpointEvery: Int
     }
 
     public struct Evaluation: Equatable, Sendable {
-        public let validate: EvaluationSchedule
         public let validationStreams: Int
         public let validationCharacters: Int?
         public var reportedStreams: Int
@@ -37,17 +28,11 @@ public struct CharacterConfiguration: RunConfiguration {
     public let inputInitialValues: InputInitialValues
     public let training: Training
     public var evaluation: Evaluation
+    public let loop: TrainingLoopSettings
+    public let seeds: [Int]
 
-    public var seeds: [Int] { training.seeds }
     public var dataName: String { corpus.rawValue }
     public var unitsPerStep: Int { training.batch * training.sequenceLength }
-
-    public var loop: TrainingLoopSettings {
-        TrainingLoopSettings(
-            steps: training.steps, learningRate: training.learningRate, clipNorm: training.clipNorm,
-            validate: evaluation.validate, patience: training.patience, logEvery: training.logEvery,
-            checkpointEvery: training.checkpointEvery, shards: training.shards)
-    }
 
     /// - Throws: `ConfigurationError` naming file, key path, what was expected and what was found.
     public init(_ root: ConfigurationNode) throws(ConfigurationError) {
@@ -72,8 +57,38 @@ public struct CharacterConfiguration: RunConfiguration {
         model = try Self.model(reader, deviations)
         inputInitialValues = try deviations.choice("inputInitialValues", of: InputInitialValues.self)
         deviations.finish()
-        training = try Self.training(reader)
-        evaluation = try Self.evaluation(reader)
+        let trainingReader = try reader.section(
+            "training",
+            keys: .trainingLoop.adding([
+                "batch": "parallel streams that the text is cut into",
+                "sequenceLength": "characters of each stream in a training step",
+                "carryState":
+                    "whether the state is carried from one training sequence to the next, or is zero at the start of each",
+                "adam": "Adam's constants",
+            ]), younger: TrainingLoopSettings.younger)
+        training = Training(
+            batch: try trainingReader.integer("batch", atLeast: 1),
+            sequenceLength: try trainingReader.integer("sequenceLength", atLeast: 1),
+            carryState: try trainingReader.boolean("carryState"),
+            adam: try AdamSettings(try trainingReader.section("adam", keys: AdamSettings.keys)))
+        let evaluationReader = try reader.section(
+            "evaluation",
+            keys: .validation.adding([
+                "validationStreams": "parallel streams that validation during training is read as",
+                "validationCharacters":
+                    "leading characters of the validation split that are read during training; null reads it whole",
+                "reportedStreams":
+                    "parallel streams of the reported figures; 1 is the paper's way, the whole split as one sequence",
+            ]))
+        evaluation = Evaluation(
+            validationStreams: try evaluationReader.integer("validationStreams", atLeast: 1),
+            validationCharacters: try evaluationReader.optionalInteger("validationCharacters", atLeast: 2),
+            reportedStreams: try evaluationReader.integer("reportedStreams", atLeast: 1))
+        loop = try TrainingLoopSettings(
+            training: trainingReader, evaluation: evaluationReader, batch: training.batch)
+        seeds = try trainingReader.integers("seeds", atLeast: 0)
+        trainingReader.finish()
+        evaluationReader.finish()
         reader.finish()
     }
 
@@ -119,52 +134,5 @@ public struct CharacterConfiguration: RunConfiguration {
         }
         reader.finish()
         return model
-    }
-
-    private static func training(_ root: ConfigurationReader) throws(ConfigurationError) -> Training {
-        let reader = try root.section(
-            "training",
-            keys: .trainingLoop.adding([
-                "batch": "parallel streams that the text is cut into",
-                "sequenceLength": "characters of each stream in a training step",
-                "carryState":
-                    "whether the state is carried from one training sequence to the next, or is zero at the start of each",
-                "adam": "Adam's constants",
-            ]), younger: TrainingLoopSettings.younger)
-        let batch = try reader.integer("batch", atLeast: 1)
-        let training = Training(
-            batch: batch,
-            shards: try reader.shards("shards", ofBatch: batch),
-            sequenceLength: try reader.integer("sequenceLength", atLeast: 1),
-            steps: try reader.integer("steps", atLeast: 1),
-            carryState: try reader.boolean("carryState"),
-            adam: try AdamSettings(try reader.section("adam", keys: AdamSettings.keys)),
-            learningRate: try reader.learningRate("learningRate"),
-            clipNorm: try reader.optionalNumber("clipNorm", in: 1e-9...1e9),
-            patience: try reader.optionalInteger("patience", atLeast: 1),
-            seeds: try reader.integers("seeds", atLeast: 0),
-            logEvery: try reader.integer("logEvery", atLeast: 1),
-            checkpointEvery: try reader.integer("checkpointEvery", atLeast: 1))
-        reader.finish()
-        return training
-    }
-
-    private static func evaluation(_ root: ConfigurationReader) throws(ConfigurationError) -> Evaluation {
-        let reader = try root.section(
-            "evaluation",
-            keys: .validation.adding([
-                "validationStreams": "parallel streams that validation during training is read as",
-                "validationCharacters":
-                    "leading characters of the validation split that are read during training; null reads it whole",
-                "reportedStreams":
-                    "parallel streams of the reported figures; 1 is the paper's way, the whole split as one sequence",
-            ]))
-        let evaluation = Evaluation(
-            validate: try reader.evaluationSchedule("validateAt"),
-            validationStreams: try reader.integer("validationStreams", atLeast: 1),
-            validationCharacters: try reader.optionalInteger("validationCharacters", atLeast: 2),
-            reportedStreams: try reader.integer("reportedStreams", atLeast: 1))
-        reader.finish()
-        return evaluation
     }
 }

@@ -24,7 +24,7 @@ public final class CharacterExperiment: Experiment {
         public var sequence: Int
         /// Characters of the training split; a checkpoint goes on only with the same.
         public var trainingCharacters: Int
-        /// Where the dropout masks come from.
+        /// The position in the stream of the dropout masks.
         public var dropout: RandomStream
     }
 
@@ -134,11 +134,12 @@ public final class CharacterExperiment: Experiment {
         for (name, tensor) in fresh.tensors {
             let whole = [batch] + tensor.shape.dropFirst(), width = tensor.count / rows.count
             guard let source = carried.first(where: { $0.name == name }) else {
-                throw CheckpointError.missingTensor(path: CheckpointFile.carried, name: name)
+                throw CheckpointError.otherModel(
+                    .missingName(path: CheckpointFile.carried, expected: name, found: carried.map(\.name)))
             }
             guard source.shape == whole else {
-                throw CheckpointError.shapeMismatch(
-                    path: CheckpointFile.carried, name: name, expected: whole, found: source.shape)
+                throw CheckpointError.otherModel(
+                    .wrongShape(path: CheckpointFile.carried, name: name, expected: whole, found: source.shape))
             }
             tensor.copy(from: Array(source.values[rows.lowerBound * width..<rows.upperBound * width]))
         }

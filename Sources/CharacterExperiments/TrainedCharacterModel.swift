@@ -28,7 +28,7 @@ public struct TrainedCharacterModel {
             configuration, vocabulary, path: path, weights: file.entries.reduce(0) { $0 + $1.values.count })
         model = CharacterModel(configuration: configuration, vocabularySize: vocabulary.count, seed: 0)
         self.checkpoint = checkpoint
-        try Checkpoint.restore(model.tensors, from: file, path: path)
+        try Checkpoint.restore(model.tensors, from: file)
     }
 
     /// Checks that a model can be built and has as many parameters as the checkpoint, before its memory is asked for.

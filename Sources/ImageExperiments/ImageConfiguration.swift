@@ -27,7 +27,7 @@ extension NesterovSGD: CheckpointedOptimizer {
 
 /// One configuration file of `static-hypernet`, decoded.
 public struct ImageConfiguration: RunConfiguration {
-    // What a value means stands beside its key, below.
+    // The meaning of a value stands beside its key, below.
 
     public struct Data: Equatable, Sendable {
         public let dataset: ImageDatasetName
@@ -38,20 +38,11 @@ public struct ImageConfiguration: RunConfiguration {
 
     public struct Training: Equatable, Sendable {
         public let batch: Int
-        public let shards: Int
-        public let steps: Int
         public let optimizer: OptimizerSettings
-        public let learningRate: LearningRateSchedule
         public let l2: Double
-        public let clipNorm: Double?
-        public let patience: Int?
-        public let seeds: [Int]
-        public let logEvery: Int
-        public let checkpointEvery: Int
     }
 
     public struct Evaluation: Equatable, Sendable {
-        public let validate: EvaluationSchedule
         public let batch: Int
     }
 
@@ -62,17 +53,11 @@ public struct ImageConfiguration: RunConfiguration {
     public let normalizedImages: NormalizedImages
     public let training: Training
     public let evaluation: Evaluation
+    public let loop: TrainingLoopSettings
+    public let seeds: [Int]
 
-    public var seeds: [Int] { training.seeds }
     public var dataName: String { data.dataset.rawValue }
     public var unitsPerStep: Int { training.batch }
-
-    public var loop: TrainingLoopSettings {
-        TrainingLoopSettings(
-            steps: training.steps, learningRate: training.learningRate, clipNorm: training.clipNorm,
-            validate: evaluation.validate, patience: training.patience, logEvery: training.logEvery,
-            checkpointEvery: training.checkpointEvery, shards: training.shards)
-    }
 
     public init(_ root: ConfigurationNode) throws(ConfigurationError) {
         let reader = try ConfigurationReader(root, keys: .experiment)
@@ -93,19 +78,33 @@ public struct ImageConfiguration: RunConfiguration {
             reader, initialValues: try deviations.choice("generatorInitialValues", of: GeneratorInitialValues.self))
         normalizedImages = try deviations.choice("batchNormalization", of: NormalizedImages.self)
         deviations.finish()
-        training = try Self.training(reader)
-        let evaluation = try reader.section(
+        let trainingReader = try reader.section(
+            "training",
+            keys: .trainingLoop.adding([
+                "batch":
+                    "images in a training step; what an epoch's order leaves over waits for another epoch",
+                "adam": "Adam's constants; null where `nesterov` trains",
+                "nesterov": "stochastic gradient descent with Nesterov's momentum; null where `adam` trains",
+                "l2": "coefficient of ½‖K‖² over all kernels, owned and generated (deviation `staticL2`)",
+            ]), younger: TrainingLoopSettings.younger)
+        training = Training(
+            batch: try trainingReader.integer("batch", atLeast: 1),
+            optimizer: try Self.optimizer(trainingReader),
+            l2: try trainingReader.number("l2", in: 0...1))
+        let evaluationReader = try reader.section(
             "evaluation",
             keys: .validation.adding(["batch": "images in one call of the network; the figures do not depend on it"]))
-        self.evaluation = Evaluation(
-            validate: try evaluation.evaluationSchedule("validateAt"),
-            batch: try evaluation.integer("batch", atLeast: 1))
-        evaluation.finish()
+        evaluation = Evaluation(batch: try evaluationReader.integer("batch", atLeast: 1))
+        loop = try TrainingLoopSettings(
+            training: trainingReader, evaluation: evaluationReader, batch: training.batch)
+        seeds = try trainingReader.integers("seeds", atLeast: 0)
+        trainingReader.finish()
+        evaluationReader.finish()
         reader.finish()
         let isColor = data.dataset.isColor
         guard isColor == (model.network == .wideResNet) else {
             throw reader.invalid(
-                "model", expected: isColor ? "network wide-resnet, for color images" : "a network for grey images",
+                "model", expected: isColor ? "network wide-resnet, for color images" : "a network for gray images",
                 found: "network \(model.network.rawValue)")
         }
     }
@@ -157,33 +156,6 @@ public struct ImageConfiguration: RunConfiguration {
             initialValues: initialValues)
         reader.finish()
         return model
-    }
-
-    private static func training(_ root: ConfigurationReader) throws(ConfigurationError) -> Training {
-        let reader = try root.section(
-            "training",
-            keys: .trainingLoop.adding([
-                "batch":
-                    "images in a training step; what an epoch's order leaves over waits for another epoch",
-                "adam": "Adam's constants; null where `nesterov` trains",
-                "nesterov": "stochastic gradient descent with Nesterov's momentum; null where `adam` trains",
-                "l2": "coefficient of ½‖K‖² over all kernels, owned and generated (deviation `staticL2`)",
-            ]), younger: TrainingLoopSettings.younger)
-        let batch = try reader.integer("batch", atLeast: 1)
-        let training = Training(
-            batch: batch,
-            shards: try reader.shards("shards", ofBatch: batch),
-            steps: try reader.integer("steps", atLeast: 1),
-            optimizer: try optimizer(reader),
-            learningRate: try reader.learningRate("learningRate"),
-            l2: try reader.number("l2", in: 0...1),
-            clipNorm: try reader.optionalNumber("clipNorm", in: 1e-9...1e9),
-            patience: try reader.optionalInteger("patience", atLeast: 1),
-            seeds: try reader.integers("seeds", atLeast: 0),
-            logEvery: try reader.integer("logEvery", atLeast: 1),
-            checkpointEvery: try reader.integer("checkpointEvery", atLeast: 1))
-        reader.finish()
-        return training
     }
 
     /// One of `adam: {…}` and `nesterov: {momentum: 0.9}`; the other is null.

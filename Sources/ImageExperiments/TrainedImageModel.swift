@@ -10,7 +10,7 @@ import Safetensors
 public struct TrainedImageModel {
     public let configuration: ImageModelConfiguration
     public let model: any ImageClassifier
-    /// How the images that it was trained on became numbers.
+    /// The normalization of the images that it was trained on.
     public let normalization: PixelNormalization
     private let metadata: [String: String]
     /// The name of the data set that it was trained on, if the file says.
@@ -68,7 +68,7 @@ public struct TrainedImageModel {
                     "expected at least \(grouped(learned)) numbers by the metadata 'model', found \(grouped(numbers))")
         }
         model = configuration.model(seed: 0)
-        try Checkpoint.restore(model.tensors, from: file, path: url.path)
+        try Checkpoint.restore(model.tensors, from: file)
     }
 
     /// Generates the kernels once and writes the plain network: no hypernetwork, and the same logits.

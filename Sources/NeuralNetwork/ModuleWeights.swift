@@ -15,19 +15,30 @@ extension Module {
 
     /// Reads a file that `saveWeights` wrote, or another with the same names and shapes, into the module.
     ///
-    /// - Parameter path: A safetensors file in float32, or in a narrower or wider type, which is converted.
+    /// - Parameter path: A safetensors file in float32 or half precision.
     /// - Returns: The texts that stand beside the weights.
     /// - Throws: `SafetensorsError` naming the first tensor that is missing, has another shape or is not the module's; the
     ///   module is as it was then.
     @discardableResult
     public func loadWeights(from path: String) throws -> SafetensorsFile.Metadata {
         let file = try SafetensorsFile(path: path)
-        let targets = tensors, names = Set(targets.map(\.name))
-        if let stranger = file.entries.first(where: { !names.contains($0.name) }) {
-            throw SafetensorsError.unexpectedName(path: path, name: stranger.name)
-        }
-        let values = try targets.map { try file.floats($0.name, shape: $0.tensor.shape) }
-        for (target, values) in zip(targets, values) { target.tensor.copy(from: values) }
+        try file.copy(to: tensors)
         return file.metadata
+    }
+}
+
+extension SafetensorsFile {
+    /// Copies every entry into the tensor of its name: all of them, or after an error none.
+    ///
+    /// - Parameter targets: What the file must hold, by name, and nothing else.
+    /// - Throws: `SafetensorsError` naming the first tensor that is missing, has another shape or is in the file alone.
+    public func copy(to targets: [(name: String, tensor: Tensor)]) throws(SafetensorsError) {
+        var values: [[Float]] = []
+        for target in targets { values.append(try floats(target.name, shape: target.tensor.shape)) }
+        let names = Set(targets.map(\.name))
+        if let stranger = entries.first(where: { !names.contains($0.name) }) {
+            throw .unexpectedName(path: errorPath, name: stranger.name)
+        }
+        for (target, values) in zip(targets, values) { target.tensor.copy(from: values) }
     }
 }

@@ -48,9 +48,10 @@ extension SafetensorsError: CustomStringConvertible {
         case .sizeMismatch(let path, let name, let expected, let found):
             "\(path): \(name): expected \(expected) bytes by its shape and element type, found \(found) by its offsets"
         case .missingName(let path, let expected, let found):
-            "\(path): expected an entry \(expected), found \(found.joined(separator: ", "))"
+            "\(path): expected an entry \(expected), found \(found.prefix(8).joined(separator: ", "))"
+                + (found.count > 8 ? " and \(found.count - 8) more" : "")
         case .unexpectedName(let path, let name):
-            "\(path): an entry \(name), which what reads the file does not have"
+            "\(path): holds an entry \(name) that is not expected"
         case .wrongShape(let path, let name, let expected, let found):
             "\(path): \(name): expected shape \(expected), found \(found)"
         case .wrongDType(let path, let name, let expected, let found):

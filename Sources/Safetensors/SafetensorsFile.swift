@@ -259,7 +259,7 @@ extension SafetensorsFile {
         return values
     }
 
-    private var errorPath: String { path ?? "contents in memory" }
+    package var errorPath: String { path ?? "contents in memory" }
 
     private func wrongDType(_ entry: Entry, expected: DType) -> SafetensorsError {
         .wrongDType(path: errorPath, name: entry.name, expected: expected, found: entry.dtype)

@@ -57,9 +57,9 @@ import Testing
         let before = model.parameters.map(\.variable.value.floats)
         let V = other.corpus.vocabulary.count
         do {
-            try checkpoint.restoreModel(model.tensors)
+            try checkpoint.restore(model.tensors)
             Issue.record("accepted")
-        } catch CheckpointError.shapeMismatch(let path, let name, let expected, let found) {
+        } catch CheckpointError.otherModel(.wrongShape(let path, let name, let expected, let found)) {
             #expect(path.hasSuffix("model.safetensors") && name == "layer0.W_x")
             #expect(expected == [V, 64] && found == [V, 48])
         }
@@ -71,21 +71,21 @@ import Testing
         let lstm = try FinishedRun(["model.cell=lstm", "model.hyperUnits=0", "model.embeddingSize=0"])
         let (hyperModel, lstmModel) = (try hyper.freshModel(), try lstm.freshModel())
         #expect {
-            try Checkpoint(at: hyper.folder).restoreModel(lstmModel.tensors)
+            try Checkpoint(at: hyper.folder).restore(lstmModel.tensors)
         } throws: { error in
             // The bias is called b in the LSTM and b_0 in the HyperLSTM (Eq. 9, 12).
-            guard case CheckpointError.missingTensor(_, "layer0.b") = error else { return false }
+            guard case CheckpointError.otherModel(.missingName(_, "layer0.b", _)) = error else { return false }
             return true
         }
         #expect {
             let shared = lstmModel.tensors.filter { $0.name != "output.b" }
-            try Checkpoint(at: lstm.folder).restoreModel(shared)
+            try Checkpoint(at: lstm.folder).restore(shared)
         } throws: { error in
-            guard case CheckpointError.unexpectedTensor(_, "output.b") = error else { return false }
+            guard case CheckpointError.otherModel(.unexpectedName(_, "output.b")) = error else { return false }
             return true
         }
         #expect(throws: CheckpointError.self) {
-            try Checkpoint(at: lstm.folder).restoreModel(hyperModel.tensors)
+            try Checkpoint(at: lstm.folder).restore(hyperModel.tensors)
         }
     }
 

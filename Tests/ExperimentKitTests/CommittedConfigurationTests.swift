@@ -72,7 +72,7 @@ import Testing
     @Test func thePapersSettingsOfPennTreebankAreThoseOfA33() throws {
         for (file, decoded) in try all() where decoded.budget == "paper" && decoded.corpus == .ptb {
             #expect(decoded.training.batch == 128 && decoded.training.sequenceLength == 100, "\(file.name)")
-            #expect(decoded.training.clipNorm == 1 && decoded.training.learningRate.rate(atStep: 1) == 0.001)
+            #expect(decoded.loop.clipNorm == 1 && decoded.loop.learningRate.rate(atStep: 1) == 0.001)
             #expect(decoded.evaluation.reportedStreams == 1)
             let keep: Float = file.name.contains("large") ? 0.85 : file.name.contains("2-layer-norm") ? 0.8 : 0.9
             #expect(decoded.model.keepInput == keep && decoded.model.keepRecurrent == keep, "\(file.name)")
@@ -84,7 +84,7 @@ import Testing
             let changes = Set(file.differences.map(\.key))
             #expect(changes.isSuperset(of: ["budget", "training.steps", "evaluation.validateAt"]), "\(file.name)")
             #expect(changes.allSatisfy { $0.hasPrefix("evaluation.") || ["budget", "training.steps"].contains($0) })
-            #expect(decoded.evaluation.validate == .at([100, 250, 500, 750, 1000]))
+            #expect(decoded.loop.validate == .at([100, 250, 500, 750, 1000]))
             #expect(decoded.evaluation.validationStreams == 256)
         }
     }

@@ -33,9 +33,9 @@ import Testing
         #expect(configuration.model.cell == .hyperLSTM)
         #expect(configuration.model.keepHyperRecurrent == 0.9)
         #expect(configuration.training.batch == 4)
-        #expect(configuration.training.learningRate.rate(atStep: 1000) == 0.01)
-        #expect(configuration.evaluation.validate == .every(8))
-        #expect(configuration.training.patience == nil)
+        #expect(configuration.loop.learningRate.rate(atStep: 1000) == 0.01)
+        #expect(configuration.loop.validate == .every(8))
+        #expect(configuration.loop.patience == nil)
     }
 
     @Test func anUnknownKeyIsNamedWithFileLineAndTheNearestValidKey() throws {
@@ -148,14 +148,14 @@ import Testing
     @Test func learningRatesHaveFourSpellings() throws {
         #expect(
             try decode(["training.learningRate=[{untilStep: 10, rate: 0.1}, {untilStep: 20, rate: 0.01}]"])
-                .training.learningRate
+                .loop.learningRate
                 == .piecewiseConstant([.init(untilStep: 10, rate: 0.1), .init(untilStep: 20, rate: 0.01)]))
         #expect(
             try decode(["training.learningRate={peak: 0.1, final: 0, warmUpSteps: 5, totalSteps: 50}"])
-                .training.learningRate == .cosine(peak: 0.1, final: 0, warmUpSteps: 5, totalSteps: 50))
+                .loop.learningRate == .cosine(peak: 0.1, final: 0, warmUpSteps: 5, totalSteps: 50))
         let hold = "training.learningRate={peak: 0.1, final: 0, warmUpSteps: 5, holdUntilStep: 40, totalSteps: 50}"
         #expect(
-            try decode([hold]).training.learningRate
+            try decode([hold]).loop.learningRate
                 == .hold(peak: 0.1, final: 0, warmUpSteps: 5, holdUntilStep: 40, totalSteps: 50))
         for (from, to) in [("40", "51"), ("40", "4")] {
             #expect(throws: ConfigurationError.self) {
@@ -182,7 +182,7 @@ import Testing
         let top = try folder.write("base: middle.yaml\nmodel: {units: 5}\n", to: "top.yaml")
         let file = try ConfigurationFile(contentsOf: top, overrides: ["evaluation.validateAt=[3, 5]"])
         let configuration = try CharacterConfiguration(file.root)
-        #expect(configuration.training.steps == 7)
+        #expect(configuration.loop.steps == 7)
         #expect(configuration.model.units == 5)
         #expect(configuration.training.batch == 4)
         #expect(

@@ -66,9 +66,9 @@ import Testing
                 ? [(1, 0.002), (168_000, 0.002), (168_001, 0.001), (336_001, 0.0002), (504_001, 0.00005)]
                 : [(1, 0.1), (28_000, 0.1), (28_001, 0.02), (56_001, 0.004), (84_001, 0.0008), (112_001, 0.00016)]
             for (step, rate) in stages {
-                #expect(training.learningRate.rate(atStep: step) == rate, "\(file.name), step \(step)")
+                #expect(decoded.loop.learningRate.rate(atStep: step) == rate, "\(file.name), step \(step)")
             }
-            #expect(training.steps == (isHyper ? 672_000 : 140_000))
+            #expect(decoded.loop.steps == (isHyper ? 672_000 : 140_000))
             if case .nesterov(let momentum) = training.optimizer {
                 #expect(!isHyper && momentum == 0.9)
             } else {
@@ -82,8 +82,8 @@ import Testing
         // Both networks, and three more peak rates that the generated one was tried with.
         #expect(files.count == 5)
         for (file, decoded) in files {
-            #expect(decoded.training.steps == 10 * (45_000 / 128), "\(file.name)")
-            #expect(decoded.training.learningRate.rate(atStep: decoded.training.steps) == 0, "\(file.name)")
+            #expect(decoded.loop.steps == 10 * (45_000 / 128), "\(file.name)")
+            #expect(decoded.loop.learningRate.rate(atStep: decoded.loop.steps) == 0, "\(file.name)")
             #expect(
                 Set(file.differences.map { $0.key.split(separator: ".").prefix(2).joined(separator: ".") }) == [
                     "budget", "training.steps", "training.learningRate", "evaluation.validateAt",
@@ -93,10 +93,10 @@ import Testing
 
     @Test func schedulesEndWithTheTraining() throws {
         for (file, decoded) in try all() {
-            switch decoded.training.learningRate {
+            switch decoded.loop.learningRate {
             case .piecewiseConstant: break
             case .cosine(_, _, let warmUp, let total), .hold(_, _, let warmUp, _, let total):
-                #expect(total == decoded.training.steps && warmUp < total / 2, "\(file.name)")
+                #expect(total == decoded.loop.steps && warmUp < total / 2, "\(file.name)")
             }
         }
     }
@@ -117,7 +117,7 @@ import Testing
 
     @Test(arguments: [
         ("training.nesterov={momentum: 0.9}", "one optimizer"), ("training.adam=null", "neither"),
-        ("model.network=mnist-conv", "0 where nothing reads it"), ("data.dataset=mnist", "a network for grey images"),
+        ("model.network=mnist-conv", "0 where nothing reads it"), ("data.dataset=mnist", "a network for gray images"),
         ("model.embeddingSize=0", "model.embeddingSize"), ("model.kernel=owned", "'kernels'"),
         ("training.l2=true", "training.l2"), ("deviations.generatorInitialValues=zero", "small-normal"),
     ])

@@ -117,10 +117,11 @@ public struct Checkpoint: Sendable {
     }
 
     /// The tensors of one of the checkpoint's files.
-    public func tensors(_ name: String) throws -> [NamedTensor] { try Self.tensors(of: try tensorFile(name)) }
-
-    private static func tensors(of file: SafetensorsFile) throws -> [NamedTensor] {
-        try file.entries.map { NamedTensor(name: $0.name, shape: $0.shape, values: try file.floats($0.name)) }
+    public func tensors(_ name: String) throws -> [NamedTensor] {
+        let file = try tensorFile(name)
+        return try file.entries.map {
+            NamedTensor(name: $0.name, shape: $0.shape, values: try file.floats($0.name))
+        }
     }
 
     /// One of the checkpoint's files, or weights that somebody put beside them.
@@ -166,39 +167,24 @@ public struct Checkpoint: Sendable {
         }
     }
 
-    /// Writes the checkpoint's weights into a model.
+    /// Copies the tensors of a file into those of the same names: all of them, or after an error none.
     ///
-    /// - Parameter tensors: everything that the model consists of.
-    /// - Throws: `CheckpointError` naming the first tensor that does not fit; the model is untouched then.
-    public func restoreModel(_ tensors: [(name: String, tensor: Tensor)]) throws {
-        try restore(tensors, from: CheckpointFile.model)
+    /// - Parameters:
+    ///   - targets: What the file must hold, by name, and nothing else.
+    ///   - name: One of the checkpoint's files.
+    /// - Throws: `CheckpointError.otherModel` naming the first tensor that does not fit.
+    public func restore(_ targets: [(name: String, tensor: Tensor)], from name: String = CheckpointFile.model) throws {
+        try Self.restore(targets, from: try tensorFile(name))
     }
 
-    /// Writes the tensors of a file into those of the same names; all of them or none.
-    func restore(_ targets: [(name: String, tensor: Tensor)], from name: String) throws {
-        try Self.restore(targets, from: try tensorFile(name), path: url.appendingPathComponent(name).path)
-    }
-
-    /// The same from a file that was read before, from `path`.
+    /// The same from a file that was read before.
     public static func restore(
-        _ targets: [(name: String, tensor: Tensor)], from file: SafetensorsFile, path: String
-    ) throws {
-        let sources = try tensors(of: file)
-        let byName = Dictionary(sources.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
-        let pairs = try targets.map { target -> (Tensor, NamedTensor) in
-            guard let source = byName[target.name] else {
-                throw CheckpointError.missingTensor(path: path, name: target.name)
-            }
-            guard source.shape == target.tensor.shape else {
-                throw CheckpointError.shapeMismatch(
-                    path: path, name: target.name, expected: target.tensor.shape, found: source.shape)
-            }
-            return (target.tensor, source)
+        _ targets: [(name: String, tensor: Tensor)], from file: SafetensorsFile
+    ) throws(CheckpointError) {
+        do {
+            try file.copy(to: targets)
+        } catch {
+            throw .otherModel(error)
         }
-        let known = Set(targets.map(\.name))
-        if let stranger = sources.first(where: { !known.contains($0.name) }) {
-            throw CheckpointError.unexpectedTensor(path: path, name: stranger.name)
-        }
-        for (tensor, source) in pairs { tensor.copy(from: source.values) }
     }
 }

@@ -14,9 +14,9 @@ public protocol Experiment: TrainingTask, SendableMetatype {
 
     /// The experiment's program and folder, such as `char-hyperlstm`.
     static var program: String { get }
-    /// What the splits are measured by.
+    /// The measure of a split.
     static var metric: Metric { get }
-    /// What is predicted, in the plural: `characters`, `images`.
+    /// The thing predicted, in the plural: `characters`, `images`.
     static var unit: String { get }
     static var paper: PaperDescription { get }
     /// The heading of its part of RESULTS.md.
@@ -33,7 +33,7 @@ public protocol Experiment: TrainingTask, SendableMetatype {
     /// Opens the data that a configuration names.
     static func open(_ configuration: Configuration, in folder: DataFolder) throws -> Data
 
-    /// What a record says of the data.
+    /// A record's description of the data.
     static func describe(_ data: Data, _ configuration: Configuration) -> DataDescription
 
     /// The number of parameters; `data` is nil where only the configuration is known.
@@ -47,7 +47,7 @@ public protocol Experiment: TrainingTask, SendableMetatype {
         interruption: Interruption
     ) throws -> TrainedEvaluation
 
-    /// What RESULTS.md says of a table besides its runs, as Markdown; may be empty.
+    /// Markdown that stands in RESULTS.md below a table's runs; may be empty.
     static func supplement(
         to table: PaperTable, _ configurations: [NamedConfiguration<Configuration>]
     ) -> String
@@ -55,7 +55,7 @@ public protocol Experiment: TrainingTask, SendableMetatype {
     /// The data set that a file of weights says it was trained on; nil where it does not say.
     static func dataName(ofWeights url: URL) throws -> String?
 
-    /// How a split was read, for people: `500 images`, `2,000 characters as one sequence`.
+    /// The size of a split as it was read, for people: `500 images`, `2,000 characters as one sequence`.
     static func reading(_ result: SplitEvaluation) -> String
 
     /// A model with its initial values, at the start of its data.
@@ -68,7 +68,7 @@ public protocol Experiment: TrainingTask, SendableMetatype {
 
     var optimizer: any CheckpointedOptimizer { get }
 
-    /// What the weights' file says of itself, so that it can be used without its run.
+    /// Metadata of the file of weights, with which it can be used without its run.
     func modelMetadata() throws -> [String: String]
 
     /// Reads a split as the reported figures are.
@@ -86,7 +86,7 @@ extension Experiment {
 
     public static func reading(_ result: SplitEvaluation) -> String { "\(grouped(result.predictions)) \(unit)" }
 
-    /// How figures of this experiment are shown.
+    /// The display of this experiment's figures.
     public static var display: MetricDisplay { MetricDisplay(metric: metric, unit: unit, reading: reading) }
 
     /// The experiment's own model, filled from the best checkpoint of a run or from the checkpoint that is named.
@@ -97,7 +97,7 @@ extension Experiment {
         let work = try Self(
             configuration: configuration, data: data, seed: 0, shard: .whole, progress: progress,
             interruption: interruption)
-        try Checkpoint(at: weights).restoreModel(work.tensors)
+        try Checkpoint(at: weights).restore(work.tensors)
         return TrainedEvaluation(
             result: try work.report(split), model: "\(grouped(parameterCount(configuration, data))) parameters")
     }
@@ -113,7 +113,7 @@ public enum DataSplit: String, CaseIterable, Sendable {
     case train, validation, test
 }
 
-/// What reading a split with trained weights gave.
+/// A split as read with trained weights.
 public struct TrainedEvaluation: Sendable {
     public let result: SplitEvaluation
     /// The model in a few words: its parameters and what else sets it apart.
@@ -125,7 +125,7 @@ public struct TrainedEvaluation: Sendable {
     }
 }
 
-/// What the runs of every experiment need to know of a decoded configuration.
+/// The part of a decoded configuration that every experiment has.
 public protocol RunConfiguration: Equatable, Sendable {
     /// - Throws: `ConfigurationError` naming file, key path, what was expected and what was found.
     init(_ root: ConfigurationNode) throws(ConfigurationError)

@@ -2,8 +2,8 @@ import Compute
 import Foundation
 import NeuralNetwork
 
-/// What the loop itself needs to know of a configuration.
-public struct TrainingLoopSettings: Sendable {
+/// The part of a configuration that the loop itself reads.
+public struct TrainingLoopSettings: Equatable, Sendable {
     public let steps: Int
     public let learningRate: LearningRateSchedule
     /// Greatest global norm of the gradient; nil leaves it as it is.
@@ -28,6 +28,27 @@ public struct TrainingLoopSettings: Sendable {
         self.logEvery = logEvery
         self.checkpointEvery = checkpointEvery
         self.shards = shards
+    }
+
+    /// Reads the keys `ConfigurationKeys.trainingLoop` except `seeds`, and `ConfigurationKeys.validation`.
+    ///
+    /// - Parameters:
+    ///   - training: The section `training`.
+    ///   - evaluation: The section `evaluation`.
+    ///   - batch: The batch of a step, which the shards divide.
+    /// - Throws: `ConfigurationError`.
+    public init(
+        training: ConfigurationReader, evaluation: ConfigurationReader, batch: Int
+    ) throws(ConfigurationError) {
+        self.init(
+            steps: try training.integer("steps", atLeast: 1),
+            learningRate: try training.learningRate("learningRate"),
+            clipNorm: try training.optionalNumber("clipNorm", in: 1e-9...1e9),
+            validate: try evaluation.evaluationSchedule("validateAt"),
+            patience: try training.optionalInteger("patience", atLeast: 1),
+            logEvery: try training.integer("logEvery", atLeast: 1),
+            checkpointEvery: try training.integer("checkpointEvery", atLeast: 1),
+            shards: try training.shards("shards", ofBatch: batch))
     }
 
     /// The keys of the section `training` that files of earlier versions lack, with what held then.
@@ -74,7 +95,7 @@ extension ConfigurationReader {
     /// Parts of a batch: a power of two that divides it.
     ///
     /// - Throws: `ConfigurationError`.
-    public func shards(_ key: String, ofBatch batch: Int) throws(ConfigurationError) -> Int {
+    fileprivate func shards(_ key: String, ofBatch batch: Int) throws(ConfigurationError) -> Int {
         let shards = try integer(key, atLeast: 1)
         guard shards & (shards - 1) == 0, batch % shards == 0 else {
             throw invalid(key, expected: "a power of two that divides the batch of \(batch)", found: "\(shards)")
@@ -105,7 +126,7 @@ public struct TrainingState: Codable, Equatable, Sendable {
     public init() {}
 }
 
-/// How a call of the loop ended.
+/// The end of a call of the loop.
 public enum TrainingEnd: Equatable, Sendable {
     case allSteps
     /// `patience` evaluations brought nothing better.
@@ -144,7 +165,7 @@ public final class TrainingLoop<Task: TrainingTask> {
     private let onMilestone: (TrainingState) throws -> Void
 
     public private(set) var state = TrainingState()
-    /// What the latest checkpoint carried, of the whole batch; nil at the start of a run.
+    /// The carried tensors of the latest checkpoint, of the whole batch; nil at the start of a run.
     private var restored: [NamedTensor]?
 
     private var task: Task { updates.task }
@@ -294,7 +315,7 @@ public final class TrainingLoop<Task: TrainingTask> {
             throw CheckpointError.file(
                 path: path, reason: "expected a step from 0 to \(settings.steps), found \(stateFile.training.step)")
         }
-        try latest.restoreModel(task.tensors)
+        try latest.restore(task.tensors)
         try latest.restore(optimizer.state, from: CheckpointFile.optimizer)
         optimizer.stepCount = stateFile.optimizerStepCount
         let carried = try latest.tensors(CheckpointFile.carried)

@@ -4,7 +4,7 @@ import NeuralNetwork
 import Processes
 import Safetensors
 
-/// How a call of `TrainingRun.run()` ended.
+/// The end of a call of `TrainingRun.run()`.
 public enum TrainingRunEnd: Equatable, Sendable {
     case finished
     case interrupted(signal: Int32)
@@ -17,7 +17,7 @@ public enum TrainingRunEnd: Equatable, Sendable {
 ///     config.yaml     the resolved configuration        record.json     what was run, where, and what came out
 ///     steps.jsonl     a line for each logged step       checkpoints/    the latest and the best (not for git)
 public final class TrainingRun<Work: Experiment> {
-    /// How a call of `run()` ended.
+    /// The end of a call of `run()`.
     public typealias End = TrainingRunEnd
 
     public let folder: URL
@@ -204,7 +204,7 @@ public final class TrainingRun<Work: Experiment> {
     /// Reads the reported figures with the best checkpoint: validation, then the test split, once.
     private func report(_ work: Work, checkpoints: CheckpointStore) throws {
         guard let best = checkpoints.best else { throw CheckpointError.noCheckpoint(path: folder.path) }
-        try best.restoreModel(work.tensors)
+        try best.restore(work.tensors)
         let step = record.training.selectedStep ?? record.training.stepsDone
         let validation = try work.report(.validation)
         // Read as during training it was reported then.
