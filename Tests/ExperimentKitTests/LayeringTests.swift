@@ -61,6 +61,16 @@ import Testing
         }
     }
 
+    /// The page of the architecture is in step with the folders.
+    @Test func everySourceThatTheArchitecturePageNamesExists() throws {
+        let page = try String(contentsOf: checkout.url.appendingPathComponent("docs/architecture.md"), encoding: .utf8)
+        let paths = page.matches(of: /`((?:Sources|Tests|python)\/[\w\/.]+)`/).map { String($0.1) }
+        #expect(paths.count > 20)
+        for path in paths {
+            #expect(FileManager.default.fileExists(atPath: checkout.url.appendingPathComponent(path).path), "\(path)")
+        }
+    }
+
     @Test func anImportUpwardsIsFound() {
         #expect(
             Self.violations(in: "Compute", source: "import Foundation\n@testable import Datasets\n") == ["Datasets"])

@@ -5,6 +5,11 @@ public func fixed(_ value: Double, _ decimals: Int) -> String {
     value.isFinite ? String(format: "%.\(decimals)f", value) : "-"
 }
 
+/// A difference with its sign: `+0.012`, `−0.003`.
+public func signed(_ value: Double, _ decimals: Int = 3) -> String {
+    (value < 0 ? "−" : "+") + fixed(abs(value), decimals)
+}
+
 /// A whole number with its thousands set apart by commas: `4,254,050`.
 public func grouped(_ value: Int) -> String {
     let digits = Array(String(value.magnitude))

@@ -1,0 +1,38 @@
+/// Whether our figure reproduces the paper's; computed, never chosen.
+public enum ReproductionStatus: Equatable, Sendable {
+    case notRun
+    /// Some run of the row is under way or was stopped: at `step` of `steps`.
+    case incomplete(step: Int, steps: Int)
+    /// Run on other data than the paper's.
+    case otherData(name: String)
+    /// Fewer steps than the paper's, or a smaller model: no verdict.
+    case reducedBudget
+    /// The paper has no number for the row.
+    case noPaperNumber
+    case reproduced(difference: Double, tolerance: Double)
+    case notReproduced(difference: Double, tolerance: Double)
+
+    /// Holds a mean test figure to the paper's: reproduced when it is within `tolerance`, on either side.
+    public init(mean: Double, paper: Double, tolerance: Double) {
+        let difference = mean - paper
+        // A NaN lies within no tolerance.
+        self =
+            abs(difference) <= tolerance
+            ? .reproduced(difference: difference, tolerance: tolerance)
+            : .notReproduced(difference: difference, tolerance: tolerance)
+    }
+
+    public var text: String {
+        switch self {
+        case .notRun: return "not run"
+        case .incomplete(let step, let steps): return "incomplete (step \(grouped(step)) of \(grouped(steps)))"
+        case .otherData(let name): return "other data: \(name)"
+        case .reducedBudget: return "reduced budget"
+        case .noPaperNumber: return "run; no number in the paper"
+        case .reproduced(let difference, let tolerance):
+            return "reproduced (\(signed(difference)), within ±\(fixed(tolerance, 2)))"
+        case .notReproduced(let difference, let tolerance):
+            return "not reproduced (\(signed(difference)), tolerance ±\(fixed(tolerance, 2)))"
+        }
+    }
+}

@@ -1,0 +1,26 @@
+/// Mean and sample standard deviation of a figure over seeds.
+public struct SeedStatistics: Equatable, Sendable {
+    public let mean: Double
+    /// With n − 1 in the denominator; nil for a single seed.
+    public let standardDeviation: Double?
+    public let count: Int
+
+    /// - Returns: nil for no values.
+    public init?(_ values: [Double]) {
+        guard !values.isEmpty else { return nil }
+        count = values.count
+        let mean = values.reduce(0, +) / Double(values.count)
+        self.mean = mean
+        standardDeviation =
+            values.count < 2
+            ? nil : (values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(values.count - 1)).squareRoot()
+    }
+
+    /// `1.2503`, or `1.2503 ± 0.0021 (n = 3)`.
+    public var text: String { text(decimals: 4) }
+
+    public func text(decimals: Int) -> String {
+        guard let standardDeviation else { return fixed(mean, decimals) }
+        return "\(fixed(mean, decimals)) ± \(fixed(standardDeviation, decimals)) (n = \(count))"
+    }
+}
