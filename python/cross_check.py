@@ -60,7 +60,7 @@ def configuration(path, settings=()):
 
 
 def model_configuration(config):
-    """What a file of weights says of its model."""
+    """The metadata by which a file of weights describes its model."""
     deviations = config["deviations"]
     model = config["model"] | {
         key: deviations[key] for key in ("forgetBias", "layerNormEpsilon", "hyperStateForEmbeddings", "hyperLayerNorm")}
@@ -114,7 +114,7 @@ class Streams:
 # ---------------------------------------------------------------- parameters
 
 def packed_shapes(c, V):
-    """The shapes that the products below want; what is multiplied by the same vector lies side by side."""
+    """Shapes of the weights as the products below read them: matrices for the same vector lie side by side."""
     H, h, Nz = c["units"], c["hyperUnits"], c["embeddingSize"]
     shapes = {"W_h": (H, 4 * H + 4 * h), "W_x": (V, 4 * H + 4 * h), "b": (4 * (h or H),),
               "output.W": (H, V), "output.b": (V,)}
@@ -441,7 +441,7 @@ class Training:
         self.streams = Streams(text, vocabulary, B, T, device)
         self.sequence = Sequence(self.c, self.weights, T, B, self.gradients, options["fused"])
 
-        # What a step reads by its number.
+        # Values for each step, read by its number.
         adam, length = self.training["adam"], self.streams.length
         places = [step % self.streams.sequences * T for step in range(self.steps)]
         self.step = torch.zeros(1, dtype=torch.long, device=device)
@@ -454,11 +454,11 @@ class Training:
              for step in range(1, self.steps + 1)], device=device)
         self.correction = torch.tensor(
             [1 / math.sqrt(1 - adam["beta2"] ** step) for step in range(1, self.steps + 1)], device=device)
-        # What it leaves behind: the loss in nats and the gradient's norm.
+        # Results of each step: the loss in nats and the gradient's norm.
         self.history = torch.zeros(self.steps, self.M, 2, device=device)
 
         self.replay, self.is_graph = captured(self.learn, device, options["graph"])
-        # The first calls above were for trying.
+        # The calls before this one were trials: their results are forgotten.
         self.step.zero_()
         self.history.zero_()
         for tensor in self.moments + self.sequence.states:
@@ -642,7 +642,7 @@ def main():
             break
 
     if arguments.weights:
-        # Not a diverged one: nothing is less than NaN.
+        # A diverged model, whose figure is NaN, comes last.
         best = min(range(len(models)), key=lambda m: (math.isnan(bits[m]), bits[m]))
         save_weights(arguments.weights, trained.named(best), c, vocabulary, done)
         record["weights"] = {"file": Path(arguments.weights).name, "peak": models[best][0], "seed": models[best][1]}
@@ -653,7 +653,7 @@ def main():
                 options)
             read = reading.bits()
             for m, model in enumerate(record["models"]):
-                model[split] = {"bits": read[m], "streams": arguments.report_streams,
+                model[split] = {"figure": read[m], "streams": arguments.report_streams,
                                 "predictions": reading.streams.predictions}
             print(f"{split} as {arguments.report_streams} streams: " + "  ".join(f"{b:.4f}" for b in read), flush=True)
     record["seconds"] = time.monotonic() - began

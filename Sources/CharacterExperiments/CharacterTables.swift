@@ -3,7 +3,8 @@ import HyperNetworks
 
 extension CharacterExperiment {
     public static let title = "Characters: LSTM and HyperLSTM (sections 4.3 and 4.4)"
-    public static let paper = PaperDescription(citation: Paper.citation, outOfReach: Paper.outOfReach)
+    public static let paper = PaperDescription(
+        name: Paper.name, citation: Paper.citation, outOfReach: Paper.outOfReach)
     public static let openDecisions = Deviation.characters.map {
         OpenDecision(
             id: $0.id, section: $0.section, paper: $0.paper, choice: $0.choice, reason: $0.reason, key: $0.key)

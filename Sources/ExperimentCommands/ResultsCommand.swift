@@ -9,9 +9,9 @@ public struct Results<Work: Experiment>: ParsableCommand {
             commandName: "results",
             abstract: "Write RESULTS.md, docs/ and the figures from the committed records.",
             discussion: """
-                Reads experiments/\(Work.program)/configs and experiments/\(Work.program)/runs, and writes this \
-                experiment's parts of RESULTS.md, README.md, docs/configuration.md, docs/deviations.md and \
-                docs/provenance.md; those of other experiments stay as they are.
+                Reads configs, runs and cross-check in experiments/\(Work.program), and writes its figures and this \
+                experiment's parts of RESULTS.md, README.md, docs/configuration.md, docs/cross-check.md, \
+                docs/deviations.md and docs/provenance.md; those of other experiments stay as they are.
                 """)
     }
 

@@ -1,5 +1,6 @@
 /// The paper that this module is about.
 public enum Paper {
+    public static let name = "HyperNetworks"
     public static let citation =
         "Ha, Dai, Le, *HyperNetworks*, 2016, <https://arxiv.org/abs/1609.09106>"
 

@@ -3,7 +3,8 @@ import HyperNetworks
 
 extension ImageExperiment {
     public static let title = "Images: static hypernetworks (sections 4.1 and 4.2, appendix A.1)"
-    public static let paper = PaperDescription(citation: Paper.citation, outOfReach: Paper.outOfReach)
+    public static let paper = PaperDescription(
+        name: Paper.name, citation: Paper.citation, outOfReach: Paper.outOfReach)
     public static let openDecisions = Deviation.staticNetworks.map {
         OpenDecision(
             id: $0.id, section: $0.section, paper: $0.paper, choice: $0.choice, reason: $0.reason, key: $0.key)

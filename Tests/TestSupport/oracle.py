@@ -121,13 +121,17 @@ def encode(arrays, metadata):
 def main(folder, cases):
     """Writes `folder`/<case>.safetensors for each (case, arrays), or with --check compares with what stands there.
 
-    Files of cases that are no more are removed. Each file is read back by the safetensors package.
+    Cases named on the command line are the only ones that are written or compared. Without names, files of cases that are no
+    more are removed. Each file is read back by the safetensors package.
     """
     from safetensors.numpy import load
 
     folder, check = pathlib.Path(folder), "--check" in sys.argv[1:]
+    wanted = {argument for argument in sys.argv[1:] if argument != "--check"}
     total, different, written = 0, [], set()
     for case, arrays in cases:
+        if wanted and case.name not in wanted:
+            continue
         content = encode(arrays, case.metadata)
         read = load(content)
         assert read.keys() == arrays.keys() and all(np.array_equal(read[key], arrays[key]) for key in arrays), case.name
@@ -144,7 +148,10 @@ def main(folder, cases):
                 file.write(content)
             os.chmod(file.name, 0o644)
             os.replace(file.name, path)
-    stray = sorted(path.name for path in folder.glob("*.safetensors") if path.name not in written)
+    missing = sorted(wanted - {name.removesuffix(".safetensors") for name in written})
+    if missing:
+        sys.exit(f"no case is called {', '.join(missing)}")
+    stray = [] if wanted else sorted(path.name for path in folder.glob("*.safetensors") if path.name not in written)
     if check:
         different += stray
         if different:

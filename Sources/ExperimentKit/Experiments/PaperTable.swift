@@ -10,9 +10,9 @@ public struct PaperTable: Sendable {
     public let isInPaper: Bool
     /// Decimals of the paper's own figures.
     public let decimals: Int
-    /// What the paper quotes from others, or what was known at its time: one sentence, may be empty.
+    /// Figures that the paper quotes, or the best ones of its time: one sentence, may be empty.
     public let context: String
-    /// What a reader must know of its short budgets: one paragraph, may be empty.
+    /// A warning about its short budgets: one paragraph, may be empty.
     public let caution: String
     /// The rows, by number, that other rows of a budget are compared with, and whom each is the baseline of.
     public let baselines: [Int: [Int]]
@@ -129,12 +129,15 @@ public struct PaperCurve: Sendable {
 
 /// The paper whose tables an experiment reproduces.
 public struct PaperDescription: Sendable {
+    /// Short, the same in all experiments of the paper: names its part of RESULTS.md.
+    public let name: String
     /// Authors, title, year and address.
     public let citation: String
     /// Its tables that nobody here can run, one sentence each.
     public let outOfReach: [String]
 
-    public init(citation: String, outOfReach: [String]) {
+    public init(name: String, citation: String, outOfReach: [String]) {
+        self.name = name
         self.citation = citation
         self.outOfReach = outOfReach
     }
@@ -146,7 +149,7 @@ public struct OpenDecision: Sendable {
     public let id: String
     /// Where in the paper.
     public let section: String
-    /// What the paper says, or leaves out.
+    /// The paper's words, or its silence.
     public let paper: String
     public let choice: String
     public let reason: String

@@ -4,10 +4,10 @@ import Foundation
 ///
 /// It stands beside the experiment's own runs. None of its figures is a result.
 struct CrossCheck: Sendable {
-    /// What that program wrote.
+    /// The file that the program wrote.
     struct Run: Decodable, Sendable {
         let configuration: String
-        /// What differs from the configuration, as `KEY.PATH=VALUE`.
+        /// Changes of the configuration, as `KEY.PATH=VALUE`.
         let set: [String]
         let device: String
         let versions: [String: String?]
@@ -52,8 +52,22 @@ struct CrossCheck: Sendable {
 
     /// A whole split, read at the end.
     struct Reading: Decodable, Sendable {
-        let bits: Double?
+        /// In the experiment's metric; nil where it is not finite.
+        let figure: Double?
         let streams: Int
+
+        private enum Key: String, CodingKey {
+            case figure, streams
+            /// The figure in the files of earlier versions.
+            case bits
+        }
+
+        init(from decoder: any Decoder) throws {
+            let container = try decoder.container(keyedBy: Key.self)
+            figure = try container.decodeIfPresent(
+                Double.self, forKey: container.contains(.figure) ? .figure : .bits)
+            streams = try container.decode(Int.self, forKey: .streams)
+        }
     }
 
     /// The weights that were kept.
@@ -63,7 +77,7 @@ struct CrossCheck: Sendable {
         let seed: Int
     }
 
-    /// What `evaluate --json` printed of these weights.
+    /// The output of `evaluate --json` with these weights.
     struct Evaluation: Decodable, Sendable {
         let split: String
         let result: SplitEvaluation

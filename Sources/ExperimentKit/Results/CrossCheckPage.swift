@@ -21,11 +21,10 @@ struct CrossCheckPage<Work: Experiment> {
         }
     }
 
-    /// The steps whose validation the table shows.
-    private static var steps: [Int] { [500, 1000, 2000, 5000] }
-
     private let checks: [CrossCheck]
     private let comparisons: [Comparison]
+    /// The steps whose validation the table shows: the last four of 1, 2, 5, 10, 20, … that a run reached.
+    private let steps: [Int]
 
     /// - Throws: `RecordError.unreadable`, also for a run with a configuration that there is not.
     init(
@@ -49,6 +48,9 @@ struct CrossCheckPage<Work: Experiment> {
                         && table.map { run.record.followsPaperSettings(of: $0) } == true
                 })
         }
+        let last = unchanged.map(\.run.stepsDone).max() ?? 0
+        let powers = sequence(first: 1) { $0 * 10 }.prefix { $0 <= last }
+        steps = Array(powers.flatMap { [$0, 2 * $0, 5 * $0] }.filter { $0 <= last }.suffix(4))
     }
 
     /// Empty without runs of another program.
@@ -79,19 +81,20 @@ struct CrossCheckPage<Work: Experiment> {
         return "### Validation and test\n\n\(Work.metric.name); the best validation of a row in bold:\n\n"
             + markdownTable(
                 ["row", "run", "peak rate"]
-                    + Self.steps.map { "step \(grouped($0))" }
+                    + steps.map { "step \(grouped($0))" }
                     + ["validation", "test", "both read as", "seconds a step"], lines)
     }
 
     private func independentLines(_ comparison: Comparison) -> [[String]] {
-        let best = comparison.models.compactMap { $0.model.valid?.bits }.min()
+        let figures = comparison.models.compactMap { $0.model.valid?.figure }
+        let best = Work.metric.higherIsBetter ? figures.max() : figures.min()
         return comparison.models.map { check, model in
-            let validation = Work.metric.digits(model.valid?.bits)
+            let validation = Work.metric.digits(model.valid?.figure)
             return [comparison.row, link("independent, seed \(model.seed)", check), "\(model.peak)"]
-                + Self.steps.map { Work.metric.digits(model.validation(atStep: $0)) }
+                + steps.map { Work.metric.digits(model.validation(atStep: $0)) }
                 + [
-                    best != nil && model.valid?.bits == best ? "**\(validation)**" : validation,
-                    Work.metric.digits(model.test?.bits), model.valid.map { reading($0.streams) } ?? "-",
+                    best != nil && model.valid?.figure == best ? "**\(validation)**" : validation,
+                    Work.metric.digits(model.test?.figure), model.valid.map { reading($0.streams) } ?? "-",
                     seconds(check),
                 ]
         }
@@ -100,7 +103,7 @@ struct CrossCheckPage<Work: Experiment> {
     private func ownLine(_ run: RecordedRun<Work>, _ comparison: Comparison) -> [String] {
         let record = run.record
         return [comparison.row, "[this suite, seed \(record.seed)](../\(run.path)/record.json)", run.peak ?? "-"]
-            + Self.steps.map { step in
+            + steps.map { step in
                 let line = run.log.first { $0.step == step && $0.validation != nil }
                 return Work.metric.digits(line?.validation.flatMap(Work.metric.value))
             }
@@ -116,7 +119,7 @@ struct CrossCheckPage<Work: Experiment> {
         guard let curve = comparison.curve else { return [] }
         return [
             [comparison.row, curve.title, "-"]
-                + Self.steps.map { step in curve.value(atStep: step).map { fixed($0, 3) } ?? "-" }
+                + steps.map { step in curve.value(atStep: step).map { fixed($0, 3) } ?? "-" }
                 + ["-", "-", "-", "-"]
         ]
     }
@@ -190,7 +193,7 @@ struct CrossCheckPage<Work: Experiment> {
 
     // MARK: - Weights and machines
 
-    /// What this suite reads with the weights that a run left.
+    /// The figures that this suite reads with the weights of a run.
     private var readings: [String] {
         checks.compactMap { check in
             guard let weights = check.run.weights, !check.evaluations.isEmpty else { return nil }
@@ -198,7 +201,7 @@ struct CrossCheckPage<Work: Experiment> {
             let lines = check.evaluations.map { evaluation -> [String] in
                 let (split, result) = (evaluation.split, evaluation.result)
                 let there = (split == DataSplit.validation.rawValue ? model?.valid : model?.test)
-                    .flatMap { $0.streams == result.streams ? $0.bits : nil }
+                    .flatMap { $0.streams == result.streams ? $0.figure : nil }
                 let here = Work.metric.value(result)
                 return [
                     split, reading(result.streams), Work.metric.digits(there), Work.metric.digits(here),

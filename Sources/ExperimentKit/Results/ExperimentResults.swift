@@ -1,8 +1,8 @@
 import Figures
 import Foundation
 
-/// What one experiment's committed configurations and records give: its parts of RESULTS.md, README.md and `docs/`, and
-/// its figures.
+/// The documents that one experiment's committed configurations and records give: its parts of RESULTS.md, README.md
+/// and `docs/`, and its figures.
 public struct ExperimentResults<Work: Experiment> {
     typealias Run = RecordedRun<Work>
     typealias Group = RunGroup<Work>
@@ -59,6 +59,11 @@ public struct ExperimentResults<Work: Experiment> {
     }
 
     // MARK: - Summary
+
+    /// The paper's citation, and those of its tables that are not run.
+    public var paper: String {
+        (["Paper: \(Work.paper.citation)."] + Work.paper.outOfReach).joined(separator: "\n- ")
+    }
 
     /// One line for every row of the paper: its best-funded run.
     public var summary: String { summary(of: Work.tables.filter(\.isInPaper)) { _, _ in true } }
@@ -123,7 +128,7 @@ public struct ExperimentResults<Work: Experiment> {
     /// A mark behind figures whose data is the paper's by its statistics, but not the file that was given out.
     private func note(_ group: Group) -> String { group.record.data.official ? "" : " †" }
 
-    /// What the mark means, once a data set.
+    /// The meaning of the mark, once for each data set.
     private func footnotes(_ groups: [Group]) -> String {
         var seen: Set<String> = []
         let notes = groups.map(\.record.data).filter { !$0.official && seen.insert($0.displayName).inserted }.map {
@@ -187,7 +192,7 @@ public struct ExperimentResults<Work: Experiment> {
         let reduced = groups.filter { !$0.record.differences.isEmpty }
         var budgets: [String] = []
         for group in reduced where !budgets.contains(group.record.budget) { budgets.append(group.record.budget) }
-        // What cost most comes first.
+        // The costliest comes first.
         func effort(_ budget: String) -> Double {
             reduced.filter { $0.record.budget == budget }.map(\.effort).max() ?? 0
         }
@@ -223,7 +228,7 @@ public struct ExperimentResults<Work: Experiment> {
         return other?.figures(\.test).map { signed(ours - $0.mean) } ?? "-"
     }
 
-    /// What the configurations differ in from the paper's settings, as computed when they ran.
+    /// The configurations' differences from the paper's settings, as computed when they ran.
     private func differences(_ members: [Group]) -> String {
         members.map { "- " + $0.record.differencesText }.joined(separator: "\n")
     }
@@ -306,7 +311,7 @@ public struct ExperimentResults<Work: Experiment> {
 
     // MARK: - Documents under docs/
 
-    /// Where the paper is silent or contradicts itself.
+    /// The table of the decisions that the paper leaves open.
     public var deviations: String {
         "## \(Work.title)\n\n"
             + markdownTable(
@@ -316,7 +321,7 @@ public struct ExperimentResults<Work: Experiment> {
                 })
     }
 
-    /// Where records come from: commit, machine, libraries, time.
+    /// The origin of the records: commit, machine, libraries, time.
     public var provenance: String {
         let lines = runs.map { run in
             ["[`\(run.record.configuration)`, seed \(run.record.seed)](../\(run.path)/record.json)"]
@@ -343,7 +348,9 @@ extension ExperimentResults {
         }
         let id = Work.program
         var files: [(path: String, text: String)] = [
-            sectioned("RESULTS.md", resultsPreamble, [("\(id)", section), ("Summary: \(id)", summary)]),
+            sectioned(
+                "RESULTS.md", resultsPreamble,
+                [("Paper: \(Work.paper.name)", paper), ("Summary: \(id)", summary), (id, section)]),
             sectioned(
                 "docs/deviations.md",
                 "# Where the paper is silent or contradicts itself, and what the runs here do\n\n" + madeBy,
@@ -375,25 +382,23 @@ extension ExperimentResults {
     }
 
     private var resultsPreamble: String {
-        let outOfReach = Work.paper.outOfReach.map { "- \($0)\n" }.joined()
-        return """
-            # Results
+        """
+        # Results
 
-            Made from the committed records by `make results` and never edited by hand; `make results-check` fails when it is not
-            what the records give. Paper: \(Work.paper.citation).
+        Made from the committed records by `make results` and never edited by hand; `make results-check` fails when it is not
+        what the records give.
 
-            ## Summary
+        ## Summary
 
-            Each row of the paper with the run here that most was spent on, its budget, and n, the number of seeds. A row is
-            *reproduced* when the mean test figure over its seeds, at the paper's own settings, lies within the tolerance that its
-            configuration stated before the run. Beside a verdict stands what its difference is to be measured against: the
-            standard error of a figure read off a test split of that size (√(p (1 − p) / N) for errors; not recorded for
-            bits) and the standard deviation over seeds. A reduced budget gets no verdict. Validation chooses the checkpoint;
-            the test split is read once, after that. What the paper leaves open: [docs/deviations.md](docs/deviations.md);
-            machines and times: [docs/provenance.md](docs/provenance.md).
+        Each row of a paper with the run here that most was spent on, its budget, and n, the number of seeds. A row is
+        *reproduced* when the mean test figure over its seeds, at the paper's own settings, lies within the tolerance that its
+        configuration stated before the run. Beside a verdict stands what its difference is to be measured against: the
+        standard error of a figure read off a test split of that size (√(p (1 − p) / N) for errors; not recorded for
+        bits) and the standard deviation over seeds. A reduced budget gets no verdict. Validation chooses the checkpoint;
+        the test split is read once, after that. What a paper leaves open: [docs/deviations.md](docs/deviations.md);
+        machines and times: [docs/provenance.md](docs/provenance.md).
 
-            \(outOfReach)
-            """
+        """
     }
 
     private func existing(in project: ProjectFolder) -> (String) -> String {

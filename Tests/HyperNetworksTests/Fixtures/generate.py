@@ -2,6 +2,7 @@
 static hypernetworks and the image classifiers are in static_networks.py beside this.
 
 To make them again:   python3 Tests/HyperNetworksTests/Fixtures/generate.py            (needs torch, numpy, safetensors)
+One of them alone:    python3 Tests/HyperNetworksTests/Fixtures/generate.py lstm_dense
 To compare only:      python3 Tests/HyperNetworksTests/Fixtures/generate.py --check
 
 Every matrix is stored as [in, out] and applied as x · W. Packed gates stand in the order i, g, f, o on the last axis: [.., 4H].
