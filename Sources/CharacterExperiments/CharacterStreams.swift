@@ -60,7 +60,7 @@ public struct CharacterStreams: Sendable {
     }
 }
 
-/// What makes a corpus unusable for a configuration.
+/// A reason why a corpus cannot be used with a configuration.
 public enum CorpusError: Error, Equatable, CustomStringConvertible {
     case tooShort(name: String, characters: Int, streams: Int)
 

@@ -1,7 +1,7 @@
 import CKernels
 import Foundation
 
-/// How many threads to compute with, and why.
+/// The number of threads to compute with, and the reason for it.
 public struct ThreadChoice: Equatable, Sendable {
     public let count: Int
     /// Such as "2 physical cores" or "SLURM_CPUS_PER_TASK=4".

@@ -4,7 +4,7 @@ import Foundation
 public enum ImageDatasetName: String, CaseIterable, Codable, Sendable {
     /// 32 × 32 color photographs of ten kinds of things (§4.2 of the paper).
     case cifar10
-    /// 28 × 28 grey handwritten digits (§4.1 and A.1 of the paper).
+    /// 28 × 28 gray handwritten digits (§4.1 and A.1 of the paper).
     case mnist
     /// The generated images of ``SampleImages`` in CIFAR-10's layout.
     case sampleCIFAR10 = "sample-cifar10"
@@ -17,7 +17,7 @@ public enum ImageDatasetName: String, CaseIterable, Codable, Sendable {
         case .cifar10: return "CIFAR-10"
         case .mnist: return "MNIST"
         case .sampleCIFAR10: return "Generated sample, 32 × 32 color"
-        case .sampleMNIST: return "Generated sample, 28 × 28 grey"
+        case .sampleMNIST: return "Generated sample, 28 × 28 gray"
         }
     }
 

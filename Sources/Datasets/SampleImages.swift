@@ -18,7 +18,7 @@ import Foundation
 /// Whole numbers throughout (and one square root, which IEEE 754 rounds alike everywhere): the same bytes on every
 /// machine.
 public enum SampleImages {
-    /// Which of the official layouts, and with it the size: 32 × 32 in color or 28 × 28 in grey.
+    /// Which of the official layouts, and with it the size: 32 × 32 in color or 28 × 28 in gray.
     public enum Layout: String, CaseIterable, Sendable {
         case cifar10, mnist
     }

@@ -72,7 +72,7 @@ public struct Keep<Work: Experiment>: ParsableCommand {
 
 /// One line of what `verify` prints: a figure read again from committed weights, beside the record's.
 public struct VerifiedFigure {
-    /// What came of the reading.
+    /// The result of the reading, or why there is none.
     public enum Outcome {
         case read(Double)
         /// Read in part, so that there is nothing to compare it with.

@@ -3,7 +3,7 @@ import Datasets
 import ExperimentKit
 import Foundation
 
-/// Who computes the runs of `reproduce`.
+/// The way in which the runs of `reproduce` are computed.
 enum Launcher: String, CaseIterable, ExpressibleByArgument {
     /// Processes of this machine.
     case local
@@ -185,7 +185,7 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
 
     // MARK: - Choosing
 
-    /// What is to be run; `sample` is the suite whose data is missing and is stood in for.
+    /// The runs to make; `sample` is the suite whose missing data a sample stands in for.
     private func chosen() throws -> (
         configurations: [NamedConfiguration<Work.Configuration>], sample: Suite<Work.Configuration>?
     ) {

@@ -7,15 +7,15 @@ struct QueuedRun {
     let seed: Int
     let steps: Int
     let folder: URL
-    /// What it should take from its first step to its end; nil where no record tells.
+    /// Seconds from its first step to its end, by the records of like runs; nil where there are none.
     let expectedSeconds: Double?
 
     var label: String { "\(configuration) seed \(seed)" }
 
-    /// What it says, where it does not share a terminal.
+    /// The file of its messages, where several runs work at a time.
     var log: URL { folder.appendingPathExtension("log") }
 
-    /// What it said last; nil where it has said nothing.
+    /// The last line of the log, with the log's path; nil where there is none.
     var lastMessage: String? {
         let text = try? String(contentsOf: log, encoding: .utf8)
         return text?.split(separator: "\n").last.map { "\($0); the rest is in \(log.path)" }
@@ -143,7 +143,7 @@ final class RunQueue {
             let isStopped = interruption.signal != nil && process.terminationReason == .exit
             if process.terminationStatus != 0 || process.terminationReason != .exit, !isStopped {
                 failed.append(run)
-                let message = sharesTerminal ? "" : ": \(run.lastMessage ?? "no word of it")"
+                let message = sharesTerminal ? "" : ": \(run.lastMessage ?? "it left no message")"
                 note("\(run.label): failed (status \(process.terminationStatus))\(message)")
             }
             let left = waiting.count + running.count + ended.count - index - 1

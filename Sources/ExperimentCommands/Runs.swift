@@ -121,7 +121,7 @@ func namedConfiguration<Work: Experiment>(
     return try NamedConfiguration(try ConfigurationFile(contentsOf: url, overrides: overrides, name: name))
 }
 
-/// Where an experiment's committed configurations are.
+/// The folder of an experiment's committed configurations.
 func configurationFolder<Work: Experiment>(of experiment: Work.Type) throws -> URL {
     try experimentFolder(Work.program).appendingPathComponent("configs")
 }

@@ -2,7 +2,7 @@ import ArgumentParser
 import ExperimentKit
 import Foundation
 
-/// What a user asks of Slurm; what is not given stays as `cluster/array.slurm` has it.
+/// Options for Slurm; those not given keep their values in `cluster/array.slurm`.
 struct SlurmOptions: ParsableArguments {
     @Option(help: "The partition to queue in.")
     var partition: String?
@@ -86,7 +86,8 @@ struct SlurmArrays {
     /// - Parameters:
     ///   - count: The tasks.
     ///   - limit: How many of them may run at a time; nil for as many as the cluster takes.
-    ///   - executable: The program whose `train` every task calls, `options` what it is given besides the run.
+    ///   - executable: The program whose `train` every task calls.
+    ///   - options: Further arguments of `train`.
     func arguments(
         name: String, count: Int, limit: Int?, slurm: SlurmOptions, template: URL, executable: URL, options: [String]
     ) -> [String] {
@@ -131,7 +132,9 @@ struct SlurmArrays {
         }
     }
 
-    /// What a command of Slurm answers.
+    /// Runs a command of Slurm.
+    ///
+    /// - Returns: Its output.
     private static func slurm(_ arguments: [String]) throws -> String {
         guard let command = SystemCommand(arguments) else {
             throw UserError(

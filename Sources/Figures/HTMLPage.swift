@@ -47,7 +47,7 @@ public struct HTMLPage {
 
     public mutating func table(_ header: [String], _ rows: [[String]]) {
         func line(_ cells: [String], _ tag: String) -> String {
-            // What is short stands on one line; sentences wrap.
+            // Short cells stand on one line; sentences wrap.
             let cells = cells.map { cell in
                 "<\(tag)\(cell.count <= 52 ? " class=\"short\"" : "")>\(Self.inline(cell))</\(tag)>"
             }

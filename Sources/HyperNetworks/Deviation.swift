@@ -7,9 +7,9 @@ public struct Deviation: Sendable, Equatable {
     public let id: String
     /// Where in the paper.
     public let section: String
-    /// What the paper says, or leaves out.
+    /// The paper's words, or its silence.
     public let paper: String
-    /// What this suite does.
+    /// The choice of this suite.
     public let choice: String
     /// Why.
     public let reason: String

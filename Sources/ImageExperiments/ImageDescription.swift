@@ -2,7 +2,7 @@ import Datasets
 
 /// How the images of each data set become numbers, and what may be changed in training images.
 extension ImageDatasetName {
-    /// Photographs in color; the others are grey digits.
+    /// Photographs in color; the others are gray digits.
     var isColor: Bool { self == .cifar10 || self == .sampleCIFAR10 }
 
     /// Padding, cropping and mirroring (A.3.1, A.3.2). A mirrored photograph is one; a mirrored digit is none.

@@ -200,7 +200,7 @@ extension ImageDataset {
     }
 }
 
-/// What makes a data set unusable for a configuration.
+/// A reason why a data set cannot be used with a configuration.
 public enum ImageDataError: Error, Equatable, CustomStringConvertible {
     case tooFew(name: String, images: Int, batch: Int)
 

@@ -39,7 +39,7 @@ public final class BatchNorm2D: Module {
 
     public var parameters: [NamedParameter] { [NamedParameter("gamma", gamma), NamedParameter("beta", beta)] }
 
-    /// What a checkpoint holds besides the parameters.
+    /// The running statistics, which a checkpoint holds besides the parameters.
     public var buffers: [(name: String, tensor: Tensor)] {
         [("runningMean", runningMean), ("runningVariance", runningVariance)]
     }

@@ -26,7 +26,7 @@ public struct BatchShard: Equatable, Sendable {
     }
 }
 
-/// How a shard hears of the others within a step: the statistics of batch normalization are those of the whole batch.
+/// Exchanges numbers between the shards within a step: the statistics of batch normalization are those of the whole batch.
 public protocol ShardExchange: Sendable {
     /// Gives numbers to all shards and waits for theirs.
     ///
@@ -47,7 +47,7 @@ public enum CurrentShard {
     /// Nil for a batch undivided.
     @TaskLocal public static var exchange: (any ShardExchange)?
 
-    /// Where batch normalization takes its statistics from in the passes that begin now.
+    /// The images that batch normalization takes its statistics of, in the passes that begin now.
     @TaskLocal public static var normalizedImages = NormalizedImages.batch
 
     /// The shards to take the statistics of batch normalization from; nil for the images at hand alone.

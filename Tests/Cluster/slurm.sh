@@ -31,7 +31,7 @@ out=$scratch/runs
 # As many cores for Slurm as there are runs, whatever the machine has: none waits for another.
 host=$(hostname -s) port=$((20000 + RANDOM % 20000)) cores=$((2 * ${#configurations[@]} + 1))
 
-# Nothing here is the cluster's business that somebody runs; every name, port and folder is its own.
+# Apart from any cluster that this machine belongs to: every name, port and folder is its own.
 cat >"$scratch/slurm.conf" <<CONF
 ClusterName=test
 SlurmctldHost=$host(127.0.0.1)
@@ -41,7 +41,7 @@ SlurmUser=$(id -un)
 SlurmdUser=$(id -un)
 AuthType=auth/none
 CredType=cred/none
-# How long a job waits before it is begun again; 120 seconds where nothing is said.
+# Seconds that a job waits before it is begun again; Slurm's default is 120.
 AuthInfo=cred_expire=5
 StateSaveLocation=$scratch/state
 SlurmdSpoolDir=$scratch/spool

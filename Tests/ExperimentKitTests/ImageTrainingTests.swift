@@ -20,7 +20,7 @@ import Testing
         try expectTheSame(try ImageTestRun(overrides: ImageTestRun.ordinary), stoppingAt: 5)
     }
 
-    @Test func aStoppedAndResumedRunOnGreyImagesIsTheUnbrokenRunBitByBit() throws {
+    @Test func aStoppedAndResumedRunOnGrayImagesIsTheUnbrokenRunBitByBit() throws {
         try expectTheSame(try ImageTestRun(overrides: ImageTestRun.mnist), stoppingAt: 3)
     }
 

@@ -7,7 +7,7 @@ import Testing
     @Test(arguments: [
         (["OMPI_COMM_WORLD_SIZE": "4"], 4), (["PMI_SIZE": "2"], 2),
         (["SLURM_STEP_NUM_TASKS": "8", "SLURM_PROCID": "3"], 8),
-        // A job's own script, one process, and no words of any.
+        // A job's own script, one process, and no variables at all.
         (["SLURM_STEP_NUM_TASKS": "8"], nil), (["SLURM_NTASKS": "8", "SLURM_PROCID": "0"], nil),
         (["OMPI_COMM_WORLD_SIZE": "1", "PMI_SIZE": "4"], nil), ([:], nil),
     ])

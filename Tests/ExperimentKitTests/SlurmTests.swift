@@ -32,7 +32,7 @@ import Testing
             ] + more, before: "PATH=\(path ?? folder.appendingPathComponent("bin").path + ":$PATH");")
     }
 
-    /// What the script in the place of `sbatch` was given; nil where it was not called.
+    /// The arguments of the script in the place of `sbatch`; nil where it was not called.
     private func submitted() -> [String]? {
         let text = try? String(contentsOf: folder.appendingPathComponent("submitted"), encoding: .utf8)
         return text?.split(separator: "\n").map(String.init)
@@ -217,7 +217,7 @@ import Testing
         #expect(calls.count == 1)
     }
 
-    /// What was preempted Slurm queues again by itself, and what was cancelled is to stay so.
+    /// Slurm itself queues a preempted task again; a cancelled one stays cancelled.
     @Test func aRunThatIsCancelledWritesItsCheckpointAndIsNotQueuedAgain() throws {
         #expect(try task(2, signal: SIGTERM) == 140)
         #expect(calls.last == "usr2")

@@ -54,7 +54,7 @@ struct TablesCommand: ParsableCommand {
         }
     }
 
-    /// What was measured of one run on several processes.
+    /// The measurements of one run on several processes.
     private static func scalingPage(_ measured: URL, _ project: ProjectFolder) throws -> ScalingPage {
         func all<Value: Decodable>(_ prefix: String, _ type: Value.Type) throws -> [Value] {
             try FileManager.default.contentsOfDirectory(atPath: measured.path)

@@ -23,7 +23,7 @@ struct FiguresCommand: ParsableCommand {
     var models: [String] = []
     @Option(help: "The folder to write to. Default: the experiment's figures/.")
     var output: String?
-    @Option(help: "The text to begin with, if any; each character must be in every model's vocabulary.")
+    @Option(help: "The text to begin with, none by default; each character must be in every model's vocabulary.")
     var prompt: String = ""
     @Option(help: "Characters to write for Figures 4 and 5.")
     var length: Int = 396

@@ -9,7 +9,7 @@
 #pragma clang assume_nonnull begin
 #endif
 
-/// How a call ended.
+/// The outcome of a call.
 typedef enum { mpi_done = 0, mpi_failed = 1, mpi_out_of_time = 2 } mpi_outcome;
 
 /// Loads a library; NULL tries the usual names.

@@ -18,11 +18,11 @@ public struct ConfigurationFile: Sendable {
         }
     }
 
-    /// What a run's folder and record are called: the file's name without its extension, unless it was given another.
+    /// The name of a run's folder and record: the file's name without its extension, unless it was given another.
     public let name: String
     /// Every key of the configuration, resolved.
     public let root: ConfigurationNode
-    /// What differs from the complete file at the bottom of the chain; empty for that file itself.
+    /// The differences from the complete file at the bottom of the chain; empty for that file itself.
     public let differences: [Difference]
     public let header: ConfigurationHeader
 

@@ -4,7 +4,7 @@ import Yams
 /// One value of a configuration file with the place it came from, so that an error can name the file that holds it
 /// even after a `base` and `--set` have been laid over each other.
 public struct ConfigurationNode: Equatable, Sendable {
-    /// What a plain YAML scalar resolves to.
+    /// The type that a plain YAML scalar resolves to.
     public enum ScalarType: String, Sendable {
         case text, integer = "an integer", number = "a number", boolean = "true or false", null
     }

@@ -74,7 +74,7 @@ final class KeyReference: Sendable {
         }
     }
 
-    /// What a key was read as.
+    /// The type and range that a key was read with.
     static func note(_ path: String, values: String) {
         current?.found.withLock { keys in
             let path = inAnyElement(path)

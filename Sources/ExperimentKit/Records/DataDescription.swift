@@ -1,7 +1,7 @@
 import Datasets
 import Foundation
 
-/// What a record says of the data that a run was trained on.
+/// A record's description of the data that a run was trained on.
 public struct DataDescription: Codable, Equatable, Sendable {
     /// Short and without blanks.
     public let name: String
@@ -10,10 +10,10 @@ public struct DataDescription: Codable, Equatable, Sendable {
     /// Whether the files are those that the data set's publishers gave out.
     public let official: Bool
     public let files: [DataSource.File]
-    /// What the data are, however they are packed; nil in records from before it was written down.
+    /// A checksum of the data, however they are packed; nil in records of earlier versions.
     public let contentSHA256: String?
     public let notes: [String]
-    /// What else the experiment says: sizes of splits, statistics. In a record these stand beside the other keys.
+    /// Further facts from the experiment: sizes of splits, statistics. In a record these stand beside the other keys.
     public let details: [String: JSONValue]
 
     public init(
@@ -89,7 +89,7 @@ public enum JSONValue: Codable, Equatable, Sendable {
     public static func optional(_ number: Double?) -> JSONValue { number.map { .number($0) } ?? .null }
     public static func optional(_ text: String?) -> JSONValue { text.map { .text($0) } ?? .null }
 
-    /// What a value is written as.
+    /// The JSON of a value.
     public init(encoding value: some Encodable) throws {
         self = try StableJSON.decode(JSONValue.self, from: StableJSON.encode(value))
     }

@@ -45,9 +45,9 @@ public struct ProjectFolder: Equatable, Sendable {
     }
 
     public var results: URL { url.appendingPathComponent("RESULTS.md") }
-    /// Where runs go that are nobody's record: ignored by git.
+    /// The folder of runs that are not committed: ignored by git.
     public var runs: URL { url.appendingPathComponent("runs", isDirectory: true) }
-    /// What every task of a job array does on a Slurm cluster.
+    /// The script of every task of a job array on a Slurm cluster.
     public var arrayTemplate: URL { url.appendingPathComponent("cluster/array.slurm") }
     public var data: URL { url.appendingPathComponent("data", isDirectory: true) }
 }

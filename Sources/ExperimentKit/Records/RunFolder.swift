@@ -1,6 +1,6 @@
 import Foundation
 
-/// What is in a run's folder: absent, whole, damaged and another program's are told apart before anything is written.
+/// The content of a run's folder: absent, whole, damaged and another program's are told apart before anything is written.
 public struct RunFolder {
     let url: URL
 

@@ -13,7 +13,7 @@ final class RunLock {
     static let renewalSeconds = 30
     static let staleSeconds = 600
 
-    /// Who works in a folder.
+    /// The process that works in a folder.
     struct Holder: Codable, Equatable {
         let host: String
         let process: Int32

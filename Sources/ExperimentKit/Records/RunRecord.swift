@@ -87,11 +87,11 @@ public struct RunRecord: Codable, Equatable, Sendable {
     public let experiment: String
     public let configuration: String
     public let budget: String
-    /// What differs from the paper's own settings of the row; computed. Empty means: the paper's budget.
+    /// The differences from the paper's own settings of the row, computed; empty for the paper's budget.
     public let differences: [ConfigurationFile.Difference]
     public let seed: Int
     public var status: Status
-    /// What stopped a run that did not finish.
+    /// The reason why a run did not finish.
     public var stopReason: String?
     public let code: Code
     /// One entry a sitting: a resumed run may go on elsewhere.
@@ -219,7 +219,7 @@ extension RunRecord.Code {
         return RunRecord.Code(commit: String(lines[1]), treeDirty: changes.map { !$0.output.isEmpty })
     }
 
-    /// What `git` answers; nil if there is no git.
+    /// The output of `git`; nil if there is no git.
     private static func git(_ arguments: [String], in folder: URL) -> SystemCommand? {
         SystemCommand(["git", "-C", folder.path] + arguments)
     }
@@ -238,7 +238,7 @@ extension RunRecord.Sitting {
             blasCore: ComputeEnvironment.blasCoreName, threads: ComputeEnvironment.threads, processes: processes)
     }
 
-    /// What a reader of the figures must know of this sitting, given the one before it; nil for nothing.
+    /// Differences of this sitting from the one before that change the figures' last digits; nil for none.
     ///
     /// The same seed gives the same numbers only with the same code, kernels and number of threads.
     ///

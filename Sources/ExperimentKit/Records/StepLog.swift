@@ -8,7 +8,7 @@ public struct StepRecord: Codable, Equatable, Sendable {
     public let seconds: Double
     /// Mean −log p of the step's batch, nats. (Logs of image runs from before `objective` hold the penalty here too.)
     public let lossNats: Double?
-    /// What the step minimized, where a penalty is added to the loss.
+    /// The objective that the step minimized, where a penalty is added to the loss.
     public let objective: Double?
     /// Learning rate of the step.
     public let rate: Double?
@@ -129,7 +129,7 @@ public final class StepLog {
     }
 }
 
-/// What is wrong with a run folder or a file in it.
+/// A fault of a run folder or a file in it.
 public enum RecordError: Error, Equatable, CustomStringConvertible {
     case unreadable(path: String, reason: String)
     case unwritable(path: String, reason: String)

@@ -3,7 +3,7 @@ import Foundation
 /// A run of an experiment as its folder tells it: what was run, its record and its log.
 public struct RecordedRun<Work: Experiment>: Sendable {
     public let record: RunRecord
-    /// Where it is; relative to the checkout for a committed one.
+    /// The path of its folder; relative to the checkout for a committed one.
     let path: String
     let configuration: Work.Configuration
     /// Every value of its configuration.
@@ -82,7 +82,7 @@ struct RunGroup<Work: Experiment> {
             .sorted { ($0.row?.row ?? 0, $0.record.configuration) < ($1.row?.row ?? 0, $1.record.configuration) }
     }
 
-    /// How much was spent on a seed: parameters times predictions learned from. Compares runs of one row only.
+    /// The effort spent on a seed: parameters times predictions learned from. Compares runs of one row only.
     var effort: Double {
         Double(record.parameterCount) * Double(record.training.stepsDone) * Double(first.configuration.unitsPerStep)
     }
@@ -106,7 +106,7 @@ struct RunGroup<Work: Experiment> {
 }
 
 extension RunRecord {
-    /// What the runs have in common that differ in their seeds alone.
+    /// The properties common to runs that differ in their seeds alone.
     var group: String {
         // Runs of one name with other overrides are other experiments.
         let overrides = differences.map { "\($0.key)=\($0.value)" }.joined(separator: " ")
@@ -130,10 +130,10 @@ extension RunRecord {
         return "`\(configuration)` differs from the paper's settings in \(changes.joined(separator: ", "))."
     }
 
-    /// What `provenance` lists.
+    /// The columns of `provenance`.
     static let provenanceColumns = ["commit", "machine", "libraries", "seconds a step", "time in all", "data"]
 
-    /// Where the run was made, as cells of a table in Markdown: by its last machine.
+    /// The origin of the run as cells of a table in Markdown, by its last machine.
     var provenance: [String] {
         let machine = environments.last
         return [

@@ -1,6 +1,6 @@
 import Foundation
 
-/// How long configurations take, by the committed records.
+/// The time that configurations take, by the committed records.
 public struct RunHours<Work: Experiment> {
     private let runs: [RecordedRun<Work>]
 

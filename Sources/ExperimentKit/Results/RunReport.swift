@@ -24,7 +24,7 @@ public struct RunReport<Work: Experiment> {
             + (settings.rows.isEmpty ? "" : "\n" + alignedColumns([settings.columns] + settings.rows) + "\n")
     }
 
-    /// What `compare --json` prints: every run's record.
+    /// The output of `compare --json`: every run's record.
     public var json: JSONValue {
         get throws {
             .array(

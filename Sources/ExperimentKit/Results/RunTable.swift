@@ -27,7 +27,7 @@ public struct RunTable<Work: Experiment> {
     /// For a terminal or a file, with the metric above it.
     public var text: String { "\(Work.metric.name)\n\n\(alignedColumns([Self.columns] + rows))\n\(caution)" }
 
-    /// What keeps a reader from comparing what cannot be compared; may be empty.
+    /// A caution where the budget of some run is reduced; else empty.
     var caution: String {
         hasReducedBudget
             ? "\nA reduced budget is compared with others of the same budget, not with the paper's number.\n" : ""

@@ -1,6 +1,6 @@
 import Foundation
 
-/// What a run tells whoever watches it.
+/// A message of a run to the person who watches it.
 public enum ProgressEvent: Equatable, Sendable {
     /// A line that stays: where a run starts, what a warning says, where a checkpoint lies.
     case note(String)
@@ -23,7 +23,7 @@ public struct StepProgress: Equatable, Sendable {
     public let secondsLeft: Double
 }
 
-/// Where a library sends what a person should see; libraries never print.
+/// The receiver of a library's messages to people; libraries never print.
 public protocol ProgressReporter: AnyObject {
     func report(_ event: ProgressEvent)
 }

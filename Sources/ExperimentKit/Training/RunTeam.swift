@@ -33,16 +33,16 @@ extension Int {
     }
 }
 
-/// What brings the processes of a run together before its first step.
+/// Brings the processes of a run together before its first step.
 struct RunTeam<Work: Experiment> {
-    /// What the first process tells the others of a run.
+    /// The first process's message to the others, which begins a run.
     private struct Job: Codable {
         let name: String
         let configurationYAML: String
         let seed: UInt64
     }
 
-    /// What each process tells all others before they begin.
+    /// A process's message to all others before they begin.
     private struct Report: Codable {
         let host: String
         let failure: String?
@@ -80,7 +80,7 @@ struct RunTeam<Work: Experiment> {
             let job = try StableJSON.decode(Job.self, from: message)
             let configuration = try Work.Configuration(
                 try ConfigurationNode(yaml: job.configurationYAML, path: "\(job.name).yaml"))
-            // What fails here or in a step is the first process's to say: it fails there too.
+            // A failure here or in a step also occurs in the first process, which reports it.
             let step = try? assemble(configuration, seed: job.seed, SilentProgress(), Interruption()) {
                 try open(configuration)
             }

@@ -15,11 +15,11 @@ import Processes
 ///
 /// The first process leads: the others take part in what it calls, by `follow()`.
 final class TrainingStep<Task: TrainingTask> {
-    /// What one update measured.
+    /// The measurements of one update.
     struct Result {
         /// Mean loss of the batch.
         let lossNats: Double
-        /// What was minimized, where that is more than the loss.
+        /// The minimized objective, where that is more than the loss.
         let objective: Double?
         /// The gradient's global norm before clipping.
         let gradientNorm: Double
@@ -30,7 +30,7 @@ final class TrainingStep<Task: TrainingTask> {
         case update, carried, end
     }
 
-    /// What the processes must agree on before the first update, besides tensors.
+    /// The state that the processes must agree on before the first update, besides tensors.
     private struct Start: Codable {
         let step: Int
         let optimizerStepCount: Int
@@ -207,7 +207,7 @@ final class TrainingStep<Task: TrainingTask> {
 
     private func broadcast(_ tensor: Tensor) { processes.broadcast(tensor.mutableBytes, isUnbounded: false) }
 
-    /// What the tasks carry from step to step, of the whole batch; in the first process alone.
+    /// The tensors that the tasks carry from step to step, of the whole batch; in the first process alone.
     func carriedTensors() -> [(name: String, tensor: Tensor)] {
         guard shards > 1, !task.carriedTensors.isEmpty else { return task.carriedTensors }
         give(.carried)

@@ -1,7 +1,7 @@
 import Compute
 import NeuralNetwork
 
-/// What an experiment gives the training loop: parameters and buffers, batches, their loss, a validation, and the state
+/// An experiment as the training loop sees it: parameters and buffers, batches, their loss, a validation, and the state
 /// between steps.
 public protocol TrainingTask: AnyObject, Module {
     /// Everything between two steps that is neither a parameter nor the optimizer's: data position, random numbers.
@@ -33,7 +33,7 @@ extension TrainingTask {
     public var carriedTensors: [(name: String, tensor: Tensor)] { [] }
 }
 
-/// What a training step measures and what it minimizes, both scalars on the tape.
+/// The loss that a training step reports and the objective that it minimizes, both scalars on the tape.
 public struct BatchLoss {
     /// Mean −log p over the batch, in nats.
     public let loss: Variable
