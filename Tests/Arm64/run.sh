@@ -5,7 +5,7 @@
 #
 # Two builds. Without fused multiply-adds, which SSE2 lacks, both machines must give the same bits; ComputeTests hold those of
 # this one to closed forms. As the package is built, arm64 fuses: each result may then differ by a few roundings. Skipped
-# without an emulator or the C library's headers: apt-get install qemu-user gcc-aarch64-linux-gnu
+# without an emulator or the C library's headers: apt-get install qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 headers=/usr/aarch64-linux-gnu
