@@ -103,7 +103,7 @@ import Testing
     }
 
     @Test(arguments: [
-        "model.cell=gru", "model.keepInput=0", "model.keepInput=1.1", "training.batch=0", "training.steps=-1",
+        "model.cell=perceptron", "model.keepInput=0", "model.keepInput=1.1", "training.batch=0", "training.steps=-1",
         "evaluation.reportedStreams=0", "training.clipNorm=0", "data.corpus=wikitext", "training.seeds=[-1]",
         "model.hyperUnits=0",
     ])
