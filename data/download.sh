@@ -174,7 +174,14 @@ fetch() {
         return 1
     fi
 
-    local attempt=1 pause=$first_pause status code resumed
+    local attempt=1 pause=$first_pause status reply code resumed host=${url#*://}
+    host=${host%%/*}
+    case "$unreachable " in
+    *" $host "*)
+        complain "  $path: not tried, $host does not answer"
+        return 1
+        ;;
+    esac
     while :; do
         resumed=no
         [ -s "$part" ] && resumed=yes
@@ -188,9 +195,10 @@ fetch() {
             say "  $path: downloading $url"
         fi
         # A server that stands still for a minute counts as a dropped connection.
-        code=$(curl --fail --location $progress --connect-timeout 30 --speed-limit 1 --speed-time 60 \
-            --continue-at - --output "$part" --write-out '%{http_code}' "$url")
+        reply=$(curl --fail --location $progress --connect-timeout 20 --speed-limit 1 --speed-time 60 \
+            --continue-at - --output "$part" --write-out '%{http_code} %{time_connect}' "$url")
         status=$?
+        code=${reply%% *}
         if [ $status -eq 0 ]; then
             if [ ! -s "$part" ]; then
                 complain "  $path: the server sent an empty file"
@@ -208,6 +216,13 @@ fetch() {
             5/* | 6/*)
                 unresolved=yes
                 return 1
+                ;;
+            # Not even a connection, the second time: its other files have no better chance.
+            7/* | 28/*)
+                if [ "$attempt" -ge 2 ] && [ "${reply#* }" = 0.000000 ]; then
+                    unreachable="$unreachable $host"
+                    return 1
+                fi
                 ;;
             # The part does not fit what the server has now, or the server cannot resume: start over.
             33/* | 36/* | */416) rm -f "$part" ;;
@@ -251,6 +266,7 @@ if [ -t 2 ]; then progress='--progress-bar'; else progress='--silent --show-erro
 found=''
 failed=''
 unresolved=no
+unreachable=''
 trap 'complain "interrupted; run again to resume"; exit 130' INT TERM
 
 say "Data folder: $folder"
@@ -273,11 +289,11 @@ END
 
 if [ -n "$failed" ]; then
     complain "Failed:$failed"
-    [ $unresolved = no ] || cat >&2 <<'END'
-The server's name cannot be resolved: there is no network here, or none to that server. Three ways on:
+    [ $unresolved = no ] && [ -z "$unreachable" ] || cat >&2 <<'END'
+A server's name cannot be resolved, or the server does not answer: there is no network here, or none to it. Three ways on:
   a mirror   HYPERNETWORKS_MIRROR=http://HOST/DIR make data    with DIR/<data set>/<official file name> on it
   by hand    put the files above into the data folder; data/README.md has their addresses, `make data` checks them
-  without    make reproduce-ptb and make reproduce-cifar run on the generated sample of the repository
+  without    make reproduce-ptb, reproduce-cifar and reproduce-mnist run on the generated samples of the repository
 END
     exit 1
 fi

@@ -324,6 +324,17 @@ struct DownloadTests {
         #expect(run.output.contains("mnist/t10k-labels-idx1-ubyte.gz"), "all that is missing is listed")
     }
 
+    @Test func download_asksAServerThatDoesNotAnswerTwiceAndSaysTheWaysOn() throws {
+        let server = try LocalServer(pennTreebank)
+        // Nobody listens on its port any more.
+        server.stop()
+        let run = try download(["ptb"], from: server, sums: pennTreebankSums)
+        #expect(run.status == 1)
+        #expect(run.output.components(separatedBy: "downloading").count == 3, "two tries: \(run.output)")
+        #expect(run.output.components(separatedBy: "not tried").count == 3, "the other texts: \(run.output)")
+        for way in ["HYPERNETWORKS_MIRROR=", "by hand", "make reproduce-ptb"] { #expect(run.output.contains(way)) }
+    }
+
     @Test func download_withoutCurlSaysHowToGetIt() throws {
         try FileManager.default.createDirectory(atPath: folder.path("bin"), withIntermediateDirectories: true)
         let server = try LocalServer(pennTreebank)
