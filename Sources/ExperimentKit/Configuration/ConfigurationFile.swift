@@ -138,7 +138,7 @@ extension [ConfigurationFile.Difference] {
     }
 }
 
-/// The claim at the top of a configuration file: how to run it, what to expect, what it costs.
+/// The claim at the top of a configuration file: how to run it, what to expect, and, until a record tells, what it costs.
 ///
 ///     # Command:  char-hyperlstm train table3-lstm
 ///     # Expected: test 1.312, validation 1.347 bits per character
