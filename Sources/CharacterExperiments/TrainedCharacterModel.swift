@@ -21,7 +21,7 @@ public struct TrainedCharacterModel {
         do {
             configuration = try StableJSON.decode(CharacterModelConfiguration.self, from: [UInt8](json.utf8))
         } catch {
-            throw CheckpointError.file(path: path, reason: "the metadata 'model' cannot be read: \(error)")
+            throw CheckpointError.file(path: path, reason: "the metadata 'model' describes no model of characters")
         }
         vocabulary = Vocabulary(of: bytes.split(separator: " ").compactMap { UInt8($0) })
         try Self.check(

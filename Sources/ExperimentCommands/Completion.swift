@@ -11,19 +11,44 @@ extension CompletionKind {
         }
     }
 
-    /// The committed runs by name, and those under runs/ in the checkout by path.
+    /// The committed runs by name, and folders of runs by path.
     static func runs<Work: Experiment>(of experiment: Work.Type) -> CompletionKind {
-        .custom { _, _, _ in
-            guard let project = ProjectFolder.locate() else { return [] }
-            return seeds(in: project.experiment(Work.program).appendingPathComponent("runs")).map(\.name)
-                + seeds(in: project.runs).map(\.folder.path)
+        .custom { _, _, typed in
+            let committed = ProjectFolder.locate()?.experiment(Work.program).appendingPathComponent("runs")
+            return (committed.map { runs(in: $0).map(name) } ?? []) + paths(typed)
         }
     }
 
-    /// CONFIG/SEED of a folder of runs.
-    private static func seeds(in folder: URL) -> [(name: String, folder: URL)] {
-        RunFolder.folders(in: folder).flatMap(RunFolder.folders).filter { RunFolder(url: $0).holdsRecord }.map { url in
-            ("\(url.deletingLastPathComponent().lastPathComponent)/\(url.lastPathComponent)", url)
+    /// What `modelLocation` finds: the committed weights by name, folders of runs and files of weights by path.
+    public static func models(of experiment: String) -> CompletionKind {
+        .custom { _, _, typed in
+            let weights = try? ProjectFolder.locate().map { try CommittedWeights.all(in: $0.experiment(experiment)) }
+            return (weights ?? []).flatMap { [$0.row, $0.name] } + paths(typed, files: "safetensors")
         }
+    }
+
+    /// Folders of runs by path.
+    static var runFolders: CompletionKind { .custom { _, _, typed in paths(typed) } }
+
+    /// The runs under runs/ in the checkout; as soon as something is typed, the folders that it begins to name too.
+    ///
+    /// - Parameter files: The extension of files that are wanted as well.
+    private static func paths(_ typed: String, files: String? = nil) -> [String] {
+        let own = ProjectFolder.locate().map { runs(in: $0.runs).map(\.path) } ?? []
+        guard !typed.isEmpty else { return own }
+        let head = typed.lastIndex(of: "/").map { String(typed[...$0]) } ?? ""
+        let folder = URL(fileURLWithPath: head.isEmpty ? "." : head, isDirectory: true)
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+        return own + RunFolder.folders(in: folder).map { head + $0.lastPathComponent }
+            + names.filter { name in files.map { name.hasSuffix(".\($0)") } ?? false }.sorted().map { head + $0 }
+    }
+
+    /// CONFIG/SEED in a folder of runs.
+    private static func runs(in folder: URL) -> [URL] {
+        RunFolder.folders(in: folder).flatMap(RunFolder.folders).filter { RunFolder(url: $0).holdsRecord }
+    }
+
+    private static func name(_ run: URL) -> String {
+        "\(run.deletingLastPathComponent().lastPathComponent)/\(run.lastPathComponent)"
     }
 }

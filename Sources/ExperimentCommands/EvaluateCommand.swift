@@ -32,7 +32,7 @@ public struct Evaluate<Options: EvaluationOptions>: ParsableCommand {
 
     @Argument(
         help: "A run's folder, a checkpoint's, a name of committed weights, or a file of weights.",
-        completion: .runs(of: Work.self))
+        completion: .models(of: Work.program))
     var model: String
     @Option(help: "train, validation or test.")
     var split: DataSplit = .test

@@ -7,7 +7,7 @@ public struct List<Work: Experiment>: ParsableCommand {
     public static var configuration: CommandConfiguration {
         CommandConfiguration(
             commandName: "list",
-            abstract: "Every committed configuration: its budget, the paper's row, the hours, the expected number.",
+            abstract: "Every committed configuration: its hours, its budget, the paper's row, the expected number.",
             discussion: """
                 Hours are those of a committed run (measured), or the steps times the seconds of a step that a committed run \
                 of the same model and batch took (from the step), or what the configuration says (its cost).
@@ -40,16 +40,17 @@ public struct List<Work: Experiment>: ParsableCommand {
                 && (budget == nil || configuration.values.budget == budget)
         }
         guard !json else { return try writeResult(.array(listed.map { Self.json($0, hours) })) }
+        // What a narrow terminal cuts off comes last.
         let rows = listed.map { configuration in
             [
-                configuration.name, configuration.values.budget,
-                configuration.values.reproduces.map { "\($0.table), \($0.row)" } ?? "-", hours.text(configuration),
+                configuration.name, hours.text(configuration), configuration.values.budget,
+                configuration.values.reproduces.map { "\($0.table), \($0.row)" } ?? "-",
                 configuration.file.header.expected ?? "-",
             ]
         }
         try writeResult(
             fitted(
-                alignedColumns([["configuration", "budget", "row", "hours", "expected"]] + rows),
+                alignedColumns([["configuration", "hours", "budget", "row", "expected"]] + rows),
                 width: terminalWidth(of: STDOUT_FILENO)))
     }
 

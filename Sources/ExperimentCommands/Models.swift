@@ -4,10 +4,17 @@ import Foundation
 
 /// The folder or file of weights that an argument means: a path, or the name of committed weights.
 ///
-/// - Throws: `UserError` that lists what there is.
+/// - Throws: `UserError` that lists what there is; `RecordError.otherProgram`.
 public func modelLocation(_ argument: String, experiment: String) throws -> URL {
     if FileManager.default.fileExists(atPath: argument) {
-        return try onlySeed(in: URL(fileURLWithPath: argument))
+        let location = try onlySeed(in: URL(fileURLWithPath: argument))
+        // A run's own folder, or its checkpoints/step-….
+        for folder in [location, location.deletingLastPathComponent().deletingLastPathComponent()] {
+            let record = try? RunRecord(contentsOf: RunFolder(url: folder).record)
+            guard let found = record?.experiment, found != experiment else { continue }
+            throw RecordError.otherProgram(path: folder.path, expected: experiment, found: found)
+        }
+        return location
     }
     let weights = try ProjectFolder.locate().map { try CommittedWeights.all(in: $0.experiment(experiment)) } ?? []
     if let found = CommittedWeights.named(argument, among: weights) {
@@ -31,7 +38,7 @@ public func modelLocations(_ arguments: [String], experiment: String) throws -> 
 }
 
 /// A folder OUT/CONFIG stands for its only seed.
-private func onlySeed(in folder: URL) throws -> URL {
+func onlySeed(in folder: URL) throws -> URL {
     let seeds = RunFolder.folders(in: folder).filter {
         Int($0.lastPathComponent) != nil && RunFolder(url: $0).holdsRecord
     }
@@ -53,7 +60,7 @@ public struct Keep<Work: Experiment>: ParsableCommand {
     }
 
     @Argument(
-        help: ArgumentHelp("The folder of a finished run, OUT/CONFIG/SEED.", valueName: "run"), completion: .directory)
+        help: ArgumentHelp("The folder of a finished run, OUT/CONFIG/SEED.", valueName: "run"), completion: .runFolders)
     var runFolder: String
     @Flag(help: "Round the weights to half precision: half the bytes, the figures to about three digits.")
     var half = false

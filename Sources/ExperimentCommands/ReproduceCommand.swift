@@ -155,7 +155,7 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
             submitted \(new.count) of \(runs.count) runs as job array \(number); \(others)
               queue     squeue --jobs=\(number)
               messages  tail -f \(new[0].log.path)
-              figures   \(CommandLine.arguments.first ?? Work.program) compare \(out.url.path)
+              figures   \(shellCommand(Work.program, "compare", out.url.path))
               end       scancel \(number)
             The same command submits what has ended unfinished, and prints the table.
             """)

@@ -75,9 +75,7 @@ struct Runs<Work: Experiment> {
         switch try run.run(with: processes) {
         case .finished: break
         case .interrupted(let signal):
-            // As it was called: the program need not be on the PATH.
-            let program = CommandLine.arguments.first ?? Work.program
-            note("go on with:\n  \(program) resume \(run.folder.path)")
+            note("go on with:\n  \(shellCommand(Work.program, "resume", run.folder.path))")
             throw ExitCode(128 + signal)
         }
     }

@@ -70,7 +70,9 @@ public struct Resume<Work: Experiment>: ParsableCommand {
             abstract: "Go on with a run that was stopped or killed, from its latest checkpoint.")
     }
 
-    @Argument(help: ArgumentHelp("The run's folder, OUT/CONFIG/SEED.", valueName: "run"), completion: .directory)
+    @Argument(
+        help: ArgumentHelp("The run's folder, OUT/CONFIG/SEED, or OUT/CONFIG with one seed.", valueName: "run"),
+        completion: .runFolders)
     var runFolder: String
     @OptionGroup var data: DataOptions
     @OptionGroup var threads: ThreadOptions
@@ -81,7 +83,7 @@ public struct Resume<Work: Experiment>: ParsableCommand {
         try threads.set()
         catchSignals()
         try together(on: Work.self, data: data) { processes in
-            let folder = URL(fileURLWithPath: runFolder, isDirectory: true)
+            let folder = try onlySeed(in: URL(fileURLWithPath: runFolder, isDirectory: true))
             let opened = try data.open(try TrainingRun<Work>.configuration(of: folder), of: Work.self)
             threads.describe()
             let run = try Runs<Work>(processes: processes).resume(folder, data: opened)

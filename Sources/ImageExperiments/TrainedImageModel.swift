@@ -38,7 +38,8 @@ public struct TrainedImageModel {
             do {
                 return try StableJSON.decode(type, from: [UInt8](json.utf8))
             } catch {
-                throw CheckpointError.file(path: url.path, reason: "the metadata '\(key)' cannot be read: \(error)")
+                throw CheckpointError.file(
+                    path: url.path, reason: "the metadata '\(key)' describes no network of images")
             }
         }
         configuration = try decoded("model", ImageModelConfiguration.self)

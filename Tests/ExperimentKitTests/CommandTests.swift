@@ -290,12 +290,65 @@ import Testing
     }
 
     @Test func configurationsAndRunsAreCompletedInTheShell() throws {
-        for (command, name) in [("train", "table3-lstm"), ("show", "table3-lstm"), ("compare", "ptb-rnn/0")] {
-            let output = try Self.run(["---completion", command, "--", "positional@0", "2", "0"])
+        for (command, name) in [
+            ("train", "table3-lstm"), ("show", "table3-lstm"), ("compare", "ptb-rnn/0"), ("sample", "sample-lstm"),
+            ("evaluate", "table3-lstm-quick"), ("evaluate", "layer-norm-hyperlstm"), ("figures", "sample-lstm"),
+        ] { #expect(try Self.completions(of: command).contains(name), "\(command)") }
+        #expect(try !Self.completions(of: "evaluate").contains("ptb-rnn"), "no weights are committed of it")
+        // What is typed is gone on with: folders, and files of weights where a command takes them.
+        let folder = try TemporaryFolder()
+        try folder.write("", to: "tiny/0/record.json")
+        try folder.write("", to: "plain.safetensors")
+        let (path, weights) = (folder.url.path + "/tiny", folder.url.path + "/plain.safetensors")
+        #expect(try Self.completions(of: "resume", after: folder.url.path + "/").contains(path))
+        #expect(try Self.completions(of: "resume", after: path + "/").contains(path + "/0"))
+        #expect(try Self.completions(of: "evaluate", after: folder.url.path + "/p").contains(weights))
+    }
+
+    /// What the shell is told when Tab is pressed behind a command and a beginning of its first argument.
+    private static func completions(of command: String, after typed: String = "") throws -> [String] {
+        let output = try run(
+            ["---completion", command, "--", "positional@0", "2", "\(typed.utf8.count)", program.name, command, typed],
+            before: "export SAP_SHELL=bash SAP_SHELL_VERSION=5.2;")
+        return output.text.split(separator: "\n").map(String.init)
+    }
+
+    @Test func commandsThatAreSuggestedWorkAsTyped() throws {
+        for (called, command) in [
+            (".build/release/char-hyperlstm", ".build/release/char-hyperlstm resume runs/a/0"),
+            ("/opt/x/static-hypernet", "/opt/x/char-hyperlstm resume runs/a/0"),
+            ("char-hyperlstm", "char-hyperlstm resume runs/a/0"),
+            ("my programs/char-hyperlstm", "'my programs/char-hyperlstm' resume runs/a/0"),
+        ] { #expect(shellCommand("char-hyperlstm", "resume", "runs/a/0", called: called) == command) }
+        #expect(shellCommand("p", "it's", called: nil) == "p 'it'\\''s'")
+
+        let run = try TestRun(overrides: [])
+        #expect(try Self.run(train(run, ["--set", "training.steps=2"])).status == 0)
+        let again = try Self.run(train(run))
+        let suggested = try #require(again.errors.split(separator: "`").dropFirst().first, "\(again.errors)")
+        let resumed = try Self.run(
+            ["-c", "\(suggested) --data '\(run.folder.url.path)/data'"], before: "exec bash \"$@\";")
+        #expect(resumed.status == 0 && resumed.errors.contains("finished already"), "\(resumed.errors)")
+    }
+
+    @Test func aRunOfTheOtherProgramAndARunWithoutItsSeedAreUnderstood() throws {
+        let run = try TestRun(overrides: [])
+        #expect(try Self.run(train(run, ["--set", "training.steps=2"])).status == 0)
+        let folder = runFolder(run)
+        for (arguments, place) in [
+            (["evaluate", folder.path], folder), (["bake", folder.path], folder),
+            (["bake", folder.deletingLastPathComponent().path], folder),
+            (["evaluate", try Checkpoint(at: folder).path], folder),
+        ] {
+            let output = try BuiltProgram(name: "static-hypernet").run(arguments)
             #expect(
-                output.text.split(separator: "\n").contains { $0 == name },
-                "\(command): \(output.text)\(output.errors)")
+                output.status != 0
+                    && output.errors.contains(
+                        "\(place.path): expected a run of static-hypernet, found one of char-hyperlstm"),
+                "\(arguments): \(output.errors)")
         }
+        let resumed = try Self.run(resume(folder.deletingLastPathComponent(), run))
+        #expect(resumed.status == 0 && resumed.errors.contains("finished already"), "\(resumed.errors)")
     }
 
     @Test func theListShowsEveryConfiguration() throws {

@@ -55,9 +55,10 @@ import Testing
 
     @Test func statusIsComputedFromTheTolerance() {
         #expect(
-            ReproductionStatus(mean: 1.265, paper: 1.25, tolerance: 0.02).text == "reproduced (+0.015, within ±0.02)")
+            ReproductionStatus(mean: 1.265, paper: 1.25, tolerance: 0.02).text(decimals: 3)
+                == "reproduced (+0.015, within ±0.02)")
         #expect(
-            ReproductionStatus(mean: 1.2, paper: 1.25, tolerance: 0.02).text
+            ReproductionStatus(mean: 1.2, paper: 1.25, tolerance: 0.02).text(decimals: 3)
                 == "not reproduced (−0.050, tolerance ±0.02)")
         guard case .notReproduced = ReproductionStatus(mean: .nan, paper: 1.25, tolerance: 0.02) else {
             Issue.record("NaN reproduces nothing")

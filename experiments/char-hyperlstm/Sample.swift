@@ -9,7 +9,9 @@ struct Sample: ParsableCommand {
         abstract: "Let a trained model write.",
         discussion: "Prints the prompt and what follows it. Needs no data: a checkpoint knows its vocabulary.")
 
-    @Argument(help: "A run's folder, a checkpoint's, or a name of committed weights, such as layer-norm-hyperlstm.")
+    @Argument(
+        help: "A run's folder, a checkpoint's, or a name of committed weights, such as layer-norm-hyperlstm.",
+        completion: .models(of: CharacterExperiment.program))
     var checkpoint: String
     @Option(help: "The text to go on from; each character must be in the model's vocabulary.")
     var prompt: String = ""

@@ -8,15 +8,17 @@ struct Bake: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Generate the kernels of a trained hypernetwork once and write the plain network.",
         discussion: """
-            MODEL is a run's folder (its best checkpoint is taken) or a folder checkpoints/step-…. The file holds an \
-            ordinary network with the same logits, running statistics and the statistics of its images; it needs no \
-            hypernetwork, no data and no configuration.
+            MODEL is a run's folder (its best checkpoint is taken), a folder checkpoints/step-…, or a name of committed \
+            weights. The file holds an ordinary network with the same logits, running statistics and the statistics of its \
+            images; it needs no hypernetwork, no data and no configuration.
 
               static-hypernet bake runs/table2-hyper-wide-resnet-40-1/0 --output plain.safetensors
               static-hypernet evaluate plain.safetensors
             """)
 
-    @Argument(help: "A run's folder or a checkpoint's.")
+    @Argument(
+        help: "A run's folder, a checkpoint's, or a name of committed weights.",
+        completion: .models(of: ImageExperiment.program))
     var model: String
     @Option(help: "The file to write. Default: baked.safetensors in the folder of the model.")
     var output: String?

@@ -153,7 +153,8 @@ public enum RecordError: Error, Equatable, CustomStringConvertible {
         case .unreadable(let path, let reason): return "\(path): cannot be read: \(reason)"
         case .unwritable(let path, let reason): return "\(path): cannot be written: \(reason)"
         case .runExists(let path, let step, let experiment):
-            return "\(path) already holds a run, at step \(step): go on with `\(experiment) resume \(path)`,"
+            return
+                "\(path) already holds a run, at step \(step): go on with `\(shellCommand(experiment, "resume", path))`,"
                 + " choose another --out or --name, or remove the folder"
         case .noRun(let path):
             return "\(path) holds no run: there is no record.json in it"

@@ -14,6 +14,9 @@ public struct CommittedWeights {
     /// `CONFIG`, and the seed where it is not 0.
     public var name: String { record.seed == 0 ? record.configuration : "\(record.configuration)/\(record.seed)" }
 
+    /// The words of the row that the run is of.
+    public var row: String { Self.rowName(record.configuration, budget: record.budget) }
+
     /// Whether the weights were rounded to half precision.
     public func isHalfPrecision() throws -> Bool {
         try SafetensorsFile(path: folder.appendingPathComponent(CheckpointFile.model).path).entries
@@ -36,8 +39,7 @@ public struct CommittedWeights {
     public static func longestOfEachRow(in experiment: URL) throws -> [CommittedWeights] {
         let all = try all(in: experiment)
         var seen: Set<String> = []
-        let rows = all.map { rowName($0.record.configuration, budget: $0.record.budget) }
-        return rows.filter { seen.insert($0).inserted }.compactMap { longest($0, among: all) }
+        return all.map(\.row).filter { seen.insert($0).inserted }.compactMap { longest($0, among: all) }
     }
 
     /// The weights that a name means: a configuration, `CONFIG/SEED`, or a row by the words of its configuration
@@ -51,7 +53,7 @@ public struct CommittedWeights {
     }
 
     private static func longest(_ row: String, among all: [CommittedWeights]) -> CommittedWeights? {
-        all.filter { rowName($0.record.configuration, budget: $0.record.budget) == row }.max { left, right in
+        all.filter { $0.row == row }.max { left, right in
             func rank(_ record: RunRecord) -> (Int, Double, Int) {
                 (record.training.stepsDone, -(record.validation?.lossNats ?? .infinity), -record.seed)
             }

@@ -11,8 +11,10 @@ public struct ExperimentResults<Work: Experiment> {
     private let runs: [Run]
     private let keys: KeyReference
     private let crossChecks: CrossCheckPage<Work>
+    /// The pictures in `figures/`, relative to the checkout: charts, and what was drawn from committed weights.
+    private let pictures: [String]
 
-    /// Reads `configs/*.yaml`, `runs/*/*/` and `cross-check/` of an experiment's folder.
+    /// Reads `configs/*.yaml`, `runs/*/*/`, `cross-check/` and the names in `figures/` of an experiment's folder.
     ///
     /// - Throws: `ConfigurationError`, `RecordError`.
     public init(experiment: URL) throws {
@@ -20,6 +22,8 @@ public struct ExperimentResults<Work: Experiment> {
         runs = try Run.committed(in: experiment)
         keys = try KeyReference(of: Work.Configuration.self, files: configurations.map(\.file))
         crossChecks = try CrossCheckPage(experiment: experiment, configurations: configurations, runs: runs)
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: experiment.path + "/figures")) ?? []
+        pictures = names.filter { $0.hasSuffix(".svg") }.sorted().map { "experiments/\(Work.program)/figures/\($0)" }
     }
 
     // MARK: - Rows
@@ -103,10 +107,10 @@ public struct ExperimentResults<Work: Experiment> {
 
     /// The verdict with what it rests on.
     private func verdict(_ group: Group?, _ row: ReproducedRow, _ table: PaperTable) -> String {
-        let status = status(group, row, table)
+        let status = status(group, row, table), text = status.text(decimals: table.decimals)
         switch status {
-        case .reproduced, .notReproduced: return ([status.text] + basis(group)).joined(separator: "; ")
-        default: return status.text
+        case .reproduced, .notReproduced: return ([text] + basis(group)).joined(separator: "; ")
+        default: return text
         }
     }
 
@@ -145,7 +149,21 @@ public struct ExperimentResults<Work: Experiment> {
         for table in Work.tables { parts += sections(of: table) }
         parts.append(others)
         parts.append(samples)
+        parts.append(drawings)
         return parts.filter { !$0.isEmpty }.joined(separator: "\n\n")
+    }
+
+    /// What `figures` drew from the committed weights; may be empty.
+    private var drawings: String {
+        let charts = Set(figures.map(\.path) + crossChecks.figures.map(\.path))
+        let drawn = pictures.filter { !charts.contains($0) }.map { path in
+            let name = URL(fileURLWithPath: path).deletingPathExtension().lastPathComponent
+            return "![\(name.replacingOccurrences(of: "-", with: " "))](\(path))"
+        }
+        guard !drawn.isEmpty else { return "" }
+        return
+            (["### Pictures of the committed weights", "What they show: [docs/gallery.md](docs/gallery.md)."] + drawn)
+            .joined(separator: "\n\n")
     }
 
     private func sections(of table: PaperTable) -> [String] {
@@ -221,11 +239,13 @@ public struct ExperimentResults<Work: Experiment> {
     private func difference(_ group: Group, among members: [Group], _ table: PaperTable?) -> String {
         guard let ours = group.figures(\.test)?.mean else { return "-" }
         guard let table else {
-            return group.record.data.leastFigure.map { "\(signed(ours - $0)) above the source's own" } ?? "-"
+            return group.record.data.leastFigure.map {
+                "\(signed(ours - $0, Work.metric.decimals)) above the source's own"
+            } ?? "-"
         }
         guard let row = group.row?.row, let baseline = table.baseline(ofRow: row) else { return "baseline" }
         let other = members.first { $0.row?.row == baseline && $0.record.data.name == group.record.data.name }
-        return other?.figures(\.test).map { signed(ours - $0.mean) } ?? "-"
+        return other?.figures(\.test).map { signed(ours - $0.mean, table.decimals) } ?? "-"
     }
 
     /// The configurations' differences from the paper's settings, as computed when they ran.
@@ -277,7 +297,7 @@ public struct ExperimentResults<Work: Experiment> {
                 let paper = curve.value(atStep: step)
                 return [
                     grouped(step), fixed(value, 3), paper.map { fixed($0, 3) } ?? "-",
-                    paper.map { signed(value - $0) } ?? "-",
+                    paper.map { signed(value - $0, 3) } ?? "-",
                 ]
             }
             return "`\(run.record.configuration)`, seed \(run.record.seed), validation during training"

@@ -22,7 +22,8 @@ public enum ReproductionStatus: Equatable, Sendable {
             : .notReproduced(difference: difference, tolerance: tolerance)
     }
 
-    public var text: String {
+    /// - Parameter decimals: Of a difference: as many as the figures that it is taken of have.
+    public func text(decimals: Int) -> String {
         switch self {
         case .notRun: return "not run"
         case .incomplete(let step, let steps): return "incomplete (step \(grouped(step)) of \(grouped(steps)))"
@@ -30,9 +31,9 @@ public enum ReproductionStatus: Equatable, Sendable {
         case .reducedBudget: return "reduced budget"
         case .noPaperNumber: return "run; no number in the paper"
         case .reproduced(let difference, let tolerance):
-            return "reproduced (\(signed(difference)), within ±\(fixed(tolerance, 2)))"
+            return "reproduced (\(signed(difference, decimals)), within ±\(fixed(tolerance, 2)))"
         case .notReproduced(let difference, let tolerance):
-            return "not reproduced (\(signed(difference)), tolerance ±\(fixed(tolerance, 2)))"
+            return "not reproduced (\(signed(difference, decimals)), tolerance ±\(fixed(tolerance, 2)))"
         }
     }
 }

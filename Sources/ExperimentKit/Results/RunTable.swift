@@ -58,8 +58,11 @@ public struct RunTable<Work: Experiment> {
     }
 
     private static func paperTest(_ configuration: Work.Configuration) -> String {
-        let decimals = Work.table(of: configuration)?.decimals ?? Work.metric.decimals
-        return configuration.reproduces?.test.map { fixed($0, decimals) } ?? "-"
+        configuration.reproduces?.test.map { fixed($0, paperDecimals(configuration)) } ?? "-"
+    }
+
+    private static func paperDecimals(_ configuration: Work.Configuration) -> Int {
+        Work.table(of: configuration)?.decimals ?? Work.metric.decimals
     }
 
     private static func status(of records: [RunRecord], _ configuration: Work.Configuration) -> ReproductionStatus? {
@@ -72,10 +75,13 @@ public struct RunTable<Work: Experiment> {
         if let open = records.first(where: { $0.status != .finished }) {
             return open.stopReason.map { "\(open.status.rawValue): \($0)" } ?? open.status.rawValue
         }
-        if let status = status(of: records, configuration) { return status.text }
+        if let status = status(of: records, configuration) {
+            return status.text(decimals: paperDecimals(configuration))
+        }
         guard records[0].data.isSample else { return "" }
         let test = SeedStatistics(records.compactMap { $0.test.flatMap(Work.metric.value) })?.mean
         guard let least = records[0].data.leastFigure, let test else { return "generated sample" }
-        return "generated sample: \(signed(test - least)) above the source's own, \(Work.metric.digits(least))"
+        return
+            "generated sample: \(signed(test - least, Work.metric.decimals)) above the source's own, \(Work.metric.digits(least))"
     }
 }

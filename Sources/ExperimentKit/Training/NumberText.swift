@@ -6,7 +6,7 @@ public func fixed(_ value: Double, _ decimals: Int) -> String {
 }
 
 /// A difference with its sign: `+0.012`, `−0.003`.
-public func signed(_ value: Double, _ decimals: Int = 3) -> String {
+public func signed(_ value: Double, _ decimals: Int) -> String {
     (value < 0 ? "−" : "+") + fixed(abs(value), decimals)
 }
 
