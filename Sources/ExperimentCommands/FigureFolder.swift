@@ -25,7 +25,7 @@ public struct FigureFolder {
     /// Writes a picture made of pixels as SVG, with its words, and as PNG without.
     public func write(_ name: String, _ grid: ImageGrid) throws {
         try write(name + ".svg", grid.svg)
-        try write(name + ".png", grid.png)
+        try write(name + ".png", grid.sheet.png)
     }
 
     private func write(_ name: String, _ bytes: [UInt8]) throws {

@@ -11,7 +11,12 @@ struct RunArguments<Work: Experiment>: ParsableArguments {
     var runs: [String]
 
     func report() throws -> RunReport<Work> {
-        RunReport(try runs.flatMap { try RecordedRun<Work>.all(in: try folder($0)) })
+        RunReport(try recorded())
+    }
+
+    /// The runs that can be read; of others it is said why they are left out.
+    func recorded() throws -> [RecordedRun<Work>] {
+        try runs.flatMap { try RecordedRun<Work>.all(in: try folder($0)) { note("left out: \($0)") } }
     }
 
     private func folder(_ argument: String) throws -> URL {
@@ -27,13 +32,16 @@ struct RunArguments<Work: Experiment>: ParsableArguments {
 }
 
 /// `report`: any runs on one page.
-public struct Report<Work: Experiment>: ParsableCommand {
+public struct Report<Pictures: CheckpointPictures>: ParsableCommand {
+    public typealias Work = Pictures.Work
+
     public static var configuration: CommandConfiguration {
         CommandConfiguration(
             commandName: "report",
-            abstract: "Put runs on one HTML page: figures, curves, settings, where they were made.",
+            abstract: "Put runs on one HTML page: figures, curves, pictures, settings, where they were made.",
             discussion: """
-                The page stands alone: no network, no scripts. Runs may be finished, under way or stopped, for example:
+                The page stands alone: no network, no scripts. Runs may be finished, under way or stopped; pictures are of \
+                the best checkpoint. For example:
 
                   \(Work.program) report runs --output report.html
                 """)
@@ -42,11 +50,14 @@ public struct Report<Work: Experiment>: ParsableCommand {
     @OptionGroup var runs: RunArguments<Work>
     @Option(help: "The file that gets the page.", completion: .file(extensions: ["html"]))
     var output = "report.html"
+    @OptionGroup var threads: ThreadOptions
 
     public init() {}
 
     public func run() throws {
-        let page = try runs.report().html()
+        let report = try runs.report()
+        try threads.set()
+        let page = report.html(pictures: report.runs.flatMap { Pictures.pictures(of: $0)?.pictures.map(\.svg) ?? [] })
         do {
             try Data(page.utf8).write(to: URL(fileURLWithPath: output), options: .atomic)
         } catch {

@@ -17,6 +17,7 @@ public struct HTMLPage {
         th,td{border-bottom:1px solid var(--line);padding:.3em .8em .3em 0;text-align:left;vertical-align:top}
         svg{display:block;height:auto;margin:1em 0;max-width:100%}
         .short{white-space:nowrap}
+        td:not(.short){min-width:24em}
         code{font-family:Menlo,Consolas,monospace;font-size:.95em}
         """
 

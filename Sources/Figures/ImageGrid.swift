@@ -70,8 +70,8 @@ public struct ImageGrid {
         return svg.text
     }
 
-    /// The images alone, pixel by pixel, in the same rows on white: a PNG file.
-    public var png: [UInt8] {
+    /// The images alone, pixel by pixel, in the same rows on white.
+    public var sheet: Raster {
         let widths = rows.map { $0.cells.reduce(-Self.gap) { $0 + $1.image.width + Self.gap } }
         let heights = rows.map { $0.cells.map(\.image.height).max() ?? 0 }
         var sheet = Raster(
@@ -87,6 +87,6 @@ public struct ImageGrid {
             }
             top += height + Self.gap
         }
-        return sheet.png
+        return sheet
     }
 }

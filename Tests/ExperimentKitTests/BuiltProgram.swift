@@ -11,7 +11,7 @@ struct BuiltProgram {
 
     let name: String
 
-    private var url: URL {
+    var url: URL {
         URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
             .deletingLastPathComponent().appendingPathComponent(name)
     }

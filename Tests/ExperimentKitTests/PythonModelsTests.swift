@@ -197,7 +197,7 @@ struct PythonModelsTests {
 }
 
 /// What a Python program prints; nil if it fails.
-private func python(_ arguments: [String]) -> String? {
+func python(_ arguments: [String]) -> String? {
     let process = Process(), output = Pipe()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
     process.arguments = ["python3"] + arguments

@@ -1,3 +1,4 @@
+import Figures
 import Foundation
 import Testing
 
@@ -26,7 +27,10 @@ import Testing
     }
 
     private static func report(_ folders: URL...) throws -> RunReport<CharacterExperiment> {
-        RunReport(try folders.flatMap { try RecordedRun<CharacterExperiment>.all(in: $0) })
+        RunReport(
+            try folders.flatMap {
+                try RecordedRun<CharacterExperiment>.all(in: $0) { Issue.record("left out: \($0)") }
+            })
     }
 
     @Test func theTableHasALineARunAndTheMeanOverSeeds() throws {
@@ -67,6 +71,58 @@ import Testing
         for word in ["<script", "src=", "<link", "@import", "url(", "http:", "https:"] {
             #expect(!outside.contains(word), "\(word)")
         }
+    }
+
+    private static let browser = ["chromium", "chromium-browser", "google-chrome"].first {
+        SystemCommand([$0, "--version"])?.status == 0
+    }
+
+    /// A browser mends a page that is not well formed: what it holds afterwards must be what was written.
+    @Test(.enabled(if: browser != nil, "needs chromium"))
+    func aBrowserHasEveryPartOfThePage() throws {
+        let (run, out) = try Self.folder()
+        let grid = ImageGrid(
+            title: "a < b & \"c\"", caption: "", scale: (1, 1),
+            rows: [.init(name: "row", cells: [.init(name: "cell", image: Raster(width: 2, height: 2))])])
+        let page = try Self.report(out).html(pictures: [grid.svg])
+        let file = try run.folder.write(page, to: "page.html")
+        let browser = try #require(Self.browser)
+        let command = SystemCommand([
+            browser, "--headless", "--no-sandbox", "--disable-gpu", "--user-data-dir=\(run.folder.url.path)/browser",
+            "--dump-dom", "file://\(file.path)",
+        ])
+        let read = try #require(command).output
+        for part in ["<h2>", "<p>", "<table", "<tr", "<th", "<td", "<svg", "<text", "<path", "<image", "mean ± s.d."] {
+            let count = page.components(separatedBy: part).count
+            #expect(count > 1 && read.components(separatedBy: part).count == count, "\(part)")
+        }
+    }
+
+    @Test func damagedRunsAmongOthersAreLeftOutWithAWordEach() throws {
+        let (run, out) = try Self.folder()
+        defer { withExtendedLifetime(run) {} }
+        func recorded(_ folder: URL) throws -> (names: [String], words: [String]) {
+            var words: [String] = []
+            let runs = try RecordedRun<CharacterExperiment>.all(in: folder) { words.append("\($0)") }
+            return (runs.map { "\($0.record.configuration)/\($0.record.seed)" }, words)
+        }
+        let record = out.appendingPathComponent("small/1/record.json")
+        let log = out.appendingPathComponent("small/0/steps.jsonl")
+        try Data("{".utf8).write(to: record)
+        var (names, words) = try recorded(out)
+        #expect(names == ["small/0", "wide/0"])
+        #expect(words.count == 1 && words[0].hasPrefix("\(record.path): cannot be read"), "\(words)")
+        // A finished run whose log lacks its first line.
+        let lines = try String(contentsOf: log, encoding: .utf8)
+        try Data(lines[lines.index(after: try #require(lines.firstIndex(of: "\n")))...].utf8).write(to: log)
+        try FileManager.default.removeItem(at: out.appendingPathComponent("wide/0/config.yaml"))
+        // Alone, or all of them: it is said what is wrong.
+        for folder in ["small/1", "small", ""] {
+            #expect(throws: RecordError.self) { try recorded(out.appendingPathComponent(folder)) }
+        }
+        try Data(lines.utf8).write(to: log)
+        (names, words) = try recorded(out)
+        #expect(names == ["small/0"] && words.count == 2 && words[1].contains("config.yaml is missing"), "\(words)")
     }
 
     @Test func aFolderWithoutRunsAndARunOfAnotherProgramAreNamed() throws {

@@ -30,7 +30,8 @@ struct CharHyperLSTM: ParsableCommand {
         subcommands: [
             Train<CharacterExperiment>.self, Resume<CharacterExperiment>.self, Reproduce<CharacterExperiment>.self,
             Evaluate<StreamsOption>.self, Sample.self, List<CharacterExperiment>.self,
-            Show<CharacterExperiment>.self, Compare<CharacterExperiment>.self, Report<CharacterExperiment>.self,
+            Show<CharacterExperiment>.self, Compare<CharacterExperiment>.self, Report<CharacterModelPictures>.self,
+            TensorBoard<CharacterModelPictures>.self,
             Results<CharacterExperiment>.self, MakeSample.self, FiguresCommand.self, Verify.self,
             Keep<CharacterExperiment>.self,
         ])

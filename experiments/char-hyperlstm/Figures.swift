@@ -19,7 +19,9 @@ struct FiguresCommand: ParsableCommand {
             of several budgets the longest. In a terminal: `sample MODEL --gates`.
             """)
 
-    @Argument(help: "Runs' folders, checkpoints' folders, or names of committed weights.")
+    @Argument(
+        help: "Runs' folders, checkpoints' folders, or names of committed weights.",
+        completion: .models(of: CharacterExperiment.program))
     var models: [String] = []
     @Option(help: "The folder to write to. Default: the experiment's figures/.")
     var output: String?
@@ -32,7 +34,7 @@ struct FiguresCommand: ParsableCommand {
     @OptionGroup var threads: ThreadOptions
 
     /// Characters of the passage over which d_h is shown.
-    private static let passage = 96
+    static let passage = 96
 
     func run() throws {
         let experiment = CharacterExperiment.program
@@ -67,5 +69,17 @@ extension TrainedCharacterModel {
             trace.record(String(decoding: [byte], as: UTF8.self), state)
         }
         return (text, trace)
+    }
+}
+
+/// What the weights of a HyperLSTM do while it writes, as `figures` draws it.
+enum CharacterModelPictures: CheckpointPictures {
+    typealias Work = CharacterExperiment
+
+    static func pictures(of checkpoint: Checkpoint, name: String) throws -> [CheckpointPicture] {
+        let trained = try TrainedCharacterModel(checkpoint)
+        let trace = try trained.trace(prompt: "", length: FiguresCommand.passage, temperature: 1, seed: 0).trace
+        guard let changes = trace.figure4(name: name), let scaling = trace.weightScaling(name: name) else { return [] }
+        return [CheckpointPicture("gateChanges", svg: changes.svg), CheckpointPicture("weightScaling", scaling)]
     }
 }

@@ -20,7 +20,9 @@ struct FiguresCommand: ParsableCommand {
             of several budgets the longest.
             """)
 
-    @Argument(help: "Runs' folders, files of weights, or names of committed weights.")
+    @Argument(
+        help: "Runs' folders, files of weights, or names of committed weights.",
+        completion: .models(of: ImageExperiment.program))
     var models: [String] = []
     @Option(help: "The folder to write to. Default: the experiment's figures/.")
     var output: String?
@@ -51,6 +53,25 @@ struct FiguresCommand: ParsableCommand {
         if !convNets.isEmpty { try folder.write("figure-2-kernels", KernelFigures.figure2(ownedFirst(convNets))) }
         if !residuals.isEmpty {
             try folder.write("figures-12-13-kernels", KernelFigures.figures12And13(ownedFirst(residuals)))
+        }
+    }
+}
+
+/// The kernels of a network and the embeddings that they are made from, as `figures` draws them.
+enum ImageModelPictures: CheckpointPictures {
+    typealias Work = ImageExperiment
+
+    static func pictures(of checkpoint: Checkpoint, name: String) throws -> [CheckpointPicture] {
+        let trained = try TrainedImageModel(at: checkpoint.url)
+        let label = "\(name), \(trained.configuration.kernels.rawValue)"
+        switch trained.model {
+        case let network as MNISTConvNet:
+            return [CheckpointPicture("kernels", KernelFigures.figure2([(label, network)]))]
+        case let network as WideResNet:
+            let map = EmbeddingMap.figure(of: network, name: name)
+            return [CheckpointPicture("kernels", KernelFigures.figures12And13([(label, network)]))]
+                + (map.map { [CheckpointPicture("embeddings", svg: $0.svg)] } ?? [])
+        default: return []
         }
     }
 }

@@ -30,7 +30,8 @@ struct StaticHypernet: ParsableCommand {
         subcommands: [
             Train<ImageExperiment>.self, Resume<ImageExperiment>.self, Reproduce<ImageExperiment>.self,
             Evaluate<NoEvaluationOptions<ImageExperiment>>.self, Bake.self, List<ImageExperiment>.self,
-            Show<ImageExperiment>.self, Compare<ImageExperiment>.self, Report<ImageExperiment>.self,
+            Show<ImageExperiment>.self, Compare<ImageExperiment>.self, Report<ImageModelPictures>.self,
+            TensorBoard<ImageModelPictures>.self,
             Results<ImageExperiment>.self, FiguresCommand.self, Verify.self, Keep<ImageExperiment>.self,
         ])
 

@@ -116,6 +116,15 @@ public struct Checkpoint: Sendable {
         }
     }
 
+    /// The step after which it was written; nil where the weights stand without a state, as committed ones do.
+    public var step: Int? {
+        struct State: Decodable {
+            struct Training: Decodable { let step: Int }
+            let training: Training
+        }
+        return (try? state(State.self))?.training.step
+    }
+
     /// The tensors of one of the checkpoint's files.
     public func tensors(_ name: String) throws -> [NamedTensor] {
         let file = try tensorFile(name)

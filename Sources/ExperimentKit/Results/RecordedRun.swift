@@ -4,7 +4,7 @@ import Foundation
 public struct RecordedRun<Work: Experiment>: Sendable {
     public let record: RunRecord
     /// The path of its folder; relative to the checkout for a committed one.
-    let path: String
+    public let path: String
     let configuration: Work.Configuration
     /// Every value of its configuration.
     let settings: ConfigurationNode
@@ -43,17 +43,24 @@ public struct RecordedRun<Work: Experiment>: Sendable {
 
     /// The runs of this experiment in a folder: a run's own, OUT/CONFIG with a run for each seed, or OUT.
     ///
-    /// - Throws: `RecordError` where there is none, or one cannot be read; `ConfigurationError`.
-    public static func all(in folder: URL) throws -> [RecordedRun] {
+    /// - Parameter skipped: Told why one run among several is left out: it is damaged.
+    /// - Throws: `RecordError` where there is none; what is wrong with the only one, or with the first where all are damaged.
+    public static func all(in folder: URL, skipped: (any Error) -> Void) throws -> [RecordedRun] {
         if RunFolder(url: folder).holdsRecord { return [try RecordedRun(folder, path: folder.path)] }
         let below = RunFolder.folders(in: folder)
-        let runs = try (below + below.flatMap(RunFolder.folders)).filter { run in
-            // A folder of runs may hold those of other programs.
-            try RunFolder(url: run).holdsRecord
-                && RunRecord(contentsOf: RunFolder(url: run).record).experiment == Work.program
+        var runs: [RecordedRun] = [], damages: [any Error] = []
+        for url in below + below.flatMap(RunFolder.folders) where RunFolder(url: url).holdsRecord {
+            do {
+                runs.append(try RecordedRun(url, path: url.path))
+            } catch RecordError.otherProgram {
+                // A folder of runs may hold those of other programs.
+            } catch {
+                damages.append(error)
+            }
         }
-        guard !runs.isEmpty else { throw RecordError.noRun(path: folder.path) }
-        return try runs.map { try RecordedRun($0, path: $0.path) }
+        guard !runs.isEmpty else { throw damages.first ?? RecordError.noRun(path: folder.path) }
+        damages.forEach(skipped)
+        return runs
     }
 
     /// A link to the record, for a table.

@@ -4,7 +4,7 @@ import Foundation
 /// Any runs of one experiment side by side, finished or not: their figures, their curves, the settings that they differ
 /// in, and where they were made.
 public struct RunReport<Work: Experiment> {
-    private let runs: [RecordedRun<Work>]
+    public let runs: [RecordedRun<Work>]
     private let table: RunTable<Work>
 
     /// - Parameter runs: In the order that they are shown in; a copy of another's record is left out.
@@ -65,8 +65,10 @@ public struct RunReport<Work: Experiment> {
 
     /// One page that needs nothing beside it: no network, no scripts, readable in light and dark.
     ///
-    /// - Parameter now: When it was made.
-    public func html(now: Date = Date()) -> String {
+    /// - Parameters:
+    ///   - pictures: SVG pictures of the runs' models, for a section of their own.
+    ///   - now: When it was made.
+    public func html(pictures: [String] = [], now: Date = Date()) -> String {
         var page = HTMLPage(title: "\(Work.program): \(runs.count) \(runs.count == 1 ? "run" : "runs")")
         page.paragraph("\(Work.title). Made \(now.formatted(.iso8601)) from the runs' own records and logs.")
         page.heading("Figures: \(Work.metric.name)")
@@ -74,6 +76,8 @@ public struct RunReport<Work: Experiment> {
         if !table.caution.isEmpty { page.paragraph(table.caution) }
         page.heading("Curves")
         for chart in charts { page.picture(chart.svg) }
+        if !pictures.isEmpty { page.heading("Pictures of the best checkpoints") }
+        for picture in pictures { page.picture(picture) }
 
         page.heading("Settings")
         let settings = differingSettings

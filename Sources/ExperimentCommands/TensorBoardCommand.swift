@@ -1,0 +1,53 @@
+import ArgumentParser
+import ExperimentKit
+import Foundation
+
+/// `tensorboard`: the logs of runs, and pictures of their checkpoints, as TensorBoard reads them.
+public struct TensorBoard<Pictures: CheckpointPictures>: ParsableCommand {
+    public typealias Work = Pictures.Work
+
+    public static var configuration: CommandConfiguration {
+        CommandConfiguration(
+            commandName: "tensorboard",
+            abstract: "Write logs of runs, and pictures of their checkpoints, as files for TensorBoard.",
+            discussion: """
+                Runs may be finished, under way or stopped. The command can be called again at any time: what is new is \
+                added, and a TensorBoard that is open shows it. Pictures are of the best checkpoint; a later one comes \
+                beside those of the earlier calls. For example, for runs under way:
+
+                  watch -n 60 \(Work.program) tensorboard runs
+                  tensorboard --logdir tensorboard
+                """)
+    }
+
+    @OptionGroup var runs: RunArguments<Work>
+    @Option(help: "The folder that gets CONFIG/SEED/ of each run.", completion: .directory)
+    var output = "tensorboard"
+    @OptionGroup var threads: ThreadOptions
+
+    public init() {}
+
+    public func run() throws {
+        var written: [RecordedRun<Work>] = []
+        try threads.set()
+        for run in try runs.recorded() where !written.contains(where: { $0.record == run.record }) {
+            if let other = written.first(where: { $0.name == run.name }) {
+                throw UserError(
+                    description: "\(other.path) and \(run.path) are both \(run.name): give each another --output")
+            }
+            written.append(run)
+            let folder = URL(fileURLWithPath: output, isDirectory: true).appendingPathComponent(run.name)
+            // Whatever the file is called, it begins so.
+            try run.events.write(to: folder.appendingPathComponent("events.out.tfevents.run"))
+            note("\(run.name): \(grouped(run.record.training.stepsDone)) steps")
+            guard let (step, pictures) = Pictures.pictures(of: run) else { continue }
+            // A folder of their own, because TensorBoard reads the files of a folder one after the other, and does not
+            // come back to one that it has read to its end.
+            let file = folder.appendingPathComponent("pictures/events.out.tfevents.\(String(format: "%09d", step))")
+            try run.events(
+                of: pictures.compactMap { picture in picture.pixels.map { (picture.name, $0) } }, step: step
+            ).write(to: file)
+        }
+        note("in \(output); to see it: \(shellCommand("tensorboard", "--logdir", output, called: nil))")
+    }
+}
