@@ -44,7 +44,7 @@ import Testing
         for (file, decoded) in try all() {
             #expect(file.header.command == "static-hypernet train \(file.name)")
             #expect(file.header.expected != nil, "\(file.name)")
-            let isMeasured = try hours.seconds(try NamedConfiguration(file)) != nil
+            let isMeasured = hours.seconds(try NamedConfiguration(file)) != nil
             #expect(
                 (file.header.cost == nil) == isMeasured,
                 "\(file.name): a line `# Cost:` stands where no record tells the hours, and only there")
