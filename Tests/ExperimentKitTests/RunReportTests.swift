@@ -92,7 +92,9 @@ import Testing
             "--dump-dom", "file://\(file.path)",
         ])
         let read = try #require(command).output
-        for part in ["<h2>", "<p>", "<table", "<tr", "<th", "<td", "<svg", "<text", "<polyline", "<image", "mean ± s.d."] {
+        for part in [
+            "<h2>", "<p>", "<table", "<tr", "<th", "<td", "<svg", "<text", "<polyline", "<image", "mean ± s.d.",
+        ] {
             let count = page.components(separatedBy: part).count
             #expect(count > 1 && read.components(separatedBy: part).count == count, "\(part)")
         }
