@@ -23,7 +23,7 @@ extension CompletionKind {
     public static func models(of experiment: String) -> CompletionKind {
         .custom { _, _, typed in
             let weights = try? ProjectFolder.locate().map { try CommittedWeights.all(in: $0.experiment(experiment)) }
-            return (weights ?? []).flatMap { [$0.row, $0.name] } + paths(typed, files: "safetensors")
+            return Set((weights ?? []).flatMap { [$0.row, $0.name] }).sorted() + paths(typed, files: "safetensors")
         }
     }
 
