@@ -31,7 +31,7 @@ INLINE vf strassen_value(strassen_sum s, const vf block[4]) {
     return s.sign == 0 ? block[s.first] : block[s.first] + splat((float)s.sign) * block[s.second];
 }
 
-/// Where the rows of the upper or of the lower blocks of a matrix begin, left and right, and how many columns are left.
+/// The starts of a row in the left and right one of two blocks of a matrix, and the number of columns left in each.
 typedef struct {
     const float *left, *right;
     int64_t leftColumns, rightColumns;

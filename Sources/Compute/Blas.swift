@@ -9,7 +9,7 @@ import Foundation
 package struct Blas: Sendable {
     /// The library, such as "OpenBLAS 0.3.21".
     package let library: String
-    /// How the kernels were chosen, for people.
+    /// The way in which the kernels were chosen, for people.
     package let choice: String
     /// "none" where they have no name.
     package let coreName: String

@@ -25,7 +25,7 @@ public enum ComputeError: Error, CustomStringConvertible, Equatable {
     }
 }
 
-/// What the arithmetic runs on: threads, BLAS and its kernels, vector instructions, CPU.
+/// The threads, BLAS and its kernels, vector instructions and CPU that computations run on.
 public enum ComputeEnvironment {
     /// nil until it is set or first asked for.
     private static let chosen = Mutex<ThreadChoice?>(nil)
@@ -98,7 +98,7 @@ public enum ComputeEnvironment {
     /// The vector kernels in use: "avx512", "avx2" or "portable".
     public static var simdName: String { String(cString: Kernels.current.name) }
 
-    /// What a user should know about slow or substituted kernels; empty where all is well.
+    /// Warnings about slow or substituted kernels; empty where all is well.
     public static var warnings: [String] { Blas.shared.warnings }
 
     /// The processor's name as the system gives it.

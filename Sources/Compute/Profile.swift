@@ -1,6 +1,6 @@
 import Foundation
 
-/// Where the time goes, operation by operation: what each computed and moved, and how long it took.
+/// Times of operations, with the floating-point operations and the floats that each computed and moved.
 ///
 /// Operations report themselves through `Profile.measure`. That costs nothing worth mentioning while no profile is
 /// being made, and outside the thread that makes it: the pool's threads have no task, so no profile, of their own.

@@ -8,7 +8,7 @@ public struct Tensor: @unchecked Sendable {
     public let shape: [Int]
     public let count: Int
     private let storage: Storage
-    /// Where the elements begin in the storage.
+    /// The start of the elements in the storage.
     private let offset: Int
 
     private init(storage: Storage, offset: Int, shape: [Int], count: Int) {

@@ -27,7 +27,7 @@ public enum CorpusSplit: String, CaseIterable, Codable, Sendable {
     case train, validation, test
 }
 
-/// Where a corpus or a set of images was read from, for the record of a run.
+/// The origin of a corpus or a set of images, for the record of a run.
 public struct DataSource: Equatable, Codable, Sendable {
     /// One file.
     public struct File: Equatable, Codable, Sendable {
@@ -44,10 +44,10 @@ public struct DataSource: Equatable, Codable, Sendable {
 
     /// In the order train, validation, test where there is one for each; images before their labels.
     public let files: [File]
-    /// What the data are, however they are packed: the SHA-256 of the SHA-256 sums of the files' uncompressed contents,
+    /// A checksum of the data, however they are packed: the SHA-256 of the SHA-256 sums of the files' uncompressed contents,
     /// a line each, in the order of `files` (of the files in CIFAR-10's archive: the five of training, then the test's).
     public let contentSHA256: String
-    /// What a reader of a result must know: that a file is not the official one, and in what.
+    /// Remarks for readers of a result: that a file is not the official one, and in what.
     public let notes: [String]
 
     /// Whether every file is the official one.

@@ -2,7 +2,7 @@ import Foundation
 
 /// The folder under which every data set has its own, and how it was chosen.
 public struct DataFolder: Equatable, Sendable {
-    /// Who named the folder.
+    /// The source of the folder's name.
     public enum Origin: String, Equatable, Sendable {
         /// The command line's `--data DIR`.
         case option
@@ -25,7 +25,7 @@ public struct DataFolder: Equatable, Sendable {
 
     /// The folder, as given (a relative one is joined to the working directory).
     public let path: String
-    /// Who named it.
+    /// The source of its name.
     public let origin: Origin
 
     public init(path: String, origin: Origin) {
@@ -57,12 +57,12 @@ public struct DataFolder: Equatable, Sendable {
     /// The path of a file given relative to the folder.
     func appending(_ relativePath: String) -> String { (path as NSString).appendingPathComponent(relativePath) }
 
-    /// What to do when `corpus` is not there.
+    /// The remedy when `corpus` is not there.
     func remedy(for corpus: CorpusName) -> String {
         remedy(download: corpus == .sample ? nil : corpus.rawValue)
     }
 
-    /// What to do when `images` are not there.
+    /// The remedy when `images` are not there.
     func remedy(for images: ImageDatasetName) -> String {
         remedy(download: images.isSample ? nil : images.rawValue)
     }

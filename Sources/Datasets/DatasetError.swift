@@ -1,6 +1,6 @@
 import Foundation
 
-/// What can be wrong with a data file, each case with the path, what was expected and what was found.
+/// A fault of a data file, each case with the path, what was expected and what was found.
 ///
 /// `offset` counts bytes from the start of the file that `path` names (of the compressed file, not of its content);
 /// `contentOffset` counts bytes of its uncompressed content.

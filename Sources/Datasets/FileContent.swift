@@ -24,7 +24,7 @@ func readContent(_ path: String, maximumBytes: Int, isContent: ([UInt8]) -> Bool
     return try readGzip(path: path, maximumBytes: maximumBytes)
 }
 
-/// What people have under the name of a data file.
+/// A format of files that people have under the name of a data file.
 enum FileFormat: CaseIterable {
     case gzip, zip, bzip2, xz, zstandard, webPage, tar, pickle
 

@@ -1,4 +1,4 @@
-/// What is drawn at random about images, each from a stream of its own.
+/// The random draws about images, each from a stream of its own.
 ///
 /// A stream is a function of seed, purpose, epoch and image alone: what happens to an image does not depend on the
 /// batch it is in, on the order of the batches, or on who draws first.
@@ -40,7 +40,7 @@ public func shuffledIndices(count: Int, seed: UInt64, epoch: Int) -> [Int] {
     return permutation(count, by: ImageDraw.order.generator(seed: seed, epoch: epoch))
 }
 
-/// How a pixel's brightness becomes a number, by channel.
+/// The map from a pixel's brightness to a number, by channel.
 public struct PixelNormalization: Sendable, Equatable {
     public let channels: Int
     /// The number of each brightness, [channels, 256].
@@ -91,7 +91,7 @@ public struct ImageAugmentation: Sendable, Equatable {
         self.flips = flips
     }
 
-    /// What happens to one image in one epoch.
+    /// The change of one image in one epoch.
     package struct Draw: Equatable, Sendable {
         /// The first row and column of the crop, 0 … 2 · padding, in the padded image.
         package let row: Int

@@ -24,7 +24,7 @@ public enum ImageDatasetName: String, CaseIterable, Codable, Sendable {
     /// Whether it is one of the generated data sets that the repository contains.
     public var isSample: Bool { self == .sampleCIFAR10 || self == .sampleMNIST }
 
-    /// How many of the training file's images the paper sets aside for validation; for a sample, how many we do.
+    /// The number of the training file's images that the paper sets aside for validation; for a sample, the number here.
     public var validationCount: Int { isSample ? SampleImages.validationCount : 5000 }
 
     /// Images in the training file or files, validation included.
@@ -39,7 +39,7 @@ public enum ImageDatasetName: String, CaseIterable, Codable, Sendable {
     /// Images in the test file.
     var testFileCount: Int { isSample ? SampleImages.testCount : 10_000 }
 
-    /// Where the official layout starts in the data folder.
+    /// The prefix of the official layout in the data folder.
     var folderPrefix: String { isSample ? "sample/" : "" }
 }
 
@@ -71,7 +71,7 @@ public struct ImageSet: Sendable, Equatable {
     /// Values of one image: height · width · channels.
     public var imageSize: Int { height * width * channels }
 
-    /// How many images have each label, [classes].
+    /// The number of images of each label, [classes].
     public func classCounts(classes: Int) -> [Int] {
         var counts = [Int](repeating: 0, count: classes)
         for label in labels { counts[Int(label)] += 1 }

@@ -12,7 +12,7 @@ enum MNISTFiles {
         case testImages = "t10k-images-idx3-ubyte"
         case testLabels = "t10k-labels-idx1-ubyte"
 
-        /// Where the file may be: under its official name, with a dot in it as some programs unpack it, and where
+        /// The places where the file may be: under its official name, with a dot in it as some programs unpack it, and where
         /// torchvision puts it.
         func candidates(prefix: String) -> [String] {
             let dotted = rawValue.replacing("-idx", with: ".idx")
@@ -112,7 +112,7 @@ struct IDXContent {
     let shape: [Int]
     /// The whole content, header included.
     let bytes: [UInt8]
-    /// Where the values start in `bytes`.
+    /// The start of the values in `bytes`.
     let start: Int
 }
 

@@ -140,7 +140,7 @@ public enum SampleImages {
         }
     }
 
-    /// What one image shows. Lengths are in 1/512 of a pixel: pixels are counted in halves from the middle of the image,
+    /// The picture of one image. Lengths are in 1/512 of a pixel: pixels are counted in halves from the middle of the image,
     /// and the direction has the length 256.
     private struct Shape {
         private let label: Int

@@ -11,7 +11,7 @@ import Foundation
 public final class TarReader {
     /// A member of the archive.
     public struct Entry: Equatable, Sendable {
-        /// What an entry is.
+        /// The kind of an entry.
         public enum Kind: Equatable, Sendable {
             /// An ordinary file.
             case file
@@ -26,7 +26,7 @@ public final class TarReader {
         public let kind: Kind
         /// Length of its content in bytes.
         public let byteCount: Int
-        /// Where its content starts, in bytes of the uncompressed archive.
+        /// The start of its content, in bytes of the uncompressed archive.
         public let contentOffset: Int
     }
 
@@ -104,7 +104,7 @@ public final class TarReader {
 
     // MARK: - Headers
 
-    /// What extended headers say about the entry that follows them, in place of its own header.
+    /// The values of extended headers for the entry that follows them, in place of those of its own header.
     private struct Overrides {
         var name: String?
         var byteCount: Int?

@@ -45,7 +45,7 @@ public struct Axis {
         range = min(ticks[0], ticks[ticks.count - 1])...ticks[ticks.count - 1]
     }
 
-    /// Where a number lies, 0 at the beginning of the axis and 1 at its end; nil for one that has no place on it.
+    /// The place of a number, 0 at the beginning of the axis and 1 at its end; nil for one that has no place on it.
     func place(_ value: Double) -> Double? {
         guard value.isFinite, scale == .linear || value > 0 else { return nil }
         func position(_ value: Double) -> Double { scale == .linear ? value : log(value) }

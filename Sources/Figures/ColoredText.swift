@@ -28,7 +28,7 @@ public struct ColoredText {
 
     private func share(_ value: Float) -> Double { value.isFinite ? Double(min(max(value / greatest, 0), 1)) : 0 }
 
-    /// What is written for a character: a mark for a line's end, so that every cell shows something.
+    /// The text drawn for a character: a mark for a line's end, so that every cell shows something.
     private static func shown(_ character: String) -> String { character == "\n" ? "↵" : character }
 
     public var svg: String {

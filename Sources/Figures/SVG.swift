@@ -6,7 +6,7 @@ import Foundation
 /// Coordinates are in pixels from the upper left corner. The picture paints its own background, so that it is readable
 /// whatever page it stands on.
 public struct SVG {
-    /// What a text is aligned by.
+    /// The alignment of a text.
     public enum Anchor: String { case start, middle, end }
 
     /// The shape of a data point: series differ in it as well as in color.
@@ -14,7 +14,7 @@ public struct SVG {
 
     public let width: Double
     public var height: Double
-    /// What a reader who does not see the picture is told.
+    /// The picture's description for readers who do not see it.
     public let title: String
     private var elements: [String] = []
 

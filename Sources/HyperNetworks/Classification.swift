@@ -1,4 +1,4 @@
-/// What a forward pass gives.
+/// The result of a forward pass.
 public struct Classification {
     /// [B, classes].
     public let logits: Variable

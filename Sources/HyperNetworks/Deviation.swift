@@ -1,11 +1,11 @@
-// Where the paper is silent or contradicts itself, and what this suite does: each a value that configurations can set,
+// The decisions where the paper is silent or contradicts itself: each a value that configurations can set,
 // where it has a switch, and that RESULTS.md prints.
 
 /// A decision that the paper leaves open.
 public struct Deviation: Sendable, Equatable {
     /// Stable, for reference from configurations, tests and results.
     public let id: String
-    /// Where in the paper.
+    /// The place in the paper.
     public let section: String
     /// The paper's words, or its silence.
     public let paper: String

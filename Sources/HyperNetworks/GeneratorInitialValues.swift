@@ -1,4 +1,4 @@
-/// How the generator and the embeddings of a static hypernetwork start (deviation
+/// The initial values of the generator and the embeddings of a static hypernetwork (deviation
 /// `staticInitialValues`).
 public enum GeneratorInitialValues: String, Sendable, Codable, CaseIterable {
     /// Generated kernels start with the standard deviation of He et al. for their layer's fan-in, exactly.

@@ -98,7 +98,7 @@ public final class HyperLSTMCell: RecurrentCell {
             ]
     }
 
-    /// What Eq. 11 and 12 make of the hyper cell's output, [B, 4H] each: the weight scaling vectors and the bias.
+    /// The weight scaling vectors and the bias that Eq. 11 and 12 make of the hyper cell's output, [B, 4H] each.
     public struct Scaling {
         public let d_h: Variable
         public let d_x: Variable

@@ -47,7 +47,7 @@ private struct StepRows {
     var first: Int { all.lowerBound }
 }
 
-/// What the threads of one pass work in. Each pass has its own, for its own split of the batch: the number of threads may
+/// Scratch of the threads of one pass. Each pass has its own, for its own split of the batch: the number of threads may
 /// change between a forward and a backward pass.
 private struct HyperLSTMWorkspace {
     private let chunks: [Range<Int>]
@@ -79,7 +79,7 @@ private struct HyperLSTMWorkspace {
         }
     }
 
-    /// Where y of some rows goes, [rows, 4H].
+    /// The place of y of some rows, [rows, 4H].
     func y(_ rows: StepRows) -> MatrixView {
         let first = rows.chunk * StepRows.most
         return y.matrix.rows(first..<first + rows.rows.count)
@@ -249,7 +249,7 @@ private final class HyperLSTMBackward {
     private let dz: Tensor
     private let workspace: HyperLSTMWorkspace
     private let sums: ChunkSums<Slot>
-    /// What the kernels of the main and of the hyper cell work in, [chunks, 8H] and [chunks, 5h].
+    /// Scratch of the kernels of the main and of the hyper cell, [chunks, 8H] and [chunks, 5h].
     private let scratch: Tensor
     private let hyperScratch: Tensor
     /// The weights side by side as the forward pass multiplies by them; in the end their gradient.

@@ -10,7 +10,7 @@
 /// | W_bz, b_0 | `W_bz`, `b_0` | [N_z, H], [H] |
 /// | W_hz, W_xz | in `weights` | by form |
 public final class HyperRNNCell: RecurrentCell {
-    /// How the embeddings z_h and z_x make the main weights.
+    /// The form in which the embeddings z_h and z_x make the main weights.
     public enum Weights {
         /// Eq. 5: W_h(z) = ⟨W_hz, z⟩, N_z times the memory of an RNN. W_hz [N_z, H, H], W_xz [N_z, I, H].
         case full(W_hz: Variable, W_xz: Variable)

@@ -1,4 +1,4 @@
-/// Where a network's kernels (or weight matrix) come from.
+/// The source of a network's kernels (or weight matrix).
 public enum KernelSource: String, Sendable, Codable, CaseIterable {
     /// Parameters of the network: the ordinary network.
     case owned

@@ -1,6 +1,6 @@
 import Datasets
 
-/// How the images of each data set become numbers, and what may be changed in training images.
+/// The normalization of each data set's images, and the changes that its training images may undergo.
 extension ImageDatasetName {
     /// Photographs in color; the others are gray digits.
     var isColor: Bool { self == .cifar10 || self == .sampleCIFAR10 }
@@ -8,7 +8,7 @@ extension ImageDatasetName {
     /// Padding, cropping and mirroring (A.3.1, A.3.2). A mirrored photograph is one; a mirrored digit is none.
     var augmentation: ImageAugmentation { isColor ? .cifar10 : .mnist }
 
-    /// How brightness becomes a number (deviation `staticInputNormalization`): photographs by the statistics of the
+    /// The map from brightness to a number (deviation `staticInputNormalization`): photographs by the statistics of the
     /// training split, digits from 0 to 1.
     func normalization(means: [Double], deviations: [Double]) -> PixelNormalization {
         isColor ? PixelNormalization(means: means, deviations: deviations) : .unitInterval(channels: means.count)

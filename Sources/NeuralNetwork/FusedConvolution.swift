@@ -237,7 +237,7 @@ private final class FusedConvolutionBackward {
     }
 }
 
-/// What a thread convolves at once: some images, or where there are fewer images than threads some rows of one.
+/// The part that a thread convolves at once: some images, or where there are fewer images than threads some rows of one.
 private struct ConvolutionPart {
     let images: Range<Int>
     /// Of the output.

@@ -1,4 +1,4 @@
-/// How the input weights W_x of a recurrent cell start (deviation `inputInitialValues`).
+/// The initial values of the input weights W_x of a recurrent cell (deviation `inputInitialValues`).
 public enum InputInitialValues: String, Sendable, Codable, CaseIterable {
     /// (Semi-)orthogonal gate by gate, as A.2.3 says of all weights.
     case orthogonal

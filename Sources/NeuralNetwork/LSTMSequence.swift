@@ -97,7 +97,7 @@ private final class LSTMBackward {
     private let dc: Tensor
     private let chunks: [Range<Int>]
     private let sums: ChunkSums<Slot>
-    /// What the kernel works in, [chunks, 5H].
+    /// Scratch of the kernel, [chunks, 5H].
     private let scratch: Tensor
     private let mask: StepMask?
     /// W_hᵀ.

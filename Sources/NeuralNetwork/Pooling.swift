@@ -1,4 +1,4 @@
-// What shrinks images: pooling, and the shortcut of a residual block that changes their size.
+// Operations that shrink images: pooling, and the shortcut of a residual block that changes their size.
 
 /// The largest value of each 2 × 2 square of pixels; an odd last row or column is left out.
 ///
@@ -32,7 +32,7 @@ package func maxPool2x2(_ x: Variable, kernels: VectorKernels) -> Variable {
     }
     return Variable(y, operands: [x]) { dY in
         x.addGradient { dX, accumulate in
-            // What an odd last row or column gave to no output.
+            // The gradient of an odd last row or column, which gave to no output, is 0.
             if !accumulate && (height % 2 == 1 || width % 2 == 1) { dX.fill(0) }
             forEachRow { output, input in
                 kernels.max_pool_backward(

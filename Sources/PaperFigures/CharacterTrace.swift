@@ -11,7 +11,7 @@ public struct CharacterTrace {
     public private(set) var characters: [String] = []
     /// d_h of every step, [4 H], gate by gate; empty for a model without a hyper cell.
     public private(set) var scalings: [[Float]] = []
-    /// What stands inside the last φ of Eq. 13 (Eq. 9), after φ: φ(LN(c_t)), or φ(c_t) without layer normalization; all
+    /// The value inside the last φ of Eq. 13 (Eq. 9), after φ: φ(LN(c_t)), or φ(c_t) without layer normalization; all
     /// units of all steps.
     public private(set) var cellOutputs: [Float] = []
     private let model: CharacterModel
@@ -47,7 +47,7 @@ public struct CharacterTrace {
         return part
     }
 
-    /// How much each gate's recurrent weights changed in each step, [4][T]: the norm of
+    /// The change of each gate's recurrent weights in each step, [4][T]: the norm of
     ///
     ///     diag(d_t − d_{t−1}) W_h^y          so √(Σ_r (d_t[r] − d_{t−1}[r])² ‖row r of W_h^y‖²)
     ///

@@ -146,7 +146,7 @@ public struct SafetensorsFile: Sendable {
     public var metadata: Metadata
     /// The arrays, in the order of the header; no name comes twice.
     public private(set) var entries: [Entry] = []
-    /// Where the contents were read from; nil for contents made in memory. Errors name it.
+    /// The file that the contents were read from; nil for contents made in memory. Errors name it.
     public let path: String?
 
     private var places: [String: Int] = [:]

@@ -113,7 +113,7 @@ private struct HeaderReader {
         .badHeader(path: path, offset: position, expected: expected, found: found)
     }
 
-    /// What stands at the current position, for an error message.
+    /// The text at the current position, for an error message.
     private var next: String {
         position < text.count ? String(decoding: [text[position]], as: UTF8.self).debugDescription : "its end"
     }

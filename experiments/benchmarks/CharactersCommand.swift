@@ -71,7 +71,7 @@ struct CharactersCommand: ParsableCommand {
     }
 }
 
-/// What `characters` prints.
+/// The output of `characters`.
 struct CharactersMeasurement: Codable {
     let sampled_per_s: Double
     let read_per_s: Double
@@ -81,7 +81,7 @@ struct CharactersMeasurement: Codable {
     let copy_gb_per_s: Double
 }
 
-/// What PyTorch's program prints of sampling.
+/// The output of PyTorch's program about sampling.
 struct PeerSampling: Codable {
     let mode: String
     let characters_per_s: Double

@@ -1,7 +1,7 @@
 import ExperimentKit
 import Foundation
 
-/// What `compare` measured on one kind of machine.
+/// The measurements of `compare` on one kind of machine.
 struct Comparison: Codable {
     /// A program over all rounds.
     struct Program: Codable {

@@ -5,7 +5,7 @@ import Foundation
 import HyperNetworks
 import Processes
 
-/// What the processes of one run tell each other in a training step (`TrainingStep`).
+/// The messages between the processes of one run in a training step (`TrainingStep`).
 struct StepMessages {
     /// Parameters, each with a gradient that all processes add up.
     let parameters: Int
@@ -34,7 +34,7 @@ struct StepMessages {
     }
 }
 
-/// What `exchange` measured on one network.
+/// The measurements of `exchange` on one network.
 struct Exchange: Codable {
     struct Entry: Codable {
         let kind: String

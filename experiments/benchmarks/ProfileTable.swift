@@ -1,7 +1,7 @@
 import Compute
 import Foundation
 
-/// Where the time of a training step goes, as a Markdown table.
+/// The parts of a training step's time, as a Markdown table.
 struct ProfileTable {
     let text: String
 

@@ -2,7 +2,7 @@ import ArgumentParser
 import CharacterExperiments
 import ExperimentCommands
 
-/// How `evaluate` reads a text.
+/// The option of `evaluate` for the parallel streams that a text is read as.
 struct StreamsOption: EvaluationOptions {
     typealias Work = CharacterExperiment
 

@@ -1,6 +1,6 @@
 import Safetensors
 
-/// What is wrong with a checkpoint.
+/// A fault of a checkpoint.
 public enum CheckpointError: Error, Equatable, CustomStringConvertible {
     /// No checkpoint at the path, and none in a run folder there.
     case noCheckpoint(path: String)

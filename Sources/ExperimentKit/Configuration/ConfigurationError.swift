@@ -1,6 +1,6 @@
 import Foundation
 
-/// What is wrong with a configuration: always the file (or `--set`), the key path, and what was expected there.
+/// A fault of a configuration, with the file (or `--set`), the key path, and the expected value.
 public enum ConfigurationError: Error, Equatable, CustomStringConvertible {
     /// The file cannot be opened or is no UTF-8 text.
     case unreadableFile(path: String, reason: String)

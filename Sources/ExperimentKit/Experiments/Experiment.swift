@@ -21,7 +21,7 @@ public protocol Experiment: TrainingTask, SendableMetatype {
     static var paper: PaperDescription { get }
     /// The heading of its part of RESULTS.md.
     static var title: String { get }
-    /// Where the paper is silent or contradicts itself, and what the experiment does.
+    /// The decisions where the paper is silent or contradicts itself.
     static var openDecisions: [OpenDecision] { get }
     /// The tables of the paper, in its order.
     static var tables: [PaperTable] { get }

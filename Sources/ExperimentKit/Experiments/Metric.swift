@@ -1,10 +1,10 @@
 import Foundation
 
-/// What a split is measured by.
+/// The measure of a split.
 public struct Metric: Sendable {
     /// As configurations and tables name it: `bits per character`, `test error in percent`.
     public let name: String
-    /// What stands before a figure in a sentence, such as `error`; may be empty.
+    /// The word before a figure in a sentence, such as `error`; may be empty.
     public let label: String
     /// Behind a figure in a sentence, and behind one in a line that has little room.
     public let unit: String
@@ -72,12 +72,12 @@ public struct Metric: Sendable {
     }
 }
 
-/// How figures of one experiment are shown to whoever watches it.
+/// The display of one experiment's figures to people.
 public struct MetricDisplay {
     public let metric: Metric
-    /// What is predicted, in the plural.
+    /// The thing predicted, in the plural.
     public let unit: String
-    /// How a split was read.
+    /// The size of a split as it was read.
     public let reading: (SplitEvaluation) -> String
 
     public init(metric: Metric, unit: String, reading: @escaping (SplitEvaluation) -> String) {

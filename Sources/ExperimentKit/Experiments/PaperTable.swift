@@ -52,7 +52,7 @@ public struct ReproducedRow: Codable, Equatable, Sendable {
     public let validation: Double?
     /// Millions of parameters, as the paper rounds them; nil where the paper has none.
     public let parametersInMillions: Double?
-    /// How far our mean test figure may lie from the paper's, in the metric's unit, to count as reproduced.
+    /// The greatest distance of our mean test figure from the paper's that counts as reproduced, in the metric's unit.
     public let tolerance: Double
 }
 
@@ -147,7 +147,7 @@ public struct PaperDescription: Sendable {
 public struct OpenDecision: Sendable {
     /// Stable, for reference from configurations, tests and results.
     public let id: String
-    /// Where in the paper.
+    /// The place in the paper.
     public let section: String
     /// The paper's words, or its silence.
     public let paper: String

@@ -1,12 +1,12 @@
 import Foundation
 
-/// What reading a split gave: the mean loss, over how many predictions, read how, and other figures of it.
+/// A split as read with a model: the mean loss, the number of predictions, the streams, and other figures.
 public struct SplitEvaluation: Codable, Equatable, Sendable {
     /// Mean −log p of what is predicted, in nats.
     public let lossNats: Double
     /// The same in bits.
     public let bits: Double
-    /// How many symbols, classes or other things were predicted.
+    /// The number of symbols, classes or other things that were predicted.
     public let predictions: Int
     /// Predictions whose most probable class is not the true one; nil where that is not counted.
     public let wrong: Int?
