@@ -92,6 +92,24 @@ public final class CharacterExperiment: Experiment {
         return configuration.model.parameterCount(vocabularySize: size)
     }
 
+    public static func check(_ configuration: CharacterConfiguration, against corpus: CharacterCorpus) throws {
+        for demand in TextDemand.all(of: configuration, corpus) { try demand.check() }
+    }
+
+    public static func memory(
+        _ configuration: CharacterConfiguration, _ corpus: CharacterCorpus, shards: Int
+    ) -> MemoryNeed {
+        // Of each parameter its value and its gradient in every shard, and Adam's two moments.
+        var need = MemoryNeed(
+            parameters: parameterCount(configuration, corpus), copies: 2 * shards + 2,
+            keys: TextDemand.sizeKeys(configuration.model))
+        // One after the other, so the largest counts.
+        let demands = TextDemand.all(of: configuration, corpus)
+        let model = configuration.model, size = corpus.vocabulary.count
+        demands.max { $0.numbers(model, size) < $1.numbers(model, size) }?.add(to: &need, model, vocabularySize: size)
+        return need
+    }
+
     // MARK: - Training
 
     public var unitsPerStep: Int { configuration.training.batch * configuration.training.sequenceLength }
@@ -178,6 +196,12 @@ public final class CharacterExperiment: Experiment {
             throw CheckpointError.otherData(
                 what: "the vocabulary", expected: trained.vocabulary.description, found: corpus.vocabulary.description)
         }
+        var need = MemoryNeed()
+        TextDemand(
+            key: "--streams", text: "the \(split.rawValue) split", characters: corpus[split].count,
+            streams: configuration.evaluation.reportedStreams, sequenceLength: configuration.training.sequenceLength
+        ).add(to: &need, trained.model.configuration, vocabularySize: corpus.vocabulary.count)
+        try need.require()
         let evaluator = CharacterEvaluator(
             sequenceLength: configuration.training.sequenceLength, interruption: interruption, progress: progress)
         let result = try evaluator.evaluate(

@@ -16,13 +16,20 @@ public struct CharacterStreams: Sendable {
 
     /// - Throws: `CorpusError.tooShort` if a stream would have nothing to predict.
     public init(symbols: [UInt8], batch: Int, sequenceLength: Int, name: String) throws {
-        guard symbols.count > batch else {
-            throw CorpusError.tooShort(name: name, characters: symbols.count, streams: batch)
-        }
+        streamLength = try Self.length(characters: symbols.count, streams: batch, name: name)
         self.symbols = symbols
         self.batch = batch
         self.sequenceLength = sequenceLength
-        streamLength = (symbols.count - 1) / batch
+    }
+
+    /// Predictions in each of the streams that a text is cut into, L.
+    ///
+    /// - Throws: `CorpusError.tooShort` if a stream would have nothing to predict.
+    static func length(characters: Int, streams: Int, name: String) throws -> Int {
+        guard characters > streams else {
+            throw CorpusError.tooShort(name: name, characters: characters, streams: streams)
+        }
+        return (characters - 1) / streams
     }
 
     /// Sequences in one pass over the text, ⌈L / T⌉.

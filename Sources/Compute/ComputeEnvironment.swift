@@ -50,18 +50,23 @@ public enum ComputeEnvironment {
 
     /// OpenBLAS asks for buffers of 32 MiB until it gets them, without an end where a limit forbids it.
     private static func requireAddressSpace(threads: Int) throws {
+        guard let limit = addressSpaceLimit else { return }
+        // The program itself, a stack of 8 MiB and an arena of 64 MiB a thread, and OpenBLAS's buffers.
+        let needed = UInt64(512 << 20) + UInt64(threads) * (72 << 20)
+        guard limit >= needed else { throw ComputeError.addressSpace(limit: limit, needed: needed) }
+    }
+
+    /// Bytes of addresses that the process may have (`ulimit -v`); nil for no limit.
+    static var addressSpaceLimit: UInt64? {
         var limit = rlimit()
         #if canImport(Glibc)
             let resource = __rlimit_resource_t(RLIMIT_AS.rawValue)
         #else
             let resource = RLIMIT_AS
         #endif
-        guard getrlimit(resource, &limit) == 0 else { return }  // no limit is the largest number
-        // The program itself, a stack of 8 MiB and an arena of 64 MiB a thread, and OpenBLAS's buffers.
-        let needed = UInt64(512 << 20) + UInt64(threads) * (72 << 20)
-        guard limit.rlim_cur >= needed else {
-            throw ComputeError.addressSpace(limit: UInt64(limit.rlim_cur), needed: needed)
-        }
+        // No limit is the largest number, of 64 bits or of 63.
+        guard getrlimit(resource, &limit) == 0, limit.rlim_cur < rlim_t(Int64.max) else { return nil }
+        return UInt64(limit.rlim_cur)
     }
 
     private static func use(_ choice: ThreadChoice) {

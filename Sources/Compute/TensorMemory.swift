@@ -22,10 +22,20 @@ final class TensorMemory: @unchecked Sendable {
         let huge = 2 << 20
         var raw: UnsafeMutableRawPointer?
         let failure = posix_memalign(&raw, size >= huge ? huge : 64, size)
-        precondition(failure == 0, "out of memory: \(size) bytes for a tensor")
+        guard failure == 0 else { Self.end(size) }
         // Large pages save most of the page faults and address translations of a large block.
         if size >= huge { madvise(raw!, size, Int32(MADV_HUGEPAGE)) }
         return (raw!.bindMemory(to: Float.self, capacity: size / MemoryLayout<Float>.stride), size)
+    }
+
+    /// Bytes of all free blocks: taken from the system, and free to be taken again.
+    var freeBytes: Int { lock.withLock { free.reduce(0) { $0 + $1.key * $1.value.count } } }
+
+    /// Ends the process: nothing that computes can go on without its memory. What was written to files before stays.
+    private static func end(_ size: Int) -> Never {
+        let message = "Error: out of memory: no \(size >> 20) MiB for a tensor; take a smaller model or batch\n"
+        _ = message.withCString { write(STDERR_FILENO, $0, strlen($0)) }
+        _exit(EXIT_FAILURE)
     }
 
     func give(_ base: FloatPointer, bytes: Int) {

@@ -101,42 +101,19 @@ public struct ThreadChoice: Equatable, Sendable {
         return max(1, Set(siblings).count)
     }
 
-    /// Processors' worth of time a period that the process's control group and all above it allow, in version 2 or 1 of
-    /// the kernel's interface; nil for no limit.
+    /// Processors' worth of time a period that the process's control groups allow; nil for no limit.
     ///
     /// - Parameter root: Of the file system.
     static func controlGroupQuota(root: URL) -> Double? {
-        func text(_ path: String) -> String? {
-            (try? String(contentsOf: root.appendingPathComponent(path), encoding: .utf8))?
-                .trimmingCharacters(in: .whitespacesAndNewlines)
-        }
-        /// A folder and all above it, up to the top of the hierarchy.
-        func upwards(_ path: Substring) -> [String] {
-            var parts = path.split(separator: "/"), folders = [""]
-            while !parts.isEmpty {
-                folders.append("/" + parts.joined(separator: "/"))
-                parts.removeLast()
+        ControlGroup.all(of: "cpu", root: root).compactMap { group in
+            if group.version == 2 {
+                let numbers = group.text("cpu.max")?.split(separator: " ").compactMap { Double($0) } ?? []
+                return numbers.count == 2 && numbers[1] > 0 ? numbers[0] / numbers[1] : nil
             }
-            return folders
-        }
-        var quotas: [Double] = []
-        for line in (text("proc/self/cgroup") ?? "0::/").split(separator: "\n") {
-            let fields = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
-            guard fields.count == 3 else { continue }
-            for folder in upwards(fields[2]) {
-                if fields[1].isEmpty, let limit = text("sys/fs/cgroup\(folder)/cpu.max") {
-                    let numbers = limit.split(separator: " ").compactMap { Double($0) }
-                    if numbers.count == 2, numbers[1] > 0 { quotas.append(numbers[0] / numbers[1]) }
-                } else if fields[1].split(separator: ",").contains("cpu") {
-                    let place = "sys/fs/cgroup/\(fields[1])\(folder)"
-                    if let quota = text("\(place)/cpu.cfs_quota_us").flatMap(Double.init), quota > 0,
-                        let period = text("\(place)/cpu.cfs_period_us").flatMap(Double.init), period > 0
-                    {
-                        quotas.append(quota / period)
-                    }
-                }
-            }
-        }
-        return quotas.min()
+            guard let quota = group.text("cpu.cfs_quota_us").flatMap(Double.init), quota > 0,
+                let period = group.text("cpu.cfs_period_us").flatMap(Double.init), period > 0
+            else { return nil }
+            return quota / period
+        }.min()
     }
 }

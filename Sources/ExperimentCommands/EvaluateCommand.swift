@@ -45,6 +45,7 @@ public struct Evaluate<Options: EvaluationOptions>: ParsableCommand {
     @OptionGroup var options: Options
     @OptionGroup var data: DataOptions
     @OptionGroup var threads: ThreadOptions
+    @OptionGroup var project: ProjectOption
 
     public init() {}
 

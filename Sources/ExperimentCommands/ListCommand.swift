@@ -20,6 +20,7 @@ public struct List<Work: Experiment>: ParsableCommand {
     var budget: String?
     @Flag(help: "Print one JSON document.")
     var json = false
+    @OptionGroup var project: ProjectOption
 
     public init() {}
 

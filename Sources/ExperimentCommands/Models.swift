@@ -66,6 +66,7 @@ public struct Keep<Work: Experiment>: ParsableCommand {
     var half = false
     @Flag(help: "Overwrite another record in its place.")
     var replace = false
+    @OptionGroup var project: ProjectOption
 
     public init() {}
 

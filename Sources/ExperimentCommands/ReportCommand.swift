@@ -51,6 +51,7 @@ public struct Report<Pictures: CheckpointPictures>: ParsableCommand {
     @Option(help: "The file that gets the page.", completion: .file(extensions: ["html"]))
     var output = "report.html"
     @OptionGroup var threads: ThreadOptions
+    @OptionGroup var project: ProjectOption
 
     public init() {}
 
@@ -78,6 +79,7 @@ public struct Compare<Work: Experiment>: ParsableCommand {
     @OptionGroup var runs: RunArguments<Work>
     @Flag(help: "Print one JSON document: the runs with their records and settings.")
     var json = false
+    @OptionGroup var project: ProjectOption
 
     public init() {}
 

@@ -55,6 +55,7 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
     @OptionGroup var data: DataOptions
     @OptionGroup var threads: ThreadOptions
     @OptionGroup var out: OutOptions
+    @OptionGroup var project: ProjectOption
 
     public init() {}
 
@@ -163,13 +164,8 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
 
     /// The arguments of every run's process besides its configuration, its seed and its folder.
     private var trainArguments: [String] {
-        var arguments: [String] = []
-        if let folder = data.dataFolder {
-            arguments += ["--data", URL(fileURLWithPath: folder, isDirectory: true).absoluteURL.path]
-        }
-        if launcher == .local, jobs != nil { arguments += ["--threads", "1"] }
-        if let threads = threads.threads { arguments += ["--threads", "\(threads)"] }
-        return arguments
+        let oneThread = launcher == .local && jobs != nil ? ["--threads", "1"] : []
+        return data.arguments + threads.arguments + oneThread + project.arguments
     }
 
     private func chosenSeeds() throws -> [Int]? {

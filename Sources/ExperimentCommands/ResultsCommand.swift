@@ -18,15 +18,15 @@ public struct Results<Work: Experiment>: ParsableCommand {
     @Flag(help: "Write nothing; fail if a document or a figure is not what the records give.")
     var check = false
     @OptionGroup var threads: ThreadOptions
+    @OptionGroup var project: ProjectOption
 
     public init() {}
 
     public func run() throws {
-        let folder = try experimentFolder(Work.program)
-        guard let project = ProjectFolder.locate() else { return }
+        let project = try projectFolder()
         // A table may be of models as they start, and these compute.
         try threads.configure()
-        let results = try ExperimentResults<Work>(experiment: folder)
+        let results = try ExperimentResults<Work>(experiment: project.experiment(Work.program))
         guard check else {
             for path in try results.write(project: project) { note("wrote \(path)") }
             return

@@ -10,6 +10,8 @@ struct Runs<Work: Experiment> {
 
     /// Those that share the work of a step.
     var processes: any ProcessGroup = OneProcess()
+    /// Options of this call that one that goes on with a run is to be given too.
+    var options: [String] = []
 
     /// Begins a run and brings it to its end.
     func train(
@@ -75,7 +77,7 @@ struct Runs<Work: Experiment> {
         switch try run.run(with: processes) {
         case .finished: break
         case .interrupted(let signal):
-            note("go on with:\n  \(shellCommand(Work.program, "resume", run.folder.path))")
+            note("go on with:\n  \(shellCommand(Work.program, "resume", run.folder.path, options: options))")
             throw ExitCode(128 + signal)
         }
     }

@@ -11,6 +11,32 @@ public struct UserError: Error, CustomStringConvertible {
     public init(description: String) { self.description = description }
 }
 
+/// `--project`, shared by all commands: which checkout the program belongs to, for a program that lies elsewhere.
+public struct ProjectOption: ParsableArguments {
+    @Option(
+        name: .customLong("project"),
+        help: ArgumentHelp(
+            "The checkout with the configurations, records and samples. Default: $\(ProjectFolder.variable), else from the working directory and from the program upwards.",
+            valueName: "dir"), completion: .directory)
+    var folder: String?
+
+    public init() {}
+
+    /// The option for another call.
+    var arguments: [String] { folder.map { ["--project", absolutePath($0)] } ?? [] }
+
+    /// Sets the variable that says the same, for this process and those that it starts.
+    public func validate() throws {
+        guard let folder else { return }
+        guard let project = ProjectFolder(at: URL(fileURLWithPath: folder, isDirectory: true)) else {
+            throw ValidationError(
+                "--project expects a checkout of the project, a folder with"
+                    + " \(ProjectFolder.marks.joined(separator: ", ")); found none at '\(folder)'")
+        }
+        setenv(ProjectFolder.variable, absolutePath(project.url.path), 1)
+    }
+}
+
 /// `--data`, shared by the commands that read data.
 public struct DataOptions: ParsableArguments {
     @Option(
@@ -19,6 +45,9 @@ public struct DataOptions: ParsableArguments {
     public var dataFolder: String?
 
     public init() {}
+
+    /// The option for another call.
+    var arguments: [String] { dataFolder.map { ["--data", absolutePath($0)] } ?? [] }
 
     /// The folder chosen; the default is the checkout's, wherever the command is called.
     public var folder: DataFolder {
@@ -44,6 +73,9 @@ public struct ThreadOptions: ParsableArguments {
         }
     }
 
+    /// The option for another call.
+    var arguments: [String] { threads.map { ["--threads", "\($0)"] } ?? [] }
+
     /// Sets the threads up and says what computes.
     public func configure() throws {
         try set()
@@ -61,6 +93,11 @@ public struct ThreadOptions: ParsableArguments {
                 + "\(choice.count) \(choice.count == 1 ? "thread" : "threads") (\(choice.reason))")
         for warning in ComputeEnvironment.warnings { note("warning: \(warning)") }
     }
+}
+
+/// A folder's path from the root, for a call from another working directory.
+private func absolutePath(_ folder: String) -> String {
+    URL(fileURLWithPath: folder, isDirectory: true).absoluteURL.path
 }
 
 /// `--out`, shared by the commands that write runs.
@@ -86,13 +123,14 @@ public func experimentFolder(_ experiment: String) throws -> URL { try projectFo
 /// The checkout.
 ///
 /// - Throws: `UserError` outside of one.
-func projectFolder() throws -> ProjectFolder {
-    guard let project = ProjectFolder.locate() else {
-        throw UserError(
-            description: "no checkout of the project: looked in the folder that \(ProjectFolder.variable) names or,"
-                + " without it, from the working directory and from the program upwards")
-    }
-    return project
+public func projectFolder() throws -> ProjectFolder {
+    if let project = ProjectFolder.locate() { return project }
+    let named = ProcessInfo.processInfo.environment[ProjectFolder.variable] ?? ""
+    let looked =
+        named.isEmpty
+        ? "from the working directory and from the program upwards"
+        : "at '\(named)', which \(ProjectFolder.variable) names"
+    throw UserError(description: "no checkout of the project \(looked): name it with --project DIR")
 }
 
 // MARK: - What a person sees

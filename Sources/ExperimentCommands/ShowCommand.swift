@@ -20,6 +20,7 @@ public struct Show<Work: Experiment>: ParsableCommand {
     var overrides: [String] = []
     @Flag(help: "Print one JSON document.")
     var json = false
+    @OptionGroup var project: ProjectOption
 
     public init() {}
 

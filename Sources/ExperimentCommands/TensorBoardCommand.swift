@@ -24,6 +24,7 @@ public struct TensorBoard<Pictures: CheckpointPictures>: ParsableCommand {
     @Option(help: "The folder that gets CONFIG/SEED/ of each run.", completion: .directory)
     var output = "tensorboard"
     @OptionGroup var threads: ThreadOptions
+    @OptionGroup var project: ProjectOption
 
     public init() {}
 

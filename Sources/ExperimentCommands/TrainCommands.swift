@@ -33,6 +33,7 @@ public struct Train<Work: Experiment>: ParsableCommand {
     var orResume = false
     @OptionGroup var threads: ThreadOptions
     @OptionGroup var out: OutOptions
+    @OptionGroup var project: ProjectOption
 
     public init() {}
 
@@ -51,7 +52,8 @@ public struct Train<Work: Experiment>: ParsableCommand {
             let configuration = try namedConfiguration(config, of: Work.self, overrides: overrides, name: name)
             let opened = try data.open(configuration.values, of: Work.self)
             threads.describe()
-            let runs = Runs<Work>(processes: processes)
+            let runs = Runs<Work>(
+                processes: processes, options: data.arguments + threads.arguments + project.arguments)
             let done = try (seed.map { [$0] } ?? configuration.values.seeds).map { seed in
                 orResume
                     ? try runs.trainOrResume(configuration, seed: seed, data: opened, out: out.url)
@@ -76,6 +78,7 @@ public struct Resume<Work: Experiment>: ParsableCommand {
     var runFolder: String
     @OptionGroup var data: DataOptions
     @OptionGroup var threads: ThreadOptions
+    @OptionGroup var project: ProjectOption
 
     public init() {}
 
@@ -86,7 +89,9 @@ public struct Resume<Work: Experiment>: ParsableCommand {
             let folder = try onlySeed(in: URL(fileURLWithPath: runFolder, isDirectory: true))
             let opened = try data.open(try TrainingRun<Work>.configuration(of: folder), of: Work.self)
             threads.describe()
-            let run = try Runs<Work>(processes: processes).resume(folder, data: opened)
+            let runs = Runs<Work>(
+                processes: processes, options: data.arguments + threads.arguments + project.arguments)
+            let run = try runs.resume(folder, data: opened)
             try writeResult(runTable([(run.configuration, run.record)], of: Work.self))
         }
     }

@@ -26,7 +26,7 @@ public struct CellKind: RawRepresentable, CaseIterable, Codable, Hashable, Senda
             _ configuration: CharacterModelConfiguration, _ inputs: Int, _ inputInitialValues: InputInitialValues,
             _ random: inout RandomStream
         ) -> any RecurrentCell
-    /// The count of a cell's parameters, from the configuration and the extent of its input.
+    /// Counts something of a cell from the configuration and the extent of its input.
     public typealias Count = @Sendable (_ configuration: CharacterModelConfiguration, _ inputs: Int) -> Int
 
     /// The name in configurations and checkpoints.
@@ -37,13 +37,21 @@ public struct CellKind: RawRepresentable, CaseIterable, Codable, Hashable, Senda
     public let make: Make
     /// Counts the parameters of a cell.
     public let parameterCount: Count
+    /// Counts the numbers that the backward pass needs of each step of each sequence, at the least.
+    public let activationCount: Count
 
     /// - Parameters:
     ///   - name: The name in configurations, different from those of all other kinds.
     ///   - features: The optional parts that the cell has.
     ///   - parameterCount: The count in closed form; nil makes a cell and counts.
+    ///   - activationCount: Numbers that the backward pass needs of each step of each sequence, at the least; nil for h
+    ///     alone.
     ///   - make: Makes a cell.
-    public init(_ name: String, features: Set<Feature>, parameterCount: Count? = nil, make: @escaping Make) {
+    public init(
+        _ name: String, features: Set<Feature>, parameterCount: Count? = nil, activationCount: Count? = nil,
+        make: @escaping Make
+    ) {
+        self.activationCount = activationCount ?? { configuration, _ in configuration.units }
         rawValue = name
         self.features = features
         self.make = make
@@ -88,6 +96,8 @@ extension CellKind {
         parameterCount: { settings, inputs in
             LSTMCell.parameterCount(inputs: inputs, units: settings.units, layerNorm: settings.layerNorm)
         },
+        // y of four gates, c and h.
+        activationCount: { settings, _ in 6 * settings.units },
         make: { settings, inputs, inputInitialValues, random in
             LSTMCell(
                 inputs: inputs, units: settings.units,
@@ -104,6 +114,8 @@ extension CellKind {
                 embeddingSize: settings.embeddingSize, layerNorm: settings.layerNorm,
                 hyperLayerNorm: settings.normalizesHyperCell)
         },
+        // p and ŷ of four gates, c and h of both cells, and three embeddings for each gate.
+        activationCount: { settings, _ in 6 * (settings.units + settings.hyperUnits) + 12 * settings.embeddingSize },
         make: { settings, inputs, inputInitialValues, random in
             HyperLSTMCell(
                 inputs: inputs, units: settings.units, hyperUnits: settings.hyperUnits,

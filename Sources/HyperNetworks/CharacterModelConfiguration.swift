@@ -62,6 +62,17 @@ public struct CharacterModelConfiguration: Sendable, Codable, Equatable {
         }
     }
 
+    /// Numbers that a training step holds of each step of each sequence, at the least: what the backward pass needs of all
+    /// layers, the gradient of the last one's h, and the logits, their softmax and their gradient.
+    public func activationCount(vocabularySize V: Int) -> Int {
+        (0..<layers).reduce(units + 3 * V) { total, layer in
+            total + cell.activationCount(self, layer == 0 ? V : units)
+        }
+    }
+
+    /// The same of reading without learning, which holds a layer at a time.
+    public func readingCount(vocabularySize V: Int) -> Int { cell.activationCount(self, V) + 2 * V }
+
     /// Checks that a model can be built with these settings, wherever they come from.
     ///
     /// - Throws: `InvalidModelSetting`, the first that cannot be.

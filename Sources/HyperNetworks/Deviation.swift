@@ -120,6 +120,12 @@ public struct Deviation: Sendable, Equatable {
             choice: "every second pixel, new channels of zeros; no parameters",
             reason: "learned 1×1 shortcuts cannot give the paper's counts for both widths"),
         Deviation(
+            "staticStemAndBiases", "§4.2",
+            paper: "does not say whether the stem is normalized, or which convolutions have a bias",
+            choice: "a batch normalization after the stem, whose convolution has no bias; a bias on both convolutions of "
+                + "every block",
+            reason: "gives the paper's counts of parameters for both widths, owned and generated"),
+        Deviation(
             "staticMNISTLength", "A.3.1",
             paper: "gives neither the number of epochs nor the patience of early stopping",
             choice: "at most 100 epochs, ended after 20 without a better validation",

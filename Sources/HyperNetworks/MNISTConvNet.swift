@@ -28,6 +28,14 @@ public final class MNISTConvNet: ImageClassifier {
                 : d * (d + 1) * second.inputs + second.size * second.outputs * second.size * (d + 1) + d
             return first.count + first.outputs + conv2 + second.outputs + 784 * 10 + 10
         }
+
+        /// Numbers that a training step holds of each image, at the least: the image, and of both parts the outputs of the
+        /// convolution, of the pooling and of the ReLU.
+        public var activationCount: Int {
+            let pixels = 28 * 28
+            return pixels + MNISTConvNet.firstKernel.outputs * (pixels + 2 * pixels / 4)
+                + MNISTConvNet.secondKernel.outputs * (pixels / 4 + 2 * pixels / 16)
+        }
     }
 
     public enum Kernel {

@@ -9,7 +9,7 @@
 /// | head | linear(mean over the image of ReLU(BN(x))) | `norm`, `output` |
 ///
 /// x′ is x, or where the block halves the image every second pixel of it, with channels of zeros behind: a shortcut
-/// without parameters (deviation `staticShortcut`).
+/// without parameters (deviation `staticShortcut`). What is normalized and has a bias: deviation `staticStemAndBiases`.
 public final class WideResNet: ImageClassifier {
     /// The parameters of one block besides its kernels.
     public struct Block {
@@ -35,7 +35,9 @@ public final class WideResNet: ImageClassifier {
     public let norm: BatchNorm2D
     public let output: Linear
 
-    public let imageShape = [32, 32, 3]
+    static let imageSide = 32
+
+    public let imageShape = [imageSide, imageSide, 3]
 
     /// The stream of random numbers that initial values come from.
     private static let initialValues: UInt64 = 1

@@ -75,6 +75,26 @@ public struct WideResNetConfiguration: Sendable, Codable, Equatable {
         return d * (d + 1) * basic.inputs + basic.size * basic.outputs * basic.size * (d + 1)
     }
 
+    /// Numbers that a training step holds of each image, at the least, because the backward pass reads them: the image, the
+    /// outputs of the stem, of its normalization and of every convolution of the blocks.
+    public var activationCount: Int {
+        var side = WideResNet.imageSide, total = (3 + 2 * baseWidth) * side * side
+        for block in blockPlan {
+            side /= block.stride
+            total += 2 * block.outputs * side * side
+        }
+        return total
+    }
+
+    /// Numbers that reading without learning holds of each image, at the least: the input and the output of a convolution
+    /// of the first group.
+    public var readingCount: Int { 2 * baseWidth * widening * WideResNet.imageSide * WideResNet.imageSide }
+
+    /// Numbers in the kernels that a hypernetwork makes; 0 for the ordinary network.
+    public var generatedKernelCount: Int {
+        kernels == .generated ? blockKernels.reduce(0) { $0 + $1.count } : 0
+    }
+
     /// Numbers to learn: Table 2's column, exactly.
     public var parameterCount: Int {
         let plan = blockPlan, last = plan.last?.outputs ?? baseWidth

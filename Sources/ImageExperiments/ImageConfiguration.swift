@@ -9,6 +9,14 @@ public enum OptimizerSettings: Equatable, Sendable {
     case adam(AdamSettings)
     case nesterov(momentum: Double)
 
+    /// Numbers that it keeps for each parameter.
+    var moments: Int {
+        switch self {
+        case .adam: 2
+        case .nesterov: 1
+        }
+    }
+
     func optimizer(_ parameters: [NamedParameter]) -> any CheckpointedOptimizer {
         switch self {
         case .adam(let settings): settings.optimizer(parameters)
@@ -121,7 +129,7 @@ public struct ImageConfiguration: RunConfiguration {
         let data = Data(
             dataset: try reader.choice("dataset", of: ImageDatasetName.self),
             validationImages: try reader.integer("validationImages", atLeast: 1),
-            splitSeed: try reader.integer("splitSeed", atLeast: 0),
+            splitSeed: try reader.integer("splitSeed", atLeast: 0, atMost: .max),
             augment: try reader.boolean("augment"))
         reader.finish()
         return data
@@ -142,7 +150,9 @@ public struct ImageConfiguration: RunConfiguration {
         let network = try reader.choice("network", of: ImageModelConfiguration.Network.self)
         let kernels = try reader.choice("kernels", of: KernelSource.self)
         func number(_ key: String, isUsed: Bool) throws(ConfigurationError) -> Int {
-            let number = try reader.integer(key, atLeast: 0, here: isUsed ? 1 : 0)
+            let sizes = ImageModelConfiguration.sizes
+            let number = try reader.integer(
+                key, atLeast: 0, here: isUsed ? sizes.lowerBound : 0, atMost: isUsed ? sizes.upperBound : .max)
             guard isUsed || number == 0 else {
                 throw reader.invalid(key, expected: "0 where nothing reads it", found: "\(number)")
             }

@@ -48,11 +48,7 @@ public final class ImageExperiment: Experiment {
         configuration: ImageConfiguration, data dataset: ImageDataset, seed: UInt64, shard: BatchShard,
         progress: any ProgressReporter, interruption: Interruption
     ) throws {
-        guard dataset.train.count >= configuration.training.batch else {
-            throw ImageDataError.tooFew(
-                name: "the training split of \(dataset.displayName)", images: dataset.train.count,
-                batch: configuration.training.batch)
-        }
+        try Self.check(configuration, against: dataset)
         self.configuration = configuration
         self.shard = shard
         self.dataset = dataset
@@ -91,6 +87,42 @@ public final class ImageExperiment: Experiment {
 
     public static func parameterCount(_ configuration: ImageConfiguration, _ dataset: ImageDataset?) -> Int {
         configuration.model.parameterCount
+    }
+
+    public static func check(_ configuration: ImageConfiguration, against dataset: ImageDataset) throws {
+        guard dataset.train.count >= configuration.training.batch else {
+            throw ImageDataError.tooFew(
+                name: "training.batch: the training split of \(dataset.displayName)", images: dataset.train.count,
+                batch: configuration.training.batch)
+        }
+    }
+
+    public static func memory(
+        _ configuration: ImageConfiguration, _ dataset: ImageDataset, shards: Int
+    ) -> MemoryNeed {
+        let model = configuration.model, training = configuration.training
+        let isWide = model.network == .wideResNet
+        let sizes =
+            (isWide ? ["model.blocks", "model.widening"] : [])
+            + (model.embeddingSize > 0 ? ["model.embeddingSize"] : [])
+        // Of each parameter its value and its gradient in every shard, and the optimizer's moments.
+        var need = MemoryNeed(
+            parameters: parameterCount(configuration, dataset), copies: 2 * shards + training.optimizer.moments,
+            keys: sizes.isEmpty ? ["model.network"] : sizes)
+        // One after the other, so the larger counts.
+        let step = training.batch / configuration.loop.shards, trainingNumbers = model.trainingNumbers(batch: step)
+        let reading = min(configuration.evaluation.batch, max(dataset.validation.count, dataset.test.count))
+        let readingNumbers = model.readingNumbers(batch: reading)
+        if trainingNumbers >= readingNumbers {
+            need.add(
+                "a training step of \(grouped(step)) images", numbers: trainingNumbers, keys: ["training.batch"] + sizes
+            )
+        } else {
+            need.add(
+                "reading \(grouped(reading)) images at a time", numbers: readingNumbers,
+                keys: ["evaluation.batch"] + sizes)
+        }
+        return need
     }
 
     // MARK: - Training
@@ -180,6 +212,12 @@ public final class ImageExperiment: Experiment {
                 what: "the images of \(dataset.displayName)", expected: "\(trained.model.imageShape)",
                 found: "\([set.height, set.width, set.channels])")
         }
+        let reading = min(configuration.evaluation.batch, set.count)
+        var need = MemoryNeed()
+        need.add(
+            "reading \(grouped(reading)) images at a time",
+            numbers: trained.configuration.readingNumbers(batch: reading), keys: ["evaluation.batch"])
+        try need.require()
         let result = try ImageEvaluator(interruption: interruption, progress: progress).evaluate(
             trained.model, set, normalization: trained.normalization, batch: configuration.evaluation.batch,
             name: split.rawValue)

@@ -32,9 +32,12 @@ public struct ImageModelConfiguration: Codable, Equatable, Sendable {
         self.initialValues = initialValues
     }
 
+    /// The range of blocks, widening and embedding size where something reads them.
+    static let sizes = 1...4096
+
     /// Whether there is such a network; a file may say anything.
     var isBuildable: Bool {
-        let sizes = 1...4096
+        let sizes = Self.sizes
         let hasHypernetwork = kernels == .generated && network != .coordinate
         return (network != .wideResNet || sizes.contains(blocks) && sizes.contains(widening))
             && (!hasHypernetwork || sizes.contains(embeddingSize))
@@ -66,6 +69,25 @@ public struct ImageModelConfiguration: Codable, Equatable, Sendable {
         case .wideResNet: wideResNet.parameterCount
         case .mnistConvNet: mnistConvNet.parameterCount
         case .coordinate: CoordinateNetwork.Configuration(weights: kernels).parameterCount
+        }
+    }
+
+    /// Numbers that a training step holds at the least besides the parameters, for a batch of images.
+    func trainingNumbers(batch: Int) -> Double {
+        switch network {
+        // The kernels that a hypernetwork makes are there as basic kernels and tiled.
+        case .wideResNet:
+            Double(batch) * Double(wideResNet.activationCount) + 2 * Double(wideResNet.generatedKernelCount)
+        case .mnistConvNet: Double(batch) * Double(mnistConvNet.activationCount)
+        case .coordinate: Double(batch) * 784
+        }
+    }
+
+    /// The same of reading images without learning.
+    func readingNumbers(batch: Int) -> Double {
+        switch network {
+        case .wideResNet: Double(batch) * Double(wideResNet.readingCount)
+        case .mnistConvNet, .coordinate: Double(batch) * 784
         }
     }
 }

@@ -121,7 +121,8 @@ import Testing
         let text = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         process.waitUntilExit()
         #expect(process.terminationStatus == status && process.terminationReason == .exit)
-        #expect(text.contains("char-hyperlstm resume \(runFolder(run).path)"))
+        let data = run.folder.url.appendingPathComponent("data").path
+        #expect(text.contains("char-hyperlstm resume \(runFolder(run).path) --data \(data) --threads 2\n"), "\(text)")
         let record = try RunRecord(contentsOf: runFolder(run).appendingPathComponent("record.json"))
         #expect(record.status == .interrupted)
     }
@@ -211,6 +212,62 @@ import Testing
             let output = try Self.run(arguments)
             #expect(output.status != 0 && output.text.isEmpty, "\(arguments)")
             for word in words { #expect(output.errors.contains(word), "\(arguments): \(output.errors)") }
+        }
+    }
+
+    /// Within 4 GB of addresses, whatever the machine has.
+    @Test(arguments: [
+        ("model.units=20000", "model.units"), ("model.layers=1000", "model.layers"),
+        ("model.units=1000000000", "model.units"), ("training.sequenceLength=1000000000", "training.sequenceLength"),
+        ("training.batch=400000", "training.batch"), ("training.batch=10000000", "training.batch"),
+        ("training.batch=9000000000000000000", "training.batch"),
+        ("evaluation.validationStreams=10000000", "evaluation.validationStreams"),
+        ("evaluation.reportedStreams=10000000", "evaluation.reportedStreams"),
+    ])
+    func whatTheDataOrTheMemoryDoNotAllowIsRefusedByItsKeyBeforeAFolderIsMade(override: String, key: String) throws {
+        let folder = try TemporaryFolder(), out = folder.url.appendingPathComponent("runs").path
+        let output = try Self.run(
+            ["train", "sample-lstm", "--set", override, "--out", out, "--threads", "2"], before: "ulimit -v 4000000;")
+        #expect(output.status == 1 && output.errors.contains(key), "\(override): \(output.errors)")
+        #expect(!FileManager.default.fileExists(atPath: out))
+    }
+
+    @Test func aProgramCopiedElsewhereFindsTheCheckoutThatItIsTold() throws {
+        let folder = try TemporaryFolder(), copy = folder.url.appendingPathComponent("program").path
+        let there = "cp \"$0\" '\(copy)'; cd /; set -- '\(copy)' \"$@\"; "
+        func call(_ arguments: [String], _ variables: String = "") throws -> BuiltProgram.Output {
+            try Self.run(arguments, before: there + "exec env -u \(ProjectFolder.variable) \(variables) \"$@\";")
+        }
+        let lost = try call(["show", "sample-lstm"])
+        #expect(lost.status == 1 && lost.errors.contains("--project DIR"), "\(lost.errors)")
+        let shown = try Self.run(["show", "sample-lstm"])
+        let project = ["--project", checkout.url.path]
+        #expect(try call(["show", "sample-lstm"] + project).text == shown.text)
+        #expect(
+            try call(["show", "sample-lstm"], "\(ProjectFolder.variable)='\(checkout.url.path)'").text == shown.text)
+        // The generated sample is the checkout's.
+        let out = folder.url.appendingPathComponent("runs").path
+        let trained = try call(
+            ["train", "sample-lstm", "--set", "training.steps=1", "--name", "short", "--out", out] + project)
+        #expect(trained.status == 0 && trained.text.contains("short"), "\(trained.errors)")
+        let wrong = try call(["list", "--project", folder.url.path])
+        #expect(wrong.status != 0 && wrong.errors.contains("--project expects a checkout"), "\(wrong.errors)")
+        let named = try call(["list"], "\(ProjectFolder.variable)='\(folder.url.path)'")
+        #expect(named.status == 1 && named.errors.contains(ProjectFolder.variable), "\(named.errors)")
+    }
+
+    @Test func everyCommandCanBeToldTheCheckout() throws {
+        for program in ["char-hyperlstm", "static-hypernet"].map(BuiltProgram.init(name:)) {
+            let help = try program.run(["--help"]).text.split(separator: "\n")
+            let subcommands = help.drop { $0 != "SUBCOMMANDS:" }.dropFirst().filter {
+                $0.hasPrefix("  ") && !$0.hasPrefix("   ")
+            }
+            .compactMap { $0.split(separator: " ").first.map(String.init) }
+            #expect(subcommands.count > 12)
+            for command in subcommands {
+                #expect(
+                    try program.run([command, "--help"]).text.contains("--project <dir>"), "\(program.name) \(command)")
+            }
         }
     }
 

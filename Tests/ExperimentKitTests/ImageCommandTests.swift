@@ -52,6 +52,23 @@ import Testing
         #expect(text.contains("static-hypernet resume \(out)/tiny/3"), "\(text)")
     }
 
+    /// Within 4 GB of addresses, whatever the machine has.
+    @Test(arguments: [
+        ("model.widening=400", "model.widening"), ("model.widening=1000000000", "model.widening"),
+        ("model.blocks=4096", "model.blocks"), ("model.blocks=1000000000", "model.blocks"),
+        ("training.batch=10000000", "training.batch"),
+    ])
+    func whatTheDataOrTheMemoryDoNotAllowIsRefusedByItsKeyBeforeAFolderIsMade(override: String, key: String) throws {
+        for configuration in ["sample-cifar-wide-resnet", "sample-cifar-hyper-wide-resnet"] {
+            let folder = try TemporaryFolder(), out = folder.url.appendingPathComponent("runs").path
+            let output = try Self.program.run(
+                ["train", configuration, "--set", override, "--out", out, "--threads", "2"],
+                before: "ulimit -v 4000000;")
+            #expect(output.status == 1 && output.errors.contains(key), "\(override): \(output.errors)")
+            #expect(!FileManager.default.fileExists(atPath: out))
+        }
+    }
+
     @Test func badArgumentsAreAnsweredInWordsAndWithAStatus() throws {
         let cases: [(arguments: [String], words: [String])] = [
             (

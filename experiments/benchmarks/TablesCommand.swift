@@ -15,11 +15,10 @@ struct TablesCommand: ParsableCommand {
             + " scaling.py; and exchange-*, by network.sh.")
 
     @Flag(help: "Write nothing; fail if a document is not what the measurements give.") var check = false
+    @OptionGroup var project: ProjectOption
 
     func run() throws {
-        guard let project = ProjectFolder.locate() else {
-            throw ValidationError("no checkout of the project around this folder or this program")
-        }
+        let project = try projectFolder()
         let folder = project.url.appendingPathComponent("experiments/benchmarks")
         let names = ["avx512", "avx2", "portable"]
         let comparisons = try names.map { folder.appendingPathComponent("measured/\($0).json") }

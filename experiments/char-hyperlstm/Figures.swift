@@ -32,6 +32,7 @@ struct FiguresCommand: ParsableCommand {
     @Option(help: "Seed of the draws.")
     var seed: UInt64 = 0
     @OptionGroup var threads: ThreadOptions
+    @OptionGroup var project: ProjectOption
 
     /// Characters of the passage over which d_h is shown.
     static let passage = 96

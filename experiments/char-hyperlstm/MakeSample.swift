@@ -9,6 +9,7 @@ struct MakeSample: ParsableCommand {
         abstract: "Write the generated sample corpus into a data folder; the same bytes every time.")
 
     @OptionGroup var data: DataOptions
+    @OptionGroup var project: ProjectOption
 
     func run() throws {
         for path in try SampleCorpus.write(to: data.folder) { note("wrote \(path)") }

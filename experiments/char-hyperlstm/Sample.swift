@@ -27,6 +27,7 @@ struct Sample: ParsableCommand {
     @Flag(help: "Show under each character how much each gate's recurrent weights changed (Figure 4).")
     var gates = false
     @OptionGroup var threads: ThreadOptions
+    @OptionGroup var project: ProjectOption
 
     func validate() throws {
         if length < 0 { throw ValidationError("--length expects a whole number of at least 0, found \(length)") }

@@ -18,6 +18,7 @@ struct Verify: ParsableCommand {
     var characters: Int?
     @OptionGroup var data: DataOptions
     @OptionGroup var threads: ThreadOptions
+    @OptionGroup var project: ProjectOption
 
     func validate() throws {
         if let characters, characters < 2 {

@@ -23,6 +23,7 @@ struct Bake: ParsableCommand {
     @Option(help: "The file to write. Default: baked.safetensors in the folder of the model.")
     var output: String?
     @OptionGroup var threads: ThreadOptions
+    @OptionGroup var project: ProjectOption
 
     func run() throws {
         let url = try modelLocation(model, experiment: ImageExperiment.program)

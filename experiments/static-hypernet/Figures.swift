@@ -27,6 +27,7 @@ struct FiguresCommand: ParsableCommand {
     @Option(help: "The folder to write to. Default: the experiment's figures/.")
     var output: String?
     @OptionGroup var threads: ThreadOptions
+    @OptionGroup var project: ProjectOption
 
     func run() throws {
         let experiment = ImageExperiment.program

@@ -24,7 +24,9 @@ struct StaticHypernet: ParsableCommand {
             Ctrl-C stops it with a checkpoint; `static-hypernet resume OUT/CONFIG/SEED` goes on, bit by bit as if it had \
             never stopped (at the same --threads).
 
-            Data is looked for in --data DIR, else in $HYPERNETWORKS_DATA, else in data/.
+            Data is looked for in --data DIR, else in $HYPERNETWORKS_DATA, else in data/. Configurations and records are \
+            those of the checkout around the working directory or the program; from elsewhere: --project DIR, or \
+            $HYPERNETWORKS_PROJECT.
             """,
         version: Software.version,
         subcommands: [

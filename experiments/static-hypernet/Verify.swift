@@ -15,6 +15,7 @@ struct Verify: ParsableCommand {
 
     @OptionGroup var data: DataOptions
     @OptionGroup var threads: ThreadOptions
+    @OptionGroup var project: ProjectOption
 
     func run() throws {
         try verifyCommittedWeights(of: ImageExperiment.self, threads: threads) { kept in

@@ -73,14 +73,23 @@ public final class ConfigurationReader {
         return try value(key).isNull
     }
 
+    /// The most that a whole number may be that is no seed: the product of two is still a number.
+    public static let most = 1_000_000_000
+
     /// A whole number of at least `minimum`.
     ///
-    /// - Parameter least: The least that the file's other values leave, where that is more.
+    /// - Parameters:
+    ///   - least: The least that the file's other values leave, where that is more.
+    ///   - most: The most that it may be.
     public func integer(
-        _ key: String, atLeast minimum: Int, here least: Int = .min
+        _ key: String, atLeast minimum: Int, here least: Int = .min, atMost most: Int = most
     ) throws(ConfigurationError) -> Int {
         note(key, Self.wholeNumber(minimum))
-        return try integer(of: try value(key), keyPath: keyPath(key), atLeast: max(minimum, least))
+        let number = try integer(of: try value(key), keyPath: keyPath(key), atLeast: max(minimum, least))
+        guard number <= most else {
+            throw invalid(key, expected: "a whole number of at most \(grouped(most))", found: "\(number)")
+        }
+        return number
     }
 
     /// A whole number of at least `minimum`, or null.

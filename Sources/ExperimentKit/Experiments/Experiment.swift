@@ -39,6 +39,16 @@ public protocol Experiment: TrainingTask, SendableMetatype {
     /// The number of parameters; `data` is nil where only the configuration is known.
     static func parameterCount(_ configuration: Configuration, _ data: Data?) -> Int
 
+    /// Holds the data to a configuration: that they can fill every batch and split as it asks.
+    ///
+    /// - Throws: What names the key and the split.
+    static func check(_ configuration: Configuration, against data: Data) throws
+
+    /// Memory that a run of a configuration takes at least.
+    ///
+    /// - Parameter shards: Shards of each batch that this process computes.
+    static func memory(_ configuration: Configuration, _ data: Data, shards: Int) -> MemoryNeed
+
     /// Reads a split with trained weights as the reported figures are read.
     ///
     /// - Parameter weights: A run's folder, a checkpoint's, or whatever else the experiment can read weights from.
@@ -78,6 +88,22 @@ public protocol Experiment: TrainingTask, SendableMetatype {
 }
 
 extension Experiment {
+    public static func check(_ configuration: Configuration, against data: Data) throws {}
+
+    /// The parameters, their gradients and a moment each.
+    public static func memory(_ configuration: Configuration, _ data: Data, shards: Int) -> MemoryNeed {
+        MemoryNeed(parameters: parameterCount(configuration, data), copies: 3, keys: ["model"])
+    }
+
+    /// Refuses a run that its data or this machine's memory do not allow, before anything of its size is made.
+    ///
+    /// - Parameter shards: Shards of each batch that this process computes.
+    /// - Throws: What `check` throws; `MemoryError`.
+    static func requireFeasible(_ configuration: Configuration, _ data: Data, shards: Int) throws {
+        try check(configuration, against: data)
+        try memory(configuration, data, shards: shards).require()
+    }
+
     public static func dataName(ofWeights url: URL) throws -> String? { nil }
 
     public static func supplement(

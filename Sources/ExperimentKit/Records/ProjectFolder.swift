@@ -17,24 +17,26 @@ public struct ProjectFolder: Equatable, Sendable {
         environment: [String: String] = ProcessInfo.processInfo.environment
     ) -> ProjectFolder? {
         if let named = environment[variable], !named.isEmpty {
-            let folder = URL(fileURLWithPath: named, isDirectory: true)
-            return isCheckout(folder) ? ProjectFolder(url: folder) : nil
+            return ProjectFolder(at: URL(fileURLWithPath: named, isDirectory: true))
         }
         for start in [workingDirectory, program?.resolvingSymlinksInPath().deletingLastPathComponent()] {
             var folder = start?.standardizedFileURL
             while let candidate = folder, candidate.path != "/" {
-                if isCheckout(candidate) { return ProjectFolder(url: candidate) }
+                if let project = ProjectFolder(at: candidate) { return project }
                 folder = candidate.deletingLastPathComponent()
             }
         }
         return nil
     }
 
-    /// Whether a folder holds this suite, and not just any Swift package with experiments.
-    private static func isCheckout(_ folder: URL) -> Bool {
-        ["Package.swift", "experiments", "Sources/ExperimentKit"].allSatisfy {
-            FileManager.default.fileExists(atPath: folder.appendingPathComponent($0).path)
-        }
+    /// Parts that a checkout of this suite has, and another Swift package with experiments has not.
+    public static let marks = ["Package.swift", "experiments", "Sources/ExperimentKit"]
+
+    /// - Returns: nil if the folder is no checkout.
+    public init?(at folder: URL) {
+        for mark in Self.marks
+        where !FileManager.default.fileExists(atPath: folder.appendingPathComponent(mark).path) { return nil }
+        url = folder
     }
 
     public init(url: URL) { self.url = url }

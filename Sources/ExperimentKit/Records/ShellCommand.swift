@@ -4,12 +4,14 @@ import Foundation
 ///
 /// The programs lie beside each other, and need not be on the PATH: where this one was called by a path, so is the other.
 ///
-/// - Parameter called: How this program was called.
+/// - Parameters:
+///   - options: Further arguments.
+///   - called: How this program was called.
 public func shellCommand(
-    _ program: String, _ arguments: String..., called: String? = CommandLine.arguments.first
+    _ program: String, _ arguments: String..., options: [String] = [], called: String? = CommandLine.arguments.first
 ) -> String {
     let folder = called.flatMap { called in called.lastIndex(of: "/").map { called[...$0] } } ?? ""
-    return ([folder + program] + arguments).map(shellWord).joined(separator: " ")
+    return ([folder + program] + arguments + options).map(shellWord).joined(separator: " ")
 }
 
 /// A word as a shell reads it back: quoted where it has to be.

@@ -384,6 +384,8 @@ extension ExperimentResults {
                 \(madeBy)
                 Every key has to stand in a file or in the one that its `base:` names (a path, from the file's own folder); there are
                 no defaults. `--set key.path=value` puts another value in its place, and `show CONFIG` prints what a name stands for.
+                Whole numbers are at most 1,000,000,000, seeds excepted. A run that needs more memory than there is ends before its first step,
+                naming the keys.
 
                 """, [(id, keyReference)]),
         ]

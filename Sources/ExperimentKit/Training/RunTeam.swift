@@ -97,6 +97,7 @@ struct RunTeam<Work: Experiment> {
         var content = ""
         let tasks = Result {
             let data = try open()
+            try Work.requireFeasible(configuration, data, shards: own)
             if processes.count > 1 {
                 let description = Work.describe(data, configuration)
                 content = description.contentSHA256 ?? description.files.map(\.sha256).joined(separator: " ")

@@ -44,12 +44,14 @@ public final class TrainingRun<Work: Experiment> {
 
     /// Begins a run: makes its folder, with the resolved configuration and a first record.
     ///
-    /// - Throws: `RecordError.runExists` if the folder already holds one; `RecordError.unwritable`.
+    /// - Throws: `RecordError.runExists` if the folder already holds one; `RecordError.unwritable`; `MemoryError`, or what
+    ///   `Experiment.check` throws, before the folder is made.
     public init(
         beginning configuration: NamedConfiguration<Work.Configuration>, seed: Int, data: Work.Data, out: URL,
         code: RunRecord.Code,
         progress: any ProgressReporter, interruption: Interruption
     ) throws {
+        try Work.requireFeasible(configuration.values, data, shards: 1)
         let file = configuration.file
         self.configuration = configuration.values
         folder = Self.folder(in: out, configuration: file.name, seed: seed)
@@ -86,7 +88,7 @@ public final class TrainingRun<Work: Experiment> {
     /// Goes on with the run in a folder from its latest checkpoint; the folder's own `config.yaml` says how.
     ///
     /// - Throws: `RecordError` where it is no whole run of this program, another process works in it, or its
-    ///   configuration was edited; `CheckpointError.otherData` if the data are not those it was begun with.
+    ///   configuration was edited; `CheckpointError.otherData` if the data are not those it was begun with; `MemoryError`.
     public init(
         resuming folder: URL, data: Work.Data, progress: any ProgressReporter, interruption: Interruption
     ) throws {
@@ -124,6 +126,7 @@ public final class TrainingRun<Work: Experiment> {
             throw CheckpointError.otherData(
                 what: "the checksums of \(record.data.displayName)", expected: sums(record.data), found: sums(found))
         }
+        if record.status != .finished { try Work.requireFeasible(configuration, data, shards: 1) }
     }
 
     // MARK: - Running
