@@ -122,7 +122,8 @@ public struct Deviation: Sendable, Equatable {
         Deviation(
             "staticStemAndBiases", "§4.2",
             paper: "does not say whether the stem is normalized, or which convolutions have a bias",
-            choice: "a batch normalization after the stem, whose convolution has no bias; a bias on both convolutions of "
+            choice:
+                "a batch normalization after the stem, whose convolution has no bias; a bias on both convolutions of "
                 + "every block",
             reason: "gives the paper's counts of parameters for both widths, owned and generated"),
         Deviation(
