@@ -33,10 +33,12 @@ struct Runs<Work: Experiment> {
     }
 
     /// Brings a run in a folder to its end.
-    func resume(_ folder: URL, data: Work.Data) throws -> Run {
+    ///
+    /// - Parameter overrides: What changes from here on.
+    func resume(_ folder: URL, overrides: [String] = [], data: Work.Data) throws -> Run {
         let label = "\(folder.deletingLastPathComponent().lastPathComponent) seed \(folder.lastPathComponent)"
         let run = try Run(
-            resuming: folder, data: data, progress: progress(label, display: Work.display),
+            resuming: folder, overrides: overrides, data: data, progress: progress(label, display: Work.display),
             interruption: interruption)
         if run.record.status == .finished {
             note("\(label): finished already, in \(folder.path)")

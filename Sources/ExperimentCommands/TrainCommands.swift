@@ -69,7 +69,15 @@ public struct Resume<Work: Experiment>: ParsableCommand {
     public static var configuration: CommandConfiguration {
         CommandConfiguration(
             commandName: "resume",
-            abstract: "Go on with a run that was stopped or killed, from its latest checkpoint.")
+            abstract: "Go on with a run that was stopped or killed, from its latest checkpoint.",
+            discussion: """
+                A run that ended because a number was not finite goes on from the last checkpoint that is, for example \
+                with another rate:
+
+                  \(Work.program) resume RUN --set training.learningRate=0.0005
+
+                The record keeps the change among what differs from the paper's settings, and for each sitting.
+                """)
     }
 
     @Argument(
@@ -77,6 +85,10 @@ public struct Resume<Work: Experiment>: ParsableCommand {
         completion: .runFolders)
     var runFolder: String
     @OptionGroup var data: DataOptions
+    @Option(
+        name: .customLong("set"),
+        help: "training.learningRate=value or training.clipNorm=value from here on, may be repeated.")
+    var overrides: [String] = []
     @OptionGroup var threads: ThreadOptions
     @OptionGroup var project: ProjectOption
 
@@ -91,7 +103,7 @@ public struct Resume<Work: Experiment>: ParsableCommand {
             threads.describe()
             let runs = Runs<Work>(
                 processes: processes, options: data.arguments + threads.arguments + project.arguments)
-            let run = try runs.resume(folder, data: opened)
+            let run = try runs.resume(folder, overrides: overrides, data: opened)
             try writeResult(runTable([(run.configuration, run.record)], of: Work.self))
         }
     }

@@ -100,6 +100,41 @@ import Testing
         }
     }
 
+    @Test func anotherRateHoldsFromTheNextSittingOnAndIsRecorded() throws {
+        let run = try TestRun()
+        let folder = try stoppedRun(run)
+        let file = folder.appendingPathComponent("config.yaml"), before = try Data(contentsOf: file)
+        // A sitting that ends before its first checkpoint, and one killed before the configuration followed the record.
+        _ = try run.resume(folder, overrides: ["training.learningRate=0.002"])
+        #expect(try String(contentsOf: file, encoding: .utf8).contains("learningRate: 0.002"))
+        try before.write(to: file)
+        #expect(try run.resume(folder).run() == .finished)
+        #expect(try String(contentsOf: file, encoding: .utf8).contains("learningRate: 0.002"))
+        let log = try StepLog.read(folder.appendingPathComponent("steps.jsonl"))
+        let rates = log.compactMap { step in step.rate.map { (step.step, $0) } }
+        #expect(rates.count == 40 && rates.allSatisfy { $1 == ($0 <= 20 ? 0.01 : 0.002) })
+        let record = try RunRecord(contentsOf: folder.appendingPathComponent("record.json"))
+        #expect(
+            record.changes == ["training.learningRate=0.002"]
+                && record.sittings?.map(\.changes) == [nil, record.changes])
+        let difference = ConfigurationFile.Difference(key: "training.learningRate", base: "0.01", value: "0.002")
+        #expect(record.differences.contains(difference))
+    }
+
+    @Test func whatMakesAnotherRunCannotBeChangedUnderWay() throws {
+        let run = try TestRun()
+        let folder = try stoppedRun(run), before = try content(of: folder)
+        #expect(
+            throws: RecordError.unchangeable(
+                path: folder.path, keys: ["training.steps"],
+                changeable: ["training.learningRate", "training.clipNorm"])
+        ) { try run.resume(folder, overrides: ["training.clipNorm=2", "training.steps=80"]) }
+        #expect(throws: ConfigurationError.self) {
+            try run.resume(folder, overrides: ["training.learningRate=-1"])
+        }
+        #expect(try content(of: folder) == before)
+    }
+
     @Test func aRunThatIsUnderWayIsRefusedNamingItsProcess() throws {
         let run = try TestRun()
         let training = try run.begin()

@@ -110,8 +110,11 @@ struct TestRun {
             code: RunRecord.Code(commit: "test", treeDirty: nil), progress: progress, interruption: interruption)
     }
 
-    func resume(_ url: URL, progress: any ProgressReporter = SilentProgress()) throws -> CharacterRun {
-        try CharacterRun(resuming: url, data: corpus, progress: progress, interruption: Interruption())
+    func resume(
+        _ url: URL, overrides: [String] = [], progress: any ProgressReporter = SilentProgress()
+    ) throws -> CharacterRun {
+        try CharacterRun(
+            resuming: url, overrides: overrides, data: corpus, progress: progress, interruption: Interruption())
     }
 }
 

@@ -56,8 +56,8 @@ public struct ConfigurationFile: Sendable {
             }
         }
         let bottom = layers[layers.count - 1]
-        var resolved = layers.dropLast().reversed().reduce(bottom) { $0.overlaid(with: $1) }
-        for override in overrides { resolved = resolved.overlaid(with: try ConfigurationNode(override: override)) }
+        let resolved = try layers.dropLast().reversed().reduce(bottom) { $0.overlaid(with: $1) }.overlaid(
+            with: overrides)
         self.name = name ?? url.deletingPathExtension().lastPathComponent
         root = resolved
         differences = Self.differences(of: resolved, from: bottom)
@@ -73,7 +73,7 @@ public struct ConfigurationFile: Sendable {
         }
     }
 
-    private static func differences(of tree: ConfigurationNode, from base: ConfigurationNode) -> [Difference] {
+    static func differences(of tree: ConfigurationNode, from base: ConfigurationNode) -> [Difference] {
         let before = base.leaves
         let after = tree.leaves
         var found: [Difference] = []

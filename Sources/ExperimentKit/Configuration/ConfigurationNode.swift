@@ -144,6 +144,15 @@ public struct ConfigurationNode: Equatable, Sendable {
         return ConfigurationNode(origin: origin, content: .mapping(entries.filter { $0.key != key }))
     }
 
+    /// The tree with `key.path=value` texts laid over it, in their order.
+    ///
+    /// - Throws: `ConfigurationError.invalidOverride`.
+    func overlaid(with overrides: [String]) throws(ConfigurationError) -> ConfigurationNode {
+        var tree = self
+        for override in overrides { tree = tree.overlaid(with: try ConfigurationNode(override: override)) }
+        return tree
+    }
+
     /// The tree that `key.path=value` on the command line stands for; the value is read as YAML.
     ///
     /// - Throws: `ConfigurationError.invalidOverride`.

@@ -47,6 +47,8 @@ public struct RunRecord: Codable, Equatable, Sendable {
         public let threads: Int
         /// Processes that shared the work of a step.
         public let processes: Int
+        /// The record's `changes` by then.
+        public var changes: [String]?
     }
 
     /// The machine and the libraries.
@@ -87,8 +89,10 @@ public struct RunRecord: Codable, Equatable, Sendable {
     public let experiment: String
     public let configuration: String
     public let budget: String
-    /// The differences from the paper's own settings of the row, computed; empty for the paper's budget.
-    public let differences: [ConfigurationFile.Difference]
+/// The differences from the paper's own settings of the row, computed; empty for the paper's budget.
+    public private(set) var differences: [ConfigurationFile.Difference]
+    /// Changes by `resume --set` since the run was begun, as `key.path=value` in order; nil for none.
+    public private(set) var changes: [String]?
     public let seed: Int
     public var status: Status
     /// The reason why a run did not finish.
@@ -151,6 +155,17 @@ extension RunRecord {
             stepsPlanned: decoded.loop.steps, stepsDone: 0, stoppedEarly: false,
             unitsPerStep: decoded.unitsPerStep, unit: unit,
             trainingSeconds: 0, wallSeconds: 0)
+    }
+
+    /// Adds what `resume --set` changes.
+    mutating func change(_ overrides: [String], from before: ConfigurationNode, to after: ConfigurationNode) {
+        changes = (changes ?? []) + overrides
+        for change in ConfigurationFile.differences(of: after, from: before) {
+            let base = differences.first { $0.key == change.key }?.base ?? change.base
+            differences.removeAll { $0.key == change.key }
+            guard base != change.value else { continue }
+            differences.append(.init(key: change.key, base: base, value: change.value))
+        }
     }
 
     /// Keys that change neither the model nor its training nor how the figures are read.
@@ -227,7 +242,9 @@ extension RunRecord.Code {
 
 extension RunRecord.Sitting {
     /// This process, about to work on a run; after `ComputeEnvironment.configure`.
-    static func current(fromStep step: Int, code: RunRecord.Code, processes: Int) -> RunRecord.Sitting {
+    static func current(
+        fromStep step: Int, code: RunRecord.Code, processes: Int, changes: [String]?
+    ) -> RunRecord.Sitting {
         let program = Bundle.main.executableURL.flatMap { try? Checksum.sha256(ofFile: $0.path) }
         let machine = ProcessInfo.processInfo
         return RunRecord.Sitting(
@@ -235,7 +252,8 @@ extension RunRecord.Sitting {
             programSHA256: program,
             cpu: ComputeEnvironment.cpuName, cores: machine.processorCount,
             memoryGiB: Int(machine.physicalMemory >> 30), simd: ComputeEnvironment.simdName,
-            blasCore: ComputeEnvironment.blasCoreName, threads: ComputeEnvironment.threads, processes: processes)
+            blasCore: ComputeEnvironment.blasCoreName, threads: ComputeEnvironment.threads, processes: processes,
+            changes: changes)
     }
 
     /// Differences of this sitting from the one before that change the figures' last digits; nil for none.

@@ -147,6 +147,8 @@ public enum RecordError: Error, Equatable, CustomStringConvertible {
     case lockLost(path: String)
     /// The configuration in the folder is not the one that its checkpoints were made with.
     case configurationEdited(path: String, keys: [String])
+    /// `resume --set` of a key that a run keeps from its beginning to its end.
+    case unchangeable(path: String, keys: [String], changeable: [String])
 
     public var description: String {
         switch self {
@@ -172,6 +174,9 @@ public enum RecordError: Error, Equatable, CustomStringConvertible {
         case .configurationEdited(let path, let keys):
             return "\(path): edited since the run's last checkpoint: \(keys.joined(separator: ", ")); put the old"
                 + " values back, or begin a run with the new ones"
+        case .unchangeable(let path, let keys, let changeable):
+            return "\(path): a run may change \(changeable.joined(separator: " and ")) while it is under way, not"
+                + " \(keys.joined(separator: ", ")): begin another run with it"
         }
     }
 }

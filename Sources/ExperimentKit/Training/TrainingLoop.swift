@@ -142,7 +142,11 @@ public enum TrainingError: Error, Equatable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .notFinite(let what, let step, let lastCheckpoint):
-            let kept = lastCheckpoint.map { "; the last good checkpoint is kept: \($0)" } ?? ""
+            let kept =
+                lastCheckpoint.map {
+                    "; the last good checkpoint is kept: \($0), and `resume` goes on from it, with another rate by"
+                        + " --set training.learningRate=…"
+                } ?? ""
             return "the \(what) is not finite at step \(step)\(kept)"
         }
     }

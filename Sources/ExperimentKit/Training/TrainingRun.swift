@@ -68,11 +68,7 @@ public final class TrainingRun<Work: Experiment> {
         lock = try RunLock(folder: folder)
         try files.requireFree(experiment: Work.program)
         files.removeLitter()
-        do {
-            try writeFileAtomically(path: files.configuration.path, bytes: [UInt8](resolvedYAML.utf8))
-        } catch {
-            throw RecordError.unwritable(path: folder.path, reason: "\(error)")
-        }
+        try writeConfiguration()
         try record.write(to: files.record)
     }
 
@@ -85,33 +81,49 @@ public final class TrainingRun<Work: Experiment> {
         return try Work.Configuration(try ConfigurationFile(contentsOf: files.configuration).root)
     }
 
+    /// Keys that a run may change while it is under way: enough to go on from a step after which numbers are not finite.
+    static var changeable: [String] { ["training.learningRate", "training.clipNorm"] }
+
     /// Goes on with the run in a folder from its latest checkpoint; the folder's own `config.yaml` says how.
     ///
-    /// - Throws: `RecordError` where it is no whole run of this program, another process works in it, or its
-    ///   configuration was edited; `CheckpointError.otherData` if the data are not those it was begun with; `MemoryError`.
+    /// - Parameter overrides: `key.path=value` texts for this sitting and all later ones, of the keys in `changeable`; the
+    ///   record keeps them.
+    /// - Throws: `RecordError` where it is no whole run of this program, another process works in it, its configuration
+    ///   was edited, or `overrides` have other keys; `CheckpointError.otherData` if the data are not those it was begun
+    ///   with; `MemoryError`.
     public init(
-        resuming folder: URL, data: Work.Data, progress: any ProgressReporter, interruption: Interruption
+        resuming folder: URL, overrides: [String] = [], data: Work.Data, progress: any ProgressReporter,
+        interruption: Interruption
     ) throws {
-        configuration = try Self.configuration(of: folder)
         self.folder = folder
         self.data = data
         self.progress = progress
         self.interruption = interruption
         isResumed = true
         let files = RunFolder(url: folder)
+        try files.requireRun(experiment: Work.program)
         record = try RunRecord(contentsOf: files.record)
         if record.status != .finished {
             lock = try RunLock(folder: folder)
             record = try RunRecord(contentsOf: files.record)
             files.removeLitter()
         }
-        let file = try ConfigurationFile(contentsOf: files.configuration)
-        resolvedYAML = file.root.yaml
-        if let latest = try CheckpointStore(runFolder: folder).latest {
-            let edited = file.root.differingKeys(from: try latest.configuration())
-            guard edited.isEmpty else {
-                throw RecordError.configurationEdited(path: files.configuration.path, keys: edited)
-            }
+        // The record keeps the changes of a run under way, and `config.yaml` and the next checkpoint follow it.
+        let written = try ConfigurationFile(contentsOf: files.configuration).root
+        let last = try CheckpointStore(runFolder: folder).latest?.configuration() ?? written
+        let agreed = try last.overlaid(with: record.changes ?? [])
+        let edited = written.differingKeys(from: last).filter(Set(written.differingKeys(from: agreed)).contains)
+        guard edited.isEmpty else {
+            throw RecordError.configurationEdited(path: files.configuration.path, keys: edited)
+        }
+        let root = try agreed.overlaid(with: overrides)
+        configuration = try Work.Configuration(root)
+        resolvedYAML = root.yaml
+        let others = ConfigurationFile.differences(of: root, from: agreed).map(\.key).filter { key in
+            record.status == .finished || !Self.changeable.contains { key == $0 || key.hasPrefix("\($0).") }
+        }
+        guard others.isEmpty else {
+            throw RecordError.unchangeable(path: folder.path, keys: others, changeable: Self.changeable)
         }
         record.training.unitsPerStep = configuration.unitsPerStep
         record.training.unit = Work.unit
@@ -126,7 +138,21 @@ public final class TrainingRun<Work: Experiment> {
             throw CheckpointError.otherData(
                 what: "the checksums of \(record.data.displayName)", expected: sums(record.data), found: sums(found))
         }
-        if record.status != .finished { try Work.requireFeasible(configuration, data, shards: 1) }
+        guard record.status != .finished else { return }
+        try Work.requireFeasible(configuration, data, shards: 1)
+        if !overrides.isEmpty {
+            record.change(overrides, from: agreed, to: root)
+            try record.write(to: files.record)
+        }
+        if resolvedYAML != written.yaml { try writeConfiguration() }
+    }
+
+    private func writeConfiguration() throws {
+        do {
+            try writeFileAtomically(path: files.configuration.path, bytes: [UInt8](resolvedYAML.utf8))
+        } catch {
+            throw RecordError.unwritable(path: folder.path, reason: "\(error)")
+        }
     }
 
     // MARK: - Running
@@ -164,7 +190,7 @@ public final class TrainingRun<Work: Experiment> {
         }
         let sitting = RunRecord.Sitting.current(
             fromStep: loop.state.step, code: isResumed ? .current(in: ProjectFolder.locate()?.url) : record.code,
-            processes: processes.count)
+            processes: processes.count, changes: record.changes)
         if let note = sitting.differences(from: record.sittings?.last, shards: settings.shards) {
             progress.report(.note(note))
         }
