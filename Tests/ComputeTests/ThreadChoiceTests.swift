@@ -75,14 +75,18 @@ import Testing
             ([], nil),
         ] as [([(String, String)], Double?)])
     func theControlGroupsQuotaIsTheLeastUpTheHierarchy(files: [(String, String)], quota: Double?) throws {
-        let root = FileManager.default.temporaryDirectory.appendingPathComponent("quota-\(UUID().uuidString)")
-        defer { try? FileManager.default.removeItem(at: root) }
-        for (path, text) in files {
-            let url = root.appendingPathComponent(path)
-            try FileManager.default.createDirectory(
-                at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
-            try Data(text.utf8).write(to: url)
-        }
-        #expect(ThreadChoice.controlGroupQuota(root: root) == quota)
+        #expect(try withRoot(of: files) { ThreadChoice.controlGroupQuota(root: $0) } == quota)
     }
+}
+
+/// A root of a file system with some files of the kernel's, removed after `body`.
+func withRoot<Result>(of files: [(path: String, text: String)], _ body: (URL) throws -> Result) throws -> Result {
+    let root = FileManager.default.temporaryDirectory.appendingPathComponent("root-\(UUID().uuidString)")
+    defer { try? FileManager.default.removeItem(at: root) }
+    for (path, text) in files {
+        let file = root.appendingPathComponent(path)
+        try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+        try Data(text.utf8).write(to: file)
+    }
+    return try body(root)
 }
