@@ -4,7 +4,7 @@
 # commands says itself where it fails.
 
 .DEFAULT_GOAL := help
-.PHONY: help swift deps build test test-slurm test-mpi lint data stress reproduce-ptb reproduce-cifar reproduce-mnist results results-check figures verify bench clean
+.PHONY: help swift deps build test test-slurm test-mpi lint data stress sanitize reproduce-ptb reproduce-cifar reproduce-mnist results results-check figures verify bench clean
 
 PROFILE ?= quick
 # How many faults `make stress` tries, of each kind.
@@ -14,6 +14,9 @@ KILLS ?= 200
 REPRODUCE = --profile $(PROFILE) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS)) $(if $(LAUNCHER),--launcher $(LAUNCHER) \
     $(if $(PARTITION),--partition $(PARTITION)) $(if $(TIME),--time $(TIME)) $(if $(CORES),--cores $(CORES)) \
     $(if $(MEMORY),--memory $(MEMORY)) $(if $(ACCOUNT),--account $(ACCOUNT)) $(addprefix --sbatch ,$(SBATCH)))
+# The C code under both sanitizers, Swift under the one of addresses: the other is for C alone.
+SANITIZED = --sanitize=address -Xcc -fsanitize=undefined -Xcc -fno-sanitize-recover=undefined \
+    --scratch-path .build/sanitized $(SWIFT_FLAGS)
 BIN := .build/release
 # One build serves the programs and the tests: `-enable-testing` lets tests see what a module keeps to itself.
 SWIFT_FLAGS := -c release -Xswiftc -enable-testing
@@ -23,6 +26,14 @@ NEEDED := curl
 else
 NEEDED := libopenblas-dev zlib1g-dev pkg-config curl
 endif
+# $(call with-kernels,SETS,TESTS): tests of cells and models once with each set of vector kernels that this CPU has.
+with-kernels = for simd in $(1); do \
+    echo "-- the cells and models with the $$simd kernels"; \
+    HYPERNETWORKS_SIMD=$$simd $(2) >.build/$$simd.log 2>&1 \
+        || if grep -q 'expected one of' .build/$$simd.log; then echo "   this CPU has no $$simd"; \
+        else cat .build/$$simd.log; exit 1; fi; \
+    tail -n 1 .build/$$simd.log; \
+done
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,13 +83,7 @@ build: deps ## builds the programs, optimized
 test: deps lint ## runs every test; the oracle tests once with each instruction set
 	@swift build $(SWIFT_FLAGS) --build-tests
 	@swift test $(SWIFT_FLAGS) --skip-build
-	@for simd in avx2 portable; do \
-	    echo "-- the cells and models again, with the $$simd kernels"; \
-	    HYPERNETWORKS_SIMD=$$simd swift test $(SWIFT_FLAGS) --skip-build --filter 'HyperNetworksTests' >.build/$$simd.log 2>&1 \
-	        || if grep -q 'expected one of' .build/$$simd.log; then echo "   this CPU has no $$simd"; \
-	        else cat .build/$$simd.log; exit 1; fi; \
-	    tail -n 1 .build/$$simd.log; \
-	done
+	@$(call with-kernels,avx2 portable,swift test $(SWIFT_FLAGS) --skip-build --filter 'HyperNetworksTests')
 	@echo "-- the portable kernels on arm64, in an emulator"
 	@Tests/Arm64/run.sh .build/arm64
 	@echo "-- a package of somebody else's that uses this one"
@@ -95,6 +100,13 @@ stress: deps ## tries faults by the hundred thousand: damaged files of every kin
 	@HYPERNETWORKS_STRESS_CASES=$(CASES) HYPERNETWORKS_STRESS_KILLS=$(KILLS) swift test $(SWIFT_FLAGS) --skip-build \
 	    --filter 'DamagedFileTests|DamagedRecordTests|KillTests'
 	@Tests/Fuzz/fuzz.sh 600
+
+# Leaks are not looked for: the Swift runtime keeps what it makes once. What the compiler made of the kernels is another matter here.
+sanitize: deps ## kernels and readers under the address and undefined-behavior sanitizers (half an hour, most of it a build)
+	@swift build $(SANITIZED) --build-tests
+	@export ASAN_OPTIONS=detect_leaks=0; $(call with-kernels,avx512 avx2 portable,swift test $(SANITIZED) --skip-build \
+	    --filter 'ComputeTests|NeuralNetworkTests|HyperNetworksTests' --skip MachineCodeTests)
+	@ASAN_OPTIONS=detect_leaks=0 swift test $(SANITIZED) --skip-build --filter 'DatasetsTests|SafetensorsTests'
 
 lint: deps
 	@swift format lint --strict --recursive Package.swift Sources Tests experiments

@@ -89,7 +89,7 @@ public struct RunRecord: Codable, Equatable, Sendable {
     public let experiment: String
     public let configuration: String
     public let budget: String
-/// The differences from the paper's own settings of the row, computed; empty for the paper's budget.
+    /// The differences from the paper's own settings of the row, computed; empty for the paper's budget.
     public private(set) var differences: [ConfigurationFile.Difference]
     /// Changes by `resume --set` since the run was begun, as `key.path=value` in order; nil for none.
     public private(set) var changes: [String]?
