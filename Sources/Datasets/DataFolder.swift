@@ -23,7 +23,7 @@ public struct DataFolder: Equatable, Sendable {
     /// The environment variable that names the folder where no option does.
     public static let environmentVariable = "HYPERNETWORKS_DATA"
 
-    /// The folder, as given (a relative one is joined to the working directory).
+    /// The folder, as given (a relative one is joined to the working directory, and `~` is the user's own).
     public let path: String
     /// The source of its name.
     public let origin: Origin
@@ -45,7 +45,9 @@ public struct DataFolder: Equatable, Sendable {
         workingDirectory: String = FileManager.default.currentDirectoryPath
     ) -> DataFolder {
         func absolute(_ path: String) -> String {
-            path.hasPrefix("/") ? path : (workingDirectory as NSString).appendingPathComponent(path)
+            // As `URL(fileURLWithPath:)` reads it for every other folder, whether or not a shell has done so before.
+            let path = (path as NSString).expandingTildeInPath
+            return path.hasPrefix("/") ? path : (workingDirectory as NSString).appendingPathComponent(path)
         }
         if let option, !option.isEmpty { return DataFolder(path: absolute(option), origin: .option) }
         if let value = environment[environmentVariable], !value.isEmpty {

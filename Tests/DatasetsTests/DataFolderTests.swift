@@ -1,4 +1,5 @@
 import Datasets
+import Foundation
 import Testing
 
 @Suite struct DataFolderTests {
@@ -17,5 +18,11 @@ import Testing
     @Test func dataFolder_relativePathsAreJoinedToTheWorkingDirectory() {
         let folder = DataFolder.resolve(option: "sets/all", environment: [:], workingDirectory: "/project")
         #expect(folder.path == "/project/sets/all")
+    }
+
+    @Test(arguments: ["~/sets", "~"])
+    func dataFolder_aTildeIsWhatItIsInThePathOfAnyFile(path: String) {
+        let folder = DataFolder.resolve(option: path, environment: [:], workingDirectory: "/project")
+        #expect(folder.path == URL(fileURLWithPath: path).path)
     }
 }
