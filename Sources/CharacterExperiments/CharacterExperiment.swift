@@ -207,7 +207,9 @@ public final class CharacterExperiment: Experiment {
         let result = try evaluator.evaluate(
             trained.model, symbols: corpus[split], streams: configuration.evaluation.reportedStreams,
             name: split.rawValue)
-        return TrainedEvaluation(result: result, model: "\(grouped(trained.model.parameterCount)) parameters")
+        return TrainedEvaluation(
+            result: result,
+            model: "\(grouped(trained.model.parameterCount)) parameters" + convertedNote(trained.convertedType))
     }
 
     public static func reading(_ result: SplitEvaluation) -> String {

@@ -9,6 +9,8 @@ public struct TrainedCharacterModel {
     public let model: CharacterModel
     public let vocabulary: Vocabulary
     public let checkpoint: Checkpoint
+    /// The type of number that the file holds, if another than F32; the model has the weights converted.
+    public let convertedType: String?
 
     /// - Throws: `CheckpointError` if the checkpoint is damaged or its weights do not fit its own configuration.
     public init(_ checkpoint: Checkpoint) throws {
@@ -28,6 +30,7 @@ public struct TrainedCharacterModel {
             configuration, vocabulary, path: path, weights: file.entries.reduce(0) { $0 + $1.values.count })
         model = CharacterModel(configuration: configuration, vocabularySize: vocabulary.count, seed: 0)
         self.checkpoint = checkpoint
+        convertedType = file.convertedType
         try Checkpoint.restore(model.tensors, from: file)
     }
 

@@ -224,7 +224,7 @@ public final class ImageExperiment: Experiment {
         return TrainedEvaluation(
             result: result,
             model: "\(grouped(trained.model.parameterCount)) parameters,"
-                + " kernels \(trained.configuration.kernels.rawValue)")
+                + " kernels \(trained.configuration.kernels.rawValue)" + convertedNote(trained.convertedType))
     }
 }
 

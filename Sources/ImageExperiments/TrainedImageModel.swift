@@ -12,6 +12,8 @@ public struct TrainedImageModel {
     public let model: any ImageClassifier
     /// The normalization of the images that it was trained on.
     public let normalization: PixelNormalization
+    /// The type of number that the file holds, if another than F32; the model has the weights converted.
+    public let convertedType: String?
     private let metadata: [String: String]
     /// The name of the data set that it was trained on, if the file says.
     public var dataset: String? { metadata["dataset"] }
@@ -31,6 +33,7 @@ public struct TrainedImageModel {
         let metadata = Dictionary(
             file.metadata.items.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first })
         self.metadata = metadata
+        convertedType = file.convertedType
         func decoded<Value: Decodable>(_ key: String, _ type: Value.Type) throws -> Value {
             guard let json = metadata[key] else {
                 throw CheckpointError.file(path: url.path, reason: "the metadata '\(key)' is missing")

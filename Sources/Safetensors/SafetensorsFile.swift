@@ -17,6 +17,7 @@ public struct SafetensorsFile: Sendable {
     /// The type of an entry's elements; the raw value is its name in the file.
     public enum DType: String, CaseIterable, Sendable {
         case float16 = "F16"
+        case bfloat16 = "BF16"
         case float32 = "F32"
         case float64 = "F64"
         case int64 = "I64"
@@ -25,7 +26,7 @@ public struct SafetensorsFile: Sendable {
         /// Bytes of one element.
         public var byteCount: Int {
             switch self {
-            case .float16: 2
+            case .float16, .bfloat16: 2
             case .float32: 4
             case .float64, .int64: 8
             case .uint8: 1
@@ -36,6 +37,8 @@ public struct SafetensorsFile: Sendable {
     /// The elements of an entry, row-major.
     public enum Values: Equatable, Sendable {
         case float16([Float16])
+        /// The upper halves of F32 numbers.
+        case bfloat16([UInt16])
         case float32([Float])
         case float64([Double])
         case int64([Int64])
@@ -45,6 +48,7 @@ public struct SafetensorsFile: Sendable {
         public var dtype: DType {
             switch self {
             case .float16: .float16
+            case .bfloat16: .bfloat16
             case .float32: .float32
             case .float64: .float64
             case .int64: .int64
@@ -56,6 +60,7 @@ public struct SafetensorsFile: Sendable {
         public var count: Int {
             switch self {
             case .float16(let values): values.count
+            case .bfloat16(let values): values.count
             case .float32(let values): values.count
             case .float64(let values): values.count
             case .int64(let values): values.count
@@ -67,6 +72,7 @@ public struct SafetensorsFile: Sendable {
         func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
             switch self {
             case .float16(let values): try values.withUnsafeBytes(body)
+            case .bfloat16(let values): try values.withUnsafeBytes(body)
             case .float32(let values): try values.withUnsafeBytes(body)
             case .float64(let values): try values.withUnsafeBytes(body)
             case .int64(let values): try values.withUnsafeBytes(body)
@@ -216,7 +222,7 @@ extension SafetensorsFile {
         return entry
     }
 
-    /// The elements of an F32 entry, or of an F16 entry, each of whose numbers is an F32 number too.
+    /// The elements of an entry of floating-point numbers, as F32: F16 and BF16 are exact, F64 is rounded.
     ///
     /// - Parameter shape: the shape that it must have; nil takes any.
     /// - Throws: `SafetensorsError.missingName`, `.wrongShape`, `.wrongDType`.
@@ -225,8 +231,16 @@ extension SafetensorsFile {
         switch entry.values {
         case .float32(let values): return values
         case .float16(let values): return values.map { Float($0) }
+        case .bfloat16(let values): return values.map { Float(bitPattern: UInt32($0) << 16) }
+        case .float64(let values): return values.map { Float($0) }
         default: throw wrongDType(entry, expected: .float32)
         }
+    }
+
+    /// The types of number that `floats` converts, such as "BF16"; nil where all are F32.
+    public var convertedType: String? {
+        let types = Set(entries.map(\.dtype)).intersection([.float16, .bfloat16, .float64])
+        return types.isEmpty ? nil : types.map(\.rawValue).sorted().joined(separator: " and ")
     }
 
     /// The elements of an F64 entry.
@@ -350,6 +364,7 @@ extension SafetensorsFile {
             let values: Values =
                 switch dtype {
                 case .float16: .float16(try array(offset, count: count, zero: 0))
+                case .bfloat16: .bfloat16(try array(offset, count: count, zero: 0))
                 case .float32: .float32(try array(offset, count: count, zero: 0))
                 case .float64: .float64(try array(offset, count: count, zero: 0))
                 case .int64: .int64(try array(offset, count: count, zero: 0))

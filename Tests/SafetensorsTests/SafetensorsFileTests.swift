@@ -205,8 +205,22 @@ struct DamagedSafetensorsTests {
 
     @Test func anUnknownElementTypeIsNamed() {
         #expect(
-            error(header: #"{"x":{"dtype":"BF16","shape":[1],"data_offsets":[0,2]}}"#, data: [0, 0])
-                == .unknownDType(path: "p", name: "x", expected: ["F16", "F32", "F64", "I64", "U8"], found: "BF16"))
+            error(header: #"{"x":{"dtype":"F8_E4M3","shape":[2],"data_offsets":[0,2]}}"#, data: [0, 0])
+                == .unknownDType(
+                    path: "p", name: "x", expected: ["F16", "BF16", "F32", "F64", "I64", "U8"], found: "F8_E4M3"))
+    }
+
+    @Test func numbersOfAnotherPrecisionAreConvertedAndNamed() throws {
+        let file = SafetensorsFile(entries: [
+            .init(name: "half", shape: [1], values: .float16([0.5])),
+            .init(name: "brain", shape: [2], values: .bfloat16([0x3fc0, 0xc000])),
+            .init(name: "double", shape: [1], values: .float64([0.1])),
+        ])
+        let read = try SafetensorsFile(bytes: file.encoded(), path: "p")
+        #expect(read == file && read.convertedType == "BF16 and F16 and F64")
+        #expect(
+            try read.floats("half") == [0.5] && read.floats("brain") == [1.5, -2] && read.floats("double") == [0.1])
+        #expect(SafetensorsFile(entries: [.init(name: "W", shape: [1], values: .float32([1]))]).convertedType == nil)
     }
 
     @Test func offsetsThatDoNotFitTheShapeAreRefused() {

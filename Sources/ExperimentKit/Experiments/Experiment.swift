@@ -151,6 +151,9 @@ public struct TrainedEvaluation: Sendable {
     }
 }
 
+/// The end of a model's description where its weights were converted from another type of number; empty where not.
+public func convertedNote(_ type: String?) -> String { type.map { ", weights converted from \($0)" } ?? "" }
+
 /// The part of a decoded configuration that every experiment has.
 public protocol RunConfiguration: Equatable, Sendable {
     /// - Throws: `ConfigurationError` naming file, key path, what was expected and what was found.
