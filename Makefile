@@ -95,7 +95,7 @@ test-slurm: build ## a job array on a Slurm cluster of this machine alone, inter
 test-mpi: build ## one run on several processes of this machine, killed and resumed (1 minute; more kills: KILLS=50)
 	@Tests/Cluster/mpi.sh
 
-stress: deps ## tries faults by the hundred thousand: damaged files of every kind, kills at random instants (an hour)
+stress: deps ## tries faults by the hundred thousand: damaged files of every kind, kills at random instants (half an hour)
 	@swift build $(SWIFT_FLAGS) --build-tests
 	@HYPERNETWORKS_STRESS_CASES=$(CASES) HYPERNETWORKS_STRESS_KILLS=$(KILLS) swift test $(SWIFT_FLAGS) --skip-build \
 	    --filter 'DamagedFileTests|DamagedRecordTests|KillTests'
