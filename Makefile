@@ -4,7 +4,7 @@
 # commands says itself where it fails.
 
 .DEFAULT_GOAL := help
-.PHONY: help swift deps build test test-slurm test-mpi lint data stress sanitize reproduce-ptb reproduce-cifar reproduce-mnist results results-check figures verify bench clean
+.PHONY: help swift deps first-build build test test-slurm test-mpi lint data stress sanitize reproduce-ptb reproduce-cifar reproduce-mnist results results-check figures verify bench clean
 
 PROFILE ?= quick
 # How many faults `make stress` tries, of each kind.
@@ -76,11 +76,13 @@ deps: swift ## installs the C libraries and tools that are missing (Debian, Ubun
 	    exit 1; \
 	fi
 
-build: deps ## builds the programs, optimized
+first-build: # says how long it takes
 	@[ -e $(BIN)/char-hyperlstm ] || echo "the first build takes 4 to 8 minutes on two cores"
+
+build: deps first-build ## builds the programs, optimized
 	@swift build $(SWIFT_FLAGS)
 
-test: deps lint ## runs every test; the oracle tests once with each instruction set
+test: deps lint first-build ## runs every test; the oracle tests once with each instruction set
 	@swift build $(SWIFT_FLAGS) --build-tests
 	@swift test $(SWIFT_FLAGS) --skip-build
 	@$(call with-kernels,avx2 portable,swift test $(SWIFT_FLAGS) --skip-build --filter 'HyperNetworksTests')
@@ -95,7 +97,7 @@ test-slurm: build ## a job array on a Slurm cluster of this machine alone, inter
 test-mpi: build ## one run on several processes of this machine, killed and resumed (1 minute; more kills: KILLS=50)
 	@Tests/Cluster/mpi.sh
 
-stress: deps ## tries faults by the hundred thousand: damaged files of every kind, kills at random instants (half an hour)
+stress: deps first-build ## tries faults by the hundred thousand: damaged files of every kind, kills at random instants (half an hour)
 	@swift build $(SWIFT_FLAGS) --build-tests
 	@HYPERNETWORKS_STRESS_CASES=$(CASES) HYPERNETWORKS_STRESS_KILLS=$(KILLS) swift test $(SWIFT_FLAGS) --skip-build \
 	    --filter 'DamagedFileTests|DamagedRecordTests|KillTests'
