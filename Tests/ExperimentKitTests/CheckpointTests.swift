@@ -148,8 +148,8 @@ import Testing
         (#""layers":1"#, #""layers":900"#, "weights"), (#""layers":1"#, #""layers":0"#, "layers: expected"),
         (#""hyperUnits":6"#, #""hyperUnits":0"#, "hyperUnits: expected"),
         (#""cell":"hyper-lstm""#, #""cell":"lstm""#, "hyperUnits: expected 0"),
-        (#""cell":"hyper-lstm""#, #""cell":"transformer""#, "cannot be read"),
-        (#""units":12"#, #""units":1e99"#, "cannot be read"),
+        (#""cell":"hyper-lstm""#, #""cell":"transformer""#, "no model of characters"),
+        (#""units":12"#, #""units":1e99"#, "no model of characters"),
     ])
     func aDamagedDescriptionOfTheModelIsAnErrorThatNamesIt(good: String, bad: String, message: String) throws {
         let run = try FinishedRun()
