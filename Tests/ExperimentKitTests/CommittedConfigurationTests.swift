@@ -8,10 +8,7 @@ import Testing
 /// The files in `experiments/char-hyperlstm/configs`, held to the paper.
 @Suite struct CommittedConfigurationTests {
     private func all() throws -> [(file: ConfigurationFile, decoded: CharacterConfiguration)] {
-        try ConfigurationFile.all(in: committedConfigurations).map {
-            let file = try ConfigurationFile(contentsOf: $0)
-            return (file, try CharacterConfiguration(file.root))
-        }
+        try CommittedConfigurations<CharacterExperiment>().all
     }
 
     /// Exact counts of the formula, by table and row; V = 50 for Penn Treebank, 205 for enwik8.
@@ -25,21 +22,13 @@ import Testing
     ]
 
     @Test func theModelsOfTables3And4HaveTheExactParameterCounts() throws {
+        try CommittedConfigurations<CharacterExperiment>().expectParameterCounts(Self.parameterCounts)
         let rows = try all().filter { $0.decoded.budget == "paper" && $0.decoded.reproduces?.table != "text8" }
         #expect(Set(rows.map(\.file.name)) == Set(Self.parameterCounts.keys))
-        for (file, decoded) in rows {
-            let count = CharacterExperiment.parameterCount(decoded, nil)
-            #expect(count == Self.parameterCounts[file.name], "\(file.name)")
-            #expect(
-                file.header.expected?.contains(grouped(count)) == true, "\(file.name) states its count in its header")
-        }
     }
 
     @Test func everyTableHasItsRowsOnce() throws {
-        let rows = try all().filter { $0.decoded.budget == "paper" }.compactMap(\.decoded.reproduces)
-        for (table, count) in [("Table 3", 8), ("Table 4", 6), ("text8", 6)] {
-            #expect(rows.filter { $0.table == table }.map(\.row).sorted() == Array(1...count))
-        }
+        try CommittedConfigurations<CharacterExperiment>().expectRowsOnce(["Table 3": 8, "Table 4": 6, "text8": 6])
     }
 
     @Test func text8HasTheSettingsOfTable4() throws {
@@ -54,24 +43,11 @@ import Testing
     }
 
     @Test func headersStateCommandExpectationAndACostUntilARecordTells() throws {
-        let hours = try RunHours<CharacterExperiment>(experiment: checkout.experiment("char-hyperlstm"))
-        for (file, decoded) in try all() {
-            #expect(file.header.command == "char-hyperlstm train \(file.name)")
-            #expect(file.header.expected != nil, "\(file.name)")
-            let isMeasured = hours.seconds(try NamedConfiguration(file)) != nil
-            #expect(
-                (file.header.cost == nil) == isMeasured,
-                "\(file.name): a line `# Cost:` stands where no record tells the hours, and only there")
-            if decoded.budget == "paper", let test = decoded.reproduces?.test {
-                #expect(file.header.expected?.contains("test \(fixed(test, 3))") == true, "\(file.name)")
-            }
-        }
+        try CommittedConfigurations<CharacterExperiment>().expectHeaders { "test \(fixed($0, 3))" }
     }
 
     @Test func theRowsOfThePaperStandWithoutABaseAndSmallerBudgetsOnOne() throws {
-        for (file, decoded) in try all() where decoded.reproduces != nil {
-            #expect(file.differences.isEmpty == (decoded.budget == "paper"), "\(file.name)")
-        }
+        try CommittedConfigurations<CharacterExperiment>().expectBases()
     }
 
     @Test func thePapersSettingsOfPennTreebankAreThoseOfA33() throws {

@@ -9,10 +9,7 @@ import Testing
 /// The files in `experiments/static-hypernet/configs`, held to the paper, and what makes a file of them invalid.
 @Suite struct ImageConfigurationTests {
     private func all() throws -> [(file: ConfigurationFile, decoded: ImageConfiguration)] {
-        try ConfigurationFile.all(in: committedImageConfigurations).map {
-            let file = try ConfigurationFile(contentsOf: $0)
-            return (file, try ImageConfiguration(file.root))
-        }
+        try CommittedConfigurations<ImageExperiment>().all
     }
 
     private static let parameterCounts: [String: Int] = [
@@ -22,42 +19,21 @@ import Testing
     ]
 
     @Test func theRowsOfThePaperHaveTheirExactParameterCounts() throws {
+        try CommittedConfigurations<ImageExperiment>().expectParameterCounts(Self.parameterCounts)
         let rows = try all().filter { $0.decoded.budget == "paper" }
         #expect(Set(rows.map(\.file.name)) == Set(Self.parameterCounts.keys))
-        for (file, decoded) in rows {
-            let count = try #require(Self.parameterCounts[file.name])
-            #expect(decoded.model.parameterCount == count, "\(file.name)")
-            #expect(
-                file.header.expected?.contains(grouped(count)) == true, "\(file.name) states its count in its header")
-        }
     }
 
     @Test func everyTableHasItsRowsOnce() throws {
-        let rows = try all().filter { $0.decoded.budget == "paper" }.compactMap(\.decoded.reproduces)
-        for (table, count) in [("Table 2", 4), ("Table 7", 2), ("A.1", 2)] {
-            #expect(rows.filter { $0.table == table }.map(\.row).sorted() == Array(1...count))
-        }
+        try CommittedConfigurations<ImageExperiment>().expectRowsOnce(["Table 2": 4, "Table 7": 2, "A.1": 2])
     }
 
     @Test func headersStateCommandExpectationAndACostUntilARecordTells() throws {
-        let hours = try RunHours<ImageExperiment>(experiment: checkout.experiment("static-hypernet"))
-        for (file, decoded) in try all() {
-            #expect(file.header.command == "static-hypernet train \(file.name)")
-            #expect(file.header.expected != nil, "\(file.name)")
-            let isMeasured = hours.seconds(try NamedConfiguration(file)) != nil
-            #expect(
-                (file.header.cost == nil) == isMeasured,
-                "\(file.name): a line `# Cost:` stands where no record tells the hours, and only there")
-            if decoded.budget == "paper", let test = decoded.reproduces?.test {
-                #expect(file.header.expected?.contains("test error \(fixed(test, 2)) %") == true, "\(file.name)")
-            }
-        }
+        try CommittedConfigurations<ImageExperiment>().expectHeaders { "test error \(fixed($0, 2)) %" }
     }
 
     @Test func theRowsOfThePaperStandWithoutABaseAndSmallerBudgetsOnOne() throws {
-        for (file, decoded) in try all() where decoded.reproduces != nil {
-            #expect(file.differences.isEmpty == (decoded.budget == "paper"), "\(file.name)")
-        }
+        try CommittedConfigurations<ImageExperiment>().expectBases()
     }
 
     @Test func thePapersSettingsOfCIFAR10AreThoseOfA32() throws {
