@@ -94,6 +94,10 @@ INLINE void weight_tile(int channels, int vectors, const ck_convolution *g, int6
     vf total[CK_CHANNELS1][2];
     UNROLL for (int c = 0; c < channels; c++)
         UNROLL for (int v = 0; v < vectors; v++) total[c][v] = read(dw + c * g->outputs + v * L);
+    // The next tile, early: the gradient of many channels does not fit the second-level cache.
+    UNROLL for (int c = 0; c < channels; c++)
+        UNROLL for (int at = 0; at < vectors * L; at += 16)
+            __builtin_prefetch(dw + (channels + c) * g->outputs + at, 1, 3);
     for (int64_t image = 0; image < images; image++)
         for (int64_t i = first; i < last; i++) {
             const float *from = x + image * imageX + i * g->inputRow, *to = dy + image * imageY + i * g->outputRow;

@@ -13,6 +13,7 @@
 #define CK_PIXELS2 6
 #define CK_CHANNELS1 8
 #define CK_CHANNELS2 4
+#define CK_TILES 16
 #include "kernels_template.h"
 
 INLINE __m256i lanes_below(int64_t left) {

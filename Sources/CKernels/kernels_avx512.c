@@ -13,6 +13,7 @@
 #define CK_PIXELS2 8
 #define CK_CHANNELS1 16
 #define CK_CHANNELS2 8
+#define CK_TILES 8
 #include "kernels_template.h"
 
 INLINE __mmask16 lanes_below(int64_t left) {

@@ -10,6 +10,7 @@
 #define CK_PIXELS2 6
 #define CK_CHANNELS1 8
 #define CK_CHANNELS2 4
+#define CK_TILES 16
 #include "kernels_template.h"
 
 INLINE vf load(const float *p, int64_t left) {

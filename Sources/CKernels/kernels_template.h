@@ -6,6 +6,7 @@
 //     CK_AHEAD   rows of a panel that it fetches into the first-level cache in advance
 //     CK_PIXELS1, CK_PIXELS2      pixels that a step of a convolution keeps in registers, times 1 or 2 vectors
 //     CK_CHANNELS1, CK_CHANNELS2  input channels that a step of its weight gradient does
+//     CK_TILES   tiles of Winograd's algorithm that are transformed, multiplied and transformed back together
 // and its own `load`, `store` for up to CK_LANES elements. `n - j` elements are left at position j: the loops below
 // have no separate tail, a short vector is loaded with zeros behind it.
 

@@ -9,10 +9,22 @@
 // so for each of the 36 positions inside the brackets there is a matrix product [tiles, in] · [in, out]: a convolution
 // 1 × 1 for the kernels above. A, B and G are those of the points 0, 1, −1, 1/2, −2 and ∞, with which the result's
 // rounding error is two to three times the definition's (1e-6 of its standard deviation with 64 channels; with the usual
-// 0, ±1, ±2 it is one and a half times that). A strip of tiles goes through all stages while it lies in the second-level
-// cache.
+// 0, ±1, ±2 it is one and a half times that). A strip of tiles goes through all stages while it lies in the cache.
+//
+// The products leave memory idle, and transforms wait for it. So while the products of a strip are computed, what
+// comes next is fetched into the second-level cache: the result that will be written, and the images that the caller
+// reads after this call.
 
-enum { tile_side = 4, position_side = 6, positions = 36 };
+enum { tile_side = 4, position_side = 6, positions = 36, weight_tiles = 32 };
+
+/// Rows of tiles in a strip of about `tiles`.
+INLINE int64_t strip_rows(const ck_winograd *g, int64_t tiles) { return tiles > g->columns ? tiles / g->columns : 1; }
+
+/// Fetches one of `parts` equal parts of some floats into the second-level cache.
+INLINE void fetch_part(const float *memory, int64_t floats, int64_t part, int64_t parts) {
+    const float *end = memory + floats * (part + 1) / parts;
+    for (memory += floats * part / parts; memory < end; memory += 64 / sizeof(float)) __builtin_prefetch(memory, 0, 2);
+}
 
 /// Transformed tiles are [6][tiles][6][channels], so that a transform writes few streams. This is the floats between two
 /// of the first six: not a power of two, or they would meet in one set of the cache.
@@ -150,22 +162,31 @@ INLINE ck_convolution position_product(int64_t tiles, int64_t inputs, int64_t wi
 }
 
 static void winograd(const ck_winograd *g, int64_t images, const float *x, int64_t imageX, const float *packed,
-                     const float *bias, const float *initial, float *y, int64_t imageY, float *scratch) {
+                     const float *bias, const float *initial, float *y, int64_t imageY, ck_memory next,
+                     float *scratch) {
     int64_t n = g->inputs, outputs = g->outputs, width = L * conv_vectors(outputs), zero = 0;
-    int64_t strideV = winograd_stride(g->strip * g->columns, n);
-    int64_t strideM = winograd_stride(g->strip * g->columns, width);
+    int64_t strip = strip_rows(g, CK_TILES), all = images * g->rows, strips = (all + strip - 1) / strip;
+    int64_t strideV = winograd_stride(strip * g->columns, n), strideM = winograd_stride(strip * g->columns, width);
+    int64_t turn = 0, turns = strips * positions * (outputs / width);
     float *v = scratch, *m = scratch + position_side * strideV;
-    for (int64_t first = 0, last; first < images * g->rows; first = last) {
-        last = first + g->strip < images * g->rows ? first + g->strip : images * g->rows;
+    for (int64_t first = 0, last; first < all; first = last) {
+        last = first + strip < all ? first + strip : all;
         for (int64_t r = first; r < last; r++)
             winograd_inputs(g->columns, n, x + r / g->rows * imageX + r % g->rows * tile_side * g->inputRow,
                             g->inputRow, v + (r - first) * position_side * g->columns * n, strideV);
         ck_convolution product = position_product((last - first) * g->columns, n, width, &zero);
         for (int64_t block = 0; block < outputs; block += width) {
             const float *u = packed + block * positions * n;
-            for (int a = 0; a < position_side; a++)
-                for (int b = 0; b < position_side; b++, u += n * width)
-                    convolve(&product, v + a * strideV + b * n, u, NULL, NULL, m + a * strideM + b * width);
+            for (int position = 0; position < positions; position++, turn++, u += n * width) {
+                int64_t a = position / position_side, b = position % position_side;
+                for (int64_t r = first; r < last && block == 0; r++) {
+                    int64_t at = r / g->rows * imageY + r % g->rows * tile_side * g->outputRow;
+                    fetch_part(y + at, tile_side * g->outputRow, position, positions);
+                    if (initial) fetch_part(initial + at, tile_side * g->outputRow, position, positions);
+                }
+                fetch_part(next.floats, next.count, turn, turns);
+                convolve(&product, v + a * strideV + b * n, u, NULL, NULL, m + a * strideM + b * width);
+            }
             for (int64_t r = first; r < last; r++) {
                 int64_t at = r / g->rows * imageY + r % g->rows * tile_side * g->outputRow + block;
                 winograd_outputs(g->columns, width, m + (r - first) * position_side * g->columns * width, strideM,
@@ -177,13 +198,14 @@ static void winograd(const ck_winograd *g, int64_t images, const float *x, int64
 }
 
 static void winograd_weights(const ck_winograd *g, int64_t images, const float *x, int64_t imageX, const float *dy,
-                             int64_t imageY, float *du, float *scratch) {
+                             int64_t imageY, float *du, ck_memory next, float *scratch) {
     int64_t n = g->inputs, outputs = g->outputs, zero = 0;
-    int64_t strideV = winograd_stride(g->strip * g->columns, n);
-    int64_t strideM = winograd_stride(g->strip * g->columns, outputs);
+    int64_t strip = strip_rows(g, weight_tiles), all = images * g->rows, strips = (all + strip - 1) / strip;
+    int64_t strideV = winograd_stride(strip * g->columns, n), strideM = winograd_stride(strip * g->columns, outputs);
+    int64_t turn = 0, turns = strips * positions;
     float *v = scratch, *m = scratch + position_side * strideV;
-    for (int64_t first = 0, last; first < images * g->rows; first = last) {
-        last = first + g->strip < images * g->rows ? first + g->strip : images * g->rows;
+    for (int64_t first = 0, last; first < all; first = last) {
+        last = first + strip < all ? first + strip : all;
         for (int64_t r = first; r < last; r++) {
             int64_t image = r / g->rows, row = r % g->rows * tile_side;
             int64_t tile = (r - first) * position_side * g->columns;
@@ -193,13 +215,15 @@ static void winograd_weights(const ck_winograd *g, int64_t images, const float *
         }
         ck_convolution product = position_product((last - first) * g->columns, n, outputs, &zero);
         float *out = du;
-        for (int a = 0; a < position_side; a++)
-            for (int b = 0; b < position_side; b++, out += n * outputs)
-                convolve_weights(&product, 1, v + a * strideV + b * n, 0, m + a * strideM + b * outputs, 0, out);
+        for (int position = 0; position < positions; position++, turn++, out += n * outputs) {
+            int64_t a = position / position_side, b = position % position_side;
+            fetch_part(next.floats, next.count, turn, turns);
+            convolve_weights(&product, 1, v + a * strideV + b * n, 0, m + a * strideM + b * outputs, 0, out);
+        }
     }
 }
 
 static int64_t winograd_scratch(const ck_winograd *g) {
-    int64_t tiles = g->strip * g->columns;
+    int64_t most = weight_tiles > CK_TILES ? weight_tiles : CK_TILES, tiles = strip_rows(g, most) * g->columns;
     return position_side * (winograd_stride(tiles, g->inputs) + winograd_stride(tiles, g->outputs));
 }

@@ -31,6 +31,8 @@ package typealias ScalingKernel = ck_scaling
 package typealias ConvolutionKernel = ck_convolution
 /// The extents of a convolution in tiles, as the kernels take them.
 package typealias WinogradKernel = ck_winograd
+/// Memory that is read after a call, which fetches it while it computes.
+package typealias UpcomingMemory = ck_memory
 /// A batch normalization with known statistics, as the kernels take it.
 package typealias NormKernel = ck_norm
 /// Floats a row of LSTM statistics has.

@@ -1,6 +1,7 @@
 /// A way to convolve images that have a border of zeros; each call runs on one thread.
 ///
 /// Images in memory: with their border `paddedCount` floats, their outputs `shape.outputCount`; one after the other.
+/// `next` is what the thread reads after a call, which may fetch it.
 protocol ConvolutionAlgorithm {
     var shape: ConvolutionShape { get }
     /// Images to work on together.
@@ -20,16 +21,17 @@ protocol ConvolutionAlgorithm {
     /// y = convolution + bias + residual for `rows` rows of output of each image.
     func forward(
         images: Int, rows: Int, _ padded: FloatPointer, _ packed: FloatPointer, bias: FloatPointer?,
-        residual: FloatPointer?, _ y: FloatPointer, scratch: FloatPointer)
+        residual: FloatPointer?, _ y: FloatPointer, next: UpcomingMemory, scratch: FloatPointer)
 
     /// dx (+)= the gradient of the input from the one of the output, with its border.
     func inputGradient(
         images: Int, _ padded: FloatPointer, _ packed: FloatPointer, accumulate: Bool, _ dx: FloatPointer,
-        scratch: FloatPointer)
+        next: UpcomingMemory, scratch: FloatPointer)
 
     /// Adds the images' part of the kernel's gradient to `sums`, in an order of the algorithm's own.
     func kernelGradient(
-        images: Int, _ padded: FloatPointer, _ dy: FloatPointer, _ sums: FloatPointer, scratch: FloatPointer)
+        images: Int, _ padded: FloatPointer, _ dy: FloatPointer, _ sums: FloatPointer, next: UpcomingMemory,
+        scratch: FloatPointer)
 
     /// Adds what `kernelGradient` summed up to a gradient of the kernel's shape.
     func addKernelGradient(_ sums: FloatPointer, to gradient: FloatPointer)

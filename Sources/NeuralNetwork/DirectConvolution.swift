@@ -72,7 +72,7 @@ struct DirectConvolution: ConvolutionAlgorithm {
 
     func forward(
         images: Int, rows: Int, _ padded: FloatPointer, _ packed: FloatPointer, bias: FloatPointer?,
-        residual: FloatPointer?, _ y: FloatPointer, scratch: FloatPointer
+        residual: FloatPointer?, _ y: FloatPointer, next: UpcomingMemory, scratch: FloatPointer
     ) {
         withForward(rows: rows) { convolution in
             for image in 0..<images {
@@ -86,7 +86,7 @@ struct DirectConvolution: ConvolutionAlgorithm {
 
     func inputGradient(
         images: Int, _ padded: FloatPointer, _ packed: FloatPointer, accumulate: Bool, _ dx: FloatPointer,
-        scratch: FloatPointer
+        next: UpcomingMemory, scratch: FloatPointer
     ) {
         if !accumulate && leavesInputsOut { dx.update(repeating: 0, count: images * shape.inputCount) }
         for image in 0..<images {
@@ -100,7 +100,8 @@ struct DirectConvolution: ConvolutionAlgorithm {
     }
 
     func kernelGradient(
-        images: Int, _ padded: FloatPointer, _ dy: FloatPointer, _ sums: FloatPointer, scratch: FloatPointer
+        images: Int, _ padded: FloatPointer, _ dy: FloatPointer, _ sums: FloatPointer, next: UpcomingMemory,
+        scratch: FloatPointer
     ) {
         withForward(rows: shape.outputHeight) { convolution in
             kernels.convolve_weights(

@@ -66,11 +66,12 @@ private struct FusedConvolution {
         ) {
             Parallel.loop(chunks.count) { chunk in
                 for index in chunks[chunk] {
-                    let part = parts[index]
+                    let part = parts[index], isLast = index + 1 == chunks[chunk].upperBound
                     let at = part.firstPixel(shape) * outputs
                     convolve(
-                        part, packed: packed, scratch: scratch.pointer + chunk * scratch.shape[1], group: group,
-                        y: y.pointer + at, residual: residual.map { $0.value.pointer + at })
+                        part, next: isLast ? 0..<0 : parts[index + 1].images, packed: packed,
+                        scratch: scratch.pointer + chunk * scratch.shape[1], group: group, y: y.pointer + at,
+                        residual: residual.map { $0.value.pointer + at })
                     guard let moments else { continue }
                     let out = moments.pointer + index * 2 * outputs
                     kernels.channel_moments(
@@ -83,16 +84,18 @@ private struct FusedConvolution {
 
     /// Convolves one part of the batch on the calling thread.
     ///
-    /// - Parameter scratch: Room for the images with their borders, then for the algorithm.
+    /// - Parameters:
+    ///   - next: The images that the thread convolves after them.
+    ///   - scratch: Room for the images with their borders, then for the algorithm.
     private func convolve(
-        _ part: ConvolutionPart, packed: Tensor, scratch: FloatPointer, group: Int, y: FloatPointer,
+        _ part: ConvolutionPart, next: Range<Int>, packed: Tensor, scratch: FloatPointer, group: Int, y: FloatPointer,
         residual: FloatPointer?
     ) {
         let rows = part.inputRows(shape)
         for (n, image) in part.images.enumerated() { pad(image, rows, scratch + n * algorithm.paddedCount) }
         algorithm.forward(
             images: part.images.count, rows: part.rows.count, scratch, packed.pointer, bias: bias?.value.pointer,
-            residual: residual, y, scratch: scratch + group * algorithm.paddedCount)
+            residual: residual, y, next: x.value.images(next), scratch: scratch + group * algorithm.paddedCount)
     }
 
     /// Writes rows of an image of x, normalized, with their border.
@@ -175,9 +178,10 @@ private final class FusedConvolutionBackward {
                 let range = chunks[chunk]
                 for first in Swift.stride(from: range.lowerBound, to: range.upperBound, by: group) {
                     let images = first..<min(first + group, range.upperBound)
-                    addParameterGradients(images, chunk: chunk)
+                    let next = images.upperBound..<min(images.upperBound + group, range.upperBound)
+                    addParameterGradients(images, next: next, chunk: chunk)
                     if let dX, let packed {
-                        computeInputGradient(images, packed, chunk: chunk, accumulate: accumulate, dX)
+                        computeInputGradient(images, next: next, packed, chunk: chunk, accumulate: accumulate, dX)
                     }
                 }
             }
@@ -185,7 +189,7 @@ private final class FusedConvolutionBackward {
     }
 
     /// Adds some images' part of the gradients of kernel and bias to the sums of a chunk.
-    private func addParameterGradients(_ images: Range<Int>, chunk: Int) {
+    private func addParameterGradients(_ images: Range<Int>, next: Range<Int>, chunk: Int) {
         let shape = operation.shape, algorithm = operation.algorithm
         let dy = dY.pointer + images.lowerBound * shape.outputCount
         if operation.kernel.requiresGradient {
@@ -195,7 +199,8 @@ private final class FusedConvolutionBackward {
                     image, -shape.padding..<shape.height + shape.padding, padded + n * algorithm.paddedCount)
             }
             algorithm.kernelGradient(
-                images: images.count, padded, dy, totals[chunk, .kernel], scratch: algorithmScratch(chunk))
+                images: images.count, padded, dy, totals[chunk, .kernel],
+                next: operation.x.value.images(next), scratch: algorithmScratch(chunk))
         }
         if operation.bias?.requiresGradient == true {
             operation.kernels.channel_sums(
@@ -205,7 +210,7 @@ private final class FusedConvolutionBackward {
 
     /// Writes the gradient of some images, and with a norm the sums that its own gradient needs.
     private func computeInputGradient(
-        _ images: Range<Int>, _ packed: Tensor, chunk: Int, accumulate: Bool, _ dX: Tensor
+        _ images: Range<Int>, next: Range<Int>, _ packed: Tensor, chunk: Int, accumulate: Bool, _ dX: Tensor
     ) {
         let shape = operation.shape, algorithm = operation.algorithm, kernels = operation.kernels
         let padded = scratch.pointer + chunk * scratch.shape[1] + group * algorithm.paddedCount
@@ -218,7 +223,7 @@ private final class FusedConvolutionBackward {
         }
         algorithm.inputGradient(
             images: images.count, padded, packed.pointer, accumulate: accumulate,
-            dX.pointer + images.lowerBound * shape.inputCount, scratch: algorithmScratch(chunk))
+            dX.pointer + images.lowerBound * shape.inputCount, next: dY.images(next), scratch: algorithmScratch(chunk))
         operation.normalization?.withKernel(relu: true) { norm in
             for image in images {
                 let at = image * shape.inputCount
@@ -271,5 +276,13 @@ private struct ConvolutionPart {
     func inputRows(_ shape: ConvolutionShape) -> Range<Int> {
         let first = rows.lowerBound * shape.stride - shape.padding
         return first..<first + (rows.count - 1) * shape.stride + shape.size
+    }
+}
+
+extension Tensor {
+    /// Some images of a batch, [B, H, W, C], as memory to be fetched.
+    fileprivate func images(_ range: Range<Int>) -> UpcomingMemory {
+        let image = count / shape[0]
+        return UpcomingMemory(floats: pointer + range.lowerBound * image, count: Int64(range.count * image))
     }
 }

@@ -19,19 +19,16 @@ struct WinogradConvolution: ConvolutionAlgorithm {
             && shape.height % tileSide == 0 && shape.width % tileSide == 0
     }
 
-    /// Tiles that are worked on together: enough to read the transformed kernel for, few enough for the second-level
-    /// cache.
-    private var strip: Int { max(shape.inputs, shape.outputs) <= 32 ? 64 : 32 }
-
-    var group: Int { max(1, strip * Self.tileSide * Self.tileSide / shape.pixels) }
+    /// Images of 32 tiles: enough to read and write the sums of the kernel's gradient for, few enough for the
+    /// second-level cache.
+    var group: Int { max(1, 32 * Self.tileSide * Self.tileSide / shape.pixels) }
 
     /// The extents for images of `rows` rows.
     private func tiles(rows: Int, inputs: Int, outputs: Int) -> WinogradKernel {
         let columns = shape.width / Self.tileSide
         return WinogradKernel(
             rows: Int64(rows / Self.tileSide), columns: Int64(columns), inputs: Int64(inputs), outputs: Int64(outputs),
-            inputRow: Int64((shape.width + 2) * inputs), outputRow: Int64(shape.width * outputs),
-            strip: Int64(max(1, strip / columns)))
+            inputRow: Int64((shape.width + 2) * inputs), outputRow: Int64(shape.width * outputs))
     }
 
     var scratchCount: Int {
@@ -51,30 +48,32 @@ struct WinogradConvolution: ConvolutionAlgorithm {
 
     func forward(
         images: Int, rows: Int, _ padded: FloatPointer, _ packed: FloatPointer, bias: FloatPointer?,
-        residual: FloatPointer?, _ y: FloatPointer, scratch: FloatPointer
+        residual: FloatPointer?, _ y: FloatPointer, next: UpcomingMemory, scratch: FloatPointer
     ) {
         var extents = tiles(rows: rows, inputs: shape.inputs, outputs: shape.outputs)
         kernels.winograd(
             &extents, Int64(images), padded, Int64(paddedCount), packed, bias, residual, y, Int64(shape.outputCount),
-            scratch)
+            next, scratch)
     }
 
     func inputGradient(
         images: Int, _ padded: FloatPointer, _ packed: FloatPointer, accumulate: Bool, _ dx: FloatPointer,
-        scratch: FloatPointer
+        next: UpcomingMemory, scratch: FloatPointer
     ) {
         var extents = tiles(rows: shape.height, inputs: shape.outputs, outputs: shape.inputs)
         kernels.winograd(
             &extents, Int64(images), padded, Int64(paddedGradientCount), packed, nil, accumulate ? dx : nil, dx,
-            Int64(shape.inputCount), scratch)
+            Int64(shape.inputCount), next, scratch)
     }
 
     func kernelGradient(
-        images: Int, _ padded: FloatPointer, _ dy: FloatPointer, _ sums: FloatPointer, scratch: FloatPointer
+        images: Int, _ padded: FloatPointer, _ dy: FloatPointer, _ sums: FloatPointer, next: UpcomingMemory,
+        scratch: FloatPointer
     ) {
         var extents = tiles(rows: shape.height, inputs: shape.inputs, outputs: shape.outputs)
         kernels.winograd_weights(
-            &extents, Int64(images), padded, Int64(paddedCount), dy, Int64(shape.outputCount), sums, scratch)
+            &extents, Int64(images), padded, Int64(paddedCount), dy, Int64(shape.outputCount), sums, next,
+            scratch)
     }
 
     func addKernelGradient(_ sums: FloatPointer, to gradient: FloatPointer) {

@@ -65,8 +65,13 @@ typedef struct {
     int64_t rows, columns;        // tiles of an image
     int64_t inputs, outputs;      // channels
     int64_t inputRow, outputRow;  // floats between rows of pixels
-    int64_t strip;                // rows of tiles that are worked on together
 } ck_winograd;
+
+/// Memory that is read after a call, which fetches it while it computes.
+typedef struct {
+    const float *_Nullable floats;
+    int64_t count;
+} ck_memory;
 
 /// Batch normalization of `channels`: y = factor (x − mean) + beta, factor = gamma · reciprocal; max(y, 0) if `relu`.
 typedef struct {
@@ -195,13 +200,13 @@ typedef struct {
     // y = convolution + bias + initial for `images` images that lie imageX (with their border of zeros) and imageY apart.
     void (*_Nonnull winograd)(const ck_winograd *_Nonnull g, int64_t images, const float *_Nonnull x, int64_t imageX,
                               const float *_Nonnull packed, const float *_Nullable bias,
-                              const float *_Nullable initial, float *_Nonnull y, int64_t imageY,
+                              const float *_Nullable initial, float *_Nonnull y, int64_t imageY, ck_memory next,
                               float *_Nonnull scratch);
     // du [36, inputs, outputs] += the gradient of the transformed kernel; and dk [9, count] += that of the kernel from
     // it, count = inputs · outputs.
     void (*_Nonnull winograd_weights)(const ck_winograd *_Nonnull g, int64_t images, const float *_Nonnull x,
                                       int64_t imageX, const float *_Nonnull dy, int64_t imageY, float *_Nonnull du,
-                                      float *_Nonnull scratch);
+                                      ck_memory next, float *_Nonnull scratch);
     void (*_Nonnull winograd_kernel_gradient)(int64_t count, const float *_Nonnull du, float *_Nonnull dk);
 
     // Rows first ..< last (from −border to height + border) of an image [height, columns, channels] with a border of
