@@ -111,7 +111,7 @@ sanitize: deps ## kernels and readers under the address and undefined-behavior s
 	@ASAN_OPTIONS=detect_leaks=0 swift test $(SANITIZED) --skip-build --filter 'DatasetsTests|SafetensorsTests'
 
 lint: deps
-	@swift format lint --strict --recursive Package.swift Sources Tests experiments
+	@swift format lint --strict --recursive Package.swift Plugins Sources Tests experiments
 
 data: deps ## downloads the data sets, checks them and puts them into the data folder
 	@data/download.sh

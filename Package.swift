@@ -34,10 +34,14 @@ let package = Package(
         .target(name: "NeuralNetwork", dependencies: ["Compute", "Safetensors"]),
         .target(name: "HyperNetworks", dependencies: ["NeuralNetwork", "Compute"]),
         .target(name: "Figures", dependencies: ["CZlib"]),
+        .plugin(name: "WriteSourceCommit", capability: .buildTool(), exclude: ["write.sh"]),
+        .target(name: "SourceCommit", plugins: ["WriteSourceCommit"]),
         .target(name: "PaperFigures", dependencies: ["Figures", "HyperNetworks", "Compute"]),
         .target(
             name: "ExperimentKit",
-            dependencies: ["Figures", "NeuralNetwork", "Compute", "Datasets", "Processes", "Safetensors", "Yams"]),
+            dependencies: [
+                "Figures", "NeuralNetwork", "Compute", "Datasets", "Processes", "Safetensors", "SourceCommit", "Yams",
+            ]),
         // What is this paper's, by kind of data.
         .target(
             name: "CharacterExperiments",

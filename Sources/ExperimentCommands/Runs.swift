@@ -20,7 +20,7 @@ struct Runs<Work: Experiment> {
         let name = configuration.name
         let run = try Run(
             beginning: configuration, seed: seed, data: data, out: out,
-            code: .current(in: ProjectFolder.locate()?.url),
+            code: .current,
             progress: progress("\(name) seed \(seed)", display: Work.display), interruption: interruption)
         note("\(name), seed \(seed): \(grouped(run.record.parameterCount)) parameters, \(run.record.data.displayName)")
         for line in run.record.data.notes { note("note: \(line)") }

@@ -13,7 +13,10 @@ import Testing
         "Datasets": ["CZlib"],
         "NeuralNetwork": ["Compute", "Safetensors"],
         "HyperNetworks": ["NeuralNetwork", "Compute"],
-        "ExperimentKit": ["Figures", "NeuralNetwork", "Compute", "Datasets", "Processes", "Safetensors", "Yams"],
+        "SourceCommit": [],
+        "ExperimentKit": [
+            "Figures", "NeuralNetwork", "Compute", "Datasets", "Processes", "Safetensors", "SourceCommit", "Yams",
+        ],
         "CharacterExperiments": ["ExperimentKit", "HyperNetworks", "NeuralNetwork", "Compute", "Datasets"],
         "ImageExperiments": [
             "ExperimentKit", "HyperNetworks", "NeuralNetwork", "Compute", "Datasets", "Safetensors",

@@ -71,101 +71,58 @@ import Testing
     }
 }
 
-@Suite struct CodeTests {
-    private func git(_ arguments: String, in folder: URL) throws {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/bin/bash")
-        process.arguments = [
-            "-c", "cd '\(folder.path)' && git -c user.name=a -c user.email=a@b \(arguments) >/dev/null 2>&1",
-        ]
-        try process.run()
-        process.waitUntilExit()
+/// What the build writes into the program about its sources: `Plugins/WriteSourceCommit/write.sh`.
+@Suite struct SourceCommitTests {
+    @discardableResult private func shell(_ command: String, in folder: URL) throws -> String {
+        try #require(SystemCommand(["sh", "-c", "cd '\(folder.path)' && \(command)"])).output
+            .trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+
+    /// The line that the script writes for a project: its commit, whether the code differs, why the commit is unknown.
+    private func found(_ project: URL, path: String? = nil) throws -> String {
+        let script = checkout.url.appendingPathComponent("Plugins/WriteSourceCommit/write.sh").path
+        let folder = try TemporaryFolder(), environment = path.map { "PATH=\($0) " } ?? ""
+        try shell("\(environment)/bin/sh '\(script)' '\(project.path)' found.swift", in: folder.url)
+        let text = try String(contentsOf: folder.url.appendingPathComponent("found.swift"), encoding: .utf8)
+        return try #require(text.split(separator: "\n").first { $0.hasPrefix("    (") })
+            .trimmingCharacters(in: .whitespaces)
+    }
+
+    private func repository() throws -> (folder: TemporaryFolder, head: String) {
+        let folder = try TemporaryFolder(), author = "-c user.name=a -c user.email=a@b"
+        try shell("git init && git \(author) commit --allow-empty -m one", in: folder.url)
+        let head = try shell("git rev-parse HEAD", in: folder.url)
+        #expect(head.count == 40)
+        return (folder, head)
+    }
+
+    @Test func recordsAndFiguresAreNoChangesOfTheCodeAndOtherFilesAre() throws {
+        let (folder, head) = try repository()
+        #expect(try found(folder.url) == "(\"\(head)\", false, nil)")
+        try shell("mkdir -p experiments/a/runs/b && touch experiments/a/runs/b/record.json RESULTS.md", in: folder.url)
+        #expect(try found(folder.url) == "(\"\(head)\", false, nil)")
+        try shell("touch new.swift", in: folder.url)
+        #expect(try found(folder.url) == "(\"\(head)\", true, nil)")
     }
 
     /// A source archive unpacked inside somebody's own repository is not at that repository's commit.
     @Test func theCommitOfARepositoryAroundTheProjectIsNotItsOwn() throws {
-        let folder = try TemporaryFolder()
-        try git("init", in: folder.url)
-        try git("commit --allow-empty -m one", in: folder.url)
-        #expect(RunRecord.Code.current(in: folder.url).commit.count == 40)
+        let (folder, _) = try repository()
+        try shell("mkdir hypernetworks", in: folder.url)
         let project = folder.url.appendingPathComponent("hypernetworks")
-        try FileManager.default.createDirectory(at: project, withIntermediateDirectories: true)
-        let code = RunRecord.Code.current(in: project)
-        #expect(code.commit == "unknown" && code.unknownBecause == "the project lies in another repository")
+        #expect(try found(project).hasPrefix("(nil, nil, \"the project lay in another repository"))
     }
 
     @Test func whyThereIsNoCommitIsSaid() throws {
-        #expect(
-            RunRecord.Code.current(in: try TemporaryFolder().url).unknownBecause == "the project is no git checkout")
-        #expect(RunRecord.Code.current(in: nil).unknownBecause == "no checkout of the project")
-    }
-}
-
-@Suite struct ProjectFolderTests {
-    @Test func theCheckoutIsFoundFromWithinItAndFromTheProgram() {
-        let inside = checkout.url.appendingPathComponent("Sources/Compute")
-        #expect(ProjectFolder.locate(workingDirectory: inside, program: nil)?.url.path == checkout.url.path)
-        let outside = URL(fileURLWithPath: "/")
-        #expect(ProjectFolder.locate(workingDirectory: outside, program: nil) == nil)
-        let program = checkout.url.appendingPathComponent(".build/release/char-hyperlstm")
-        #expect(ProjectFolder.locate(workingDirectory: outside, program: program)?.url.path == checkout.url.path)
-        let named = [ProjectFolder.variable: checkout.url.path], wrong = [ProjectFolder.variable: outside.path]
-        #expect(
-            ProjectFolder.locate(workingDirectory: outside, program: nil, environment: named)?.url.path
-                == checkout.url.path)
-        #expect(ProjectFolder.locate(workingDirectory: inside, program: program, environment: wrong) == nil)
-    }
-}
-
-@Suite struct TextProgressTests {
-    private final class Sink {
-        var text = ""
-        var time = 0.0
+        let folder = try TemporaryFolder()
+        #expect(try found(folder.url).hasPrefix("(nil, nil, \"the project was no git checkout"))
+        #expect(try found(folder.url, path: "/nonexistent").hasPrefix("(nil, nil, \"no git"))
+        try shell("git init", in: folder.url)
+        #expect(try found(folder.url).hasPrefix("(nil, nil, \"the project had no commit"))
     }
 
-    private func step(_ step: Int) -> ProgressEvent {
-        .step(StepProgress(step: step, steps: 1000, lossNats: log(2), unitsPerSecond: 12345.6, secondsLeft: 3725))
-    }
-
-    @Test func elsewhereThanOnATerminalAPlainLineComesEveryTenSeconds() {
-        let sink = Sink()
-        let progress = TextProgress(
-            label: "run", display: CharacterExperiment.display, isTerminal: false, now: { sink.time }
-        ) { sink.text += $0 }
-        for second in 0..<21 {
-            sink.time = Double(second)
-            progress.report(step(second + 1))
-        }
-        #expect(
-            sink.text.split(separator: "\n")
-                == [1, 11, 21].map {
-                    "run  step \($0)/1,000  1.000 bpc  12,346 characters/s  1 h 2 min left"
-                })
-    }
-
-    @Test func onATerminalTheLineIsRedrawnAndALineThatStaysReplacesIt() {
-        let sink = Sink()
-        let progress = TextProgress(
-            label: "run", display: CharacterExperiment.display, isTerminal: true, now: { sink.time }
-        ) { sink.text += $0 }
-        progress.report(step(1))
-        progress.report(.note("a checkpoint"))
-        #expect(sink.text.hasPrefix("\rrun  step 1/1,000") && !sink.text.dropLast().contains("\n"))
-        #expect(sink.text.hasSuffix("\r\u{1B}[Ka checkpoint\n"))
-    }
-
-    @Test func onANarrowTerminalTheLineIsCutAndDoesNotWrap() {
-        let sink = Sink()
-        let progress = TextProgress(
-            label: "run", display: CharacterExperiment.display, isTerminal: true, now: { sink.time }, width: { 20 }
-        ) { sink.text += $0 }
-        progress.report(step(1))
-        #expect(sink.text == "\rrun  step 1/1,000  …\u{1B}[K")
-    }
-
-    @Test func numbersReadWell() {
-        #expect(grouped(4_254_050) == "4,254,050" && grouped(-1000) == "-1,000" && grouped(7) == "7")
-        #expect(durationText(seconds: 59.4) == "59 s" && durationText(seconds: 725) == "12 min 5 s")
-        #expect(durationText(seconds: .infinity) == "-" && fixed(.nan, 2) == "-")
+    @Test func theProgramKnowsItsCommitOrWhyNot() {
+        let code = RunRecord.Code.current
+        #expect(code.commit.count == 40 ? code.unknownBecause == nil : code.unknownBecause?.isEmpty == false)
     }
 }

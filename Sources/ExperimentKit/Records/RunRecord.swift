@@ -2,6 +2,7 @@ import Compute
 import Datasets
 import Foundation
 import Safetensors
+import SourceCommit
 
 /// `record.json`: everything that a reader of a result needs to judge it, and a rerun needs to repeat it.
 public struct RunRecord: Codable, Equatable, Sendable {
@@ -16,9 +17,9 @@ public struct RunRecord: Codable, Equatable, Sendable {
         case finished
     }
 
-    /// The code that ran.
+    /// The code that ran: what the program was built from.
     public struct Code: Codable, Equatable, Sendable {
-        /// `unknown` outside a git working tree.
+        /// `unknown` where it was not built from a git working tree.
         public let commit: String
         /// Whether tracked or new files other than records and results differed from the commit; nil if unknown.
         public let treeDirty: Bool?
@@ -203,40 +204,11 @@ extension RunRecord.Environment {
 }
 
 extension RunRecord.Code {
-    /// The commit checked out in a project folder and whether the code there differs from it.
-    ///
-    /// Records, figures and RESULTS.md do not count as code: a run writes them itself. A project inside another
-    /// repository has no commit: that repository's is not its own.
-    public static func current(in project: URL?) -> RunRecord.Code {
-        func unknown(_ reason: String) -> RunRecord.Code {
-            RunRecord.Code(commit: "unknown", treeDirty: nil, unknownBecause: reason)
-        }
-        guard let project else { return unknown("no checkout of the project") }
-        guard let head = git(["rev-parse", "--show-toplevel", "HEAD"], in: project) else {
-            return unknown("no git here")
-        }
-        let lines = head.output.split(separator: "\n")
-        guard head.status == 0, lines.count == 2 else {
-            return unknown(
-                head.errors.contains("dubious ownership")
-                    ? "git refuses a checkout of another owner: see safe.directory in `git help config`"
-                    : "the project is no git checkout")
-        }
-        let root = URL(fileURLWithPath: String(lines[0])).resolvingSymlinksInPath().path
-        guard root == project.resolvingSymlinksInPath().path else {
-            return unknown("the project lies in another repository")
-        }
-        let changes = git(
-            [
-                "status", "--porcelain", "--", ".", ":(exclude,glob)experiments/*/runs/**",
-                ":(exclude,glob)experiments/*/figures/**", ":(exclude)RESULTS.md",
-            ], in: project)
-        return RunRecord.Code(commit: String(lines[1]), treeDirty: changes.map { !$0.output.isEmpty })
-    }
-
-    /// The output of `git`; nil if there is no git.
-    private static func git(_ arguments: [String], in folder: URL) -> SystemCommand? {
-        SystemCommand(["git", "-C", folder.path] + arguments)
+    /// The code that this program was built from.
+    public static var current: RunRecord.Code {
+        RunRecord.Code(
+            commit: SourceCommit.hash ?? "unknown", treeDirty: SourceCommit.hasChanges,
+            unknownBecause: SourceCommit.unknownBecause)
     }
 }
 

@@ -189,7 +189,7 @@ public final class TrainingRun<Work: Experiment> {
             progress.report(.note("resumed at step \(grouped(loop.state.step)) of \(grouped(settings.steps))"))
         }
         let sitting = RunRecord.Sitting.current(
-            fromStep: loop.state.step, code: isResumed ? .current(in: ProjectFolder.locate()?.url) : record.code,
+            fromStep: loop.state.step, code: isResumed ? .current : record.code,
             processes: processes.count, changes: record.changes)
         if let note = sitting.differences(from: record.sittings?.last, shards: settings.shards) {
             progress.report(.note(note))
