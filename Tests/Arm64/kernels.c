@@ -163,7 +163,7 @@ static void training(void) {
 
 /// Images of 8 × 8 pixels with a border of one.
 static void convolutions(void) {
-    const int64_t side = 8, from = 16, to = 32, taps = 9, padded = side + 2, images = 2;
+    const int64_t side = 8, from = 16, to = 32, taps = 9, padded = side + 2, images = 9;
     float *x = real(images * padded * padded * from), *kernel = real(taps * from * to), *bias = real(to);
     float *y = real(images * side * side * to), *packed = zeros(36 * from * to), *sums = zeros(36 * from * to);
     int64_t tap[3], row[3];
@@ -177,12 +177,13 @@ static void convolutions(void) {
     kernels->conv_pack(taps, to, from, kernel, 1, packed);
     write_result("conv_pack_transposed", packed, taps * from * to);
 
-    ck_winograd w = {side / 4, side / 4, from, to, padded * from, side * to, 2};
+    ck_winograd w = {side / 4, side / 4, from, to, padded * from, side * to};
     float *scratch = zeros(kernels->winograd_scratch(&w)), *du = zeros(36 * from * to), *dk = zeros(taps * from * to);
     kernels->winograd_pack(from, to, kernel, 0, packed);
-    kernels->winograd(&w, images, x, padded * padded * from, packed, bias, NULL, y, side * side * to, scratch);
+    ck_memory next = {x, images * padded * padded * from};
+    kernels->winograd(&w, images, x, padded * padded * from, packed, bias, NULL, y, side * side * to, next, scratch);
     write_result("winograd", y, images * side * side * to);
-    kernels->winograd_weights(&w, images, x, padded * padded * from, y, side * side * to, du, scratch);
+    kernels->winograd_weights(&w, images, x, padded * padded * from, y, side * side * to, du, next, scratch);
     kernels->winograd_kernel_gradient(from * to, du, dk);
     write_result("winograd_weights", dk, taps * from * to);
 }
