@@ -1,8 +1,8 @@
 import CKernels
 import Foundation
 
-/// Counter-based random numbers: Philox4x32-10 (Salmon, Moraes, Dror, Shaw: «Parallel random numbers: as easy as 1, 2,
-/// 3», SC 2011).
+/// Counter-based random numbers: Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2,
+/// 3", SC 2011).
 ///
 /// Element `position` of stream `stream` under `seed` is a pure function of the three, so a mask is the same whatever
 /// the number of threads or the width of the vectors, and a checkpoint needs only the position.

@@ -10,20 +10,20 @@ enum ImageDraw: UInt64 {
     /// Crop and flip of one image.
     case augmentation = 3
 
-    func generator(seed: UInt64, epoch: Int = 0, image: Int = 0) -> SampleCorpus.SplitMix64 {
+    func generator(seed: UInt64, epoch: Int = 0, image: Int = 0) -> SplitMix64 {
         // Each number goes through the whole mixing function before the next one comes in: seeds, epochs and images
         // are small and neighbors, and a sum of them would let (epoch 1, image 0) meet (epoch 0, image 1).
         var state = seed
         for number in [rawValue, UInt64(bitPattern: Int64(epoch)), UInt64(bitPattern: Int64(image))] {
-            var mixer = SampleCorpus.SplitMix64(seed: state ^ number)
+            var mixer = SplitMix64(seed: state ^ number)
             state = mixer.next()
         }
-        return SampleCorpus.SplitMix64(seed: state)
+        return SplitMix64(seed: state)
     }
 }
 
 /// A permutation of 0..<`count`, every one equally likely as far as 64 bits go (Fisher and Yates).
-func permutation(_ count: Int, by generator: SampleCorpus.SplitMix64) -> [Int] {
+func permutation(_ count: Int, by generator: SplitMix64) -> [Int] {
     var generator = generator
     var result = Array(0..<count)
     for last in stride(from: count - 1, to: 0, by: -1) {

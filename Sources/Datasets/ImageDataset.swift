@@ -79,7 +79,7 @@ public struct ImageSet: Sendable, Equatable {
     }
 }
 
-/// Labelled images in three splits.
+/// Labeled images in three splits.
 ///
 /// The test split is the test file. The validation split is drawn at random, without replacement, from the training
 /// file (the five training files of CIFAR-10, in the order of their numbers), by a seed of its own: the paper draws

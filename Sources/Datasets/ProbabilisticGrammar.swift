@@ -97,7 +97,7 @@ package struct ProbabilisticGrammar: Sendable {
     /// Appends one derivation of `symbol` to `text`.
     ///
     /// - Returns: −log₂ of the derivation's probability, bits.
-    package func derive(_ symbol: Nonterminal, with random: inout SampleCorpus.SplitMix64, into text: inout [UInt8])
+    package func derive(_ symbol: Nonterminal, with random: inout SplitMix64, into text: inout [UInt8])
         -> Double
     {
         let alternatives = rules[symbol.index]

@@ -209,7 +209,7 @@ public enum SampleCorpus {
 
 /// Pseudo-words of one to three syllables, no two of which are spelled alike with any of their endings.
 private struct Lexicon {
-    private var random = SampleCorpus.SplitMix64(seed: 0x6c65_7869_636f_6e)
+    private var random = SplitMix64(seed: 0x6c65_7869_636f_6e)
     private var spelled: Set<String> = []
     private static let consonants = Array("bdfgklmnprstvz")
     private static let vowels = Array("aeiou")

@@ -109,8 +109,8 @@ public enum SampleImages {
 
     /// Draws `count` images, as many of each class, in random order.
     private static func draw(count: Int, side: Int, channels: Int, seed: UInt64) -> [Image] {
-        var random = SampleCorpus.SplitMix64(seed: seed)
-        let order = permutation(count, by: SampleCorpus.SplitMix64(seed: random.next()))
+        var random = SplitMix64(seed: seed)
+        let order = permutation(count, by: SplitMix64(seed: random.next()))
         return order.map { number in
             let label = number % classNames.count
             let shape = Shape(label, side: side, &random)
@@ -129,7 +129,7 @@ public enum SampleImages {
 
     /// Two colors far enough apart, by channel. Few levels, because every further one costs bytes in the repository.
     private static func drawColors(
-        _ channels: Int, _ random: inout SampleCorpus.SplitMix64
+        _ channels: Int, _ random: inout SplitMix64
     ) -> [(inside: UInt8, outside: UInt8)] {
         let levels: [UInt8] = [16, 72, 128, 184, 240]
         func level() -> UInt8 { levels[Int(random.next(below: UInt64(levels.count)))] }
@@ -155,7 +155,7 @@ public enum SampleImages {
 
         private static let pixel = 512
 
-        init(_ label: Int, side: Int, _ random: inout SampleCorpus.SplitMix64) {
+        init(_ label: Int, side: Int, _ random: inout SplitMix64) {
             func number(_ range: ClosedRange<Int>) -> Int {
                 range.lowerBound + Int(random.next(below: UInt64(range.count)))
             }

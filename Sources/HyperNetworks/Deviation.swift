@@ -1,5 +1,5 @@
 // The decisions where the paper is silent or contradicts itself: each a value that configurations can set,
-// where it has a switch, and that RESULTS.md prints.
+// where it has a switch, and that docs/deviations.md prints.
 
 /// A decision that the paper leaves open.
 public struct Deviation: Sendable, Equatable {
@@ -81,6 +81,15 @@ public struct Deviation: Sendable, Equatable {
                 + "nothing more between layers",
             reason: "the paper names input, output and recurrent only"),
         Deviation(
+            "dropoutInHyperCell", "A.3.3, A.3.4",
+            paper: "names recurrent dropout in the hyper cell for the model of 2048 units only",
+            choice: "that model alone has it", reason: "the paper's words",
+            key: "model.keepHyperRecurrent"),
+        Deviation(
+            "adamConstants", "A.3.3, A.3.4", paper: "gives Adam's rate alone",
+            choice: "β₁ = 0.9, β₂ = 0.999, ε = 1e-8", reason: "the values of Kingma and Ba, and every framework's",
+            key: "training.adam.beta1, training.adam.beta2, training.adam.epsilon"),
+        Deviation(
             "gateChangeNorm", "Figure 4",
             paper: "shows how much each gate's weights changed, without saying in which norm",
             choice: "the Frobenius norm of the change of diag(d_h) W_h, gate by gate",
@@ -114,6 +123,26 @@ public struct Deviation: Sendable, Equatable {
             choice: "CIFAR-10: mean 0 and standard deviation 1 for each channel, by the statistics of the training "
                 + "split; MNIST: gray values from 0 to 1",
             reason: "the usual practice"),
+        Deviation(
+            "staticPadding", "A.3.1, A.3.2", paper: "pads images with zeros, without saying before or after normalization",
+            choice: "after", reason: "a border then says nothing about brightness"),
+        Deviation(
+            "staticMNISTSplit", "A.3.1", paper: "does not say which 5,000 training images validate on MNIST",
+            choice: "5,000 drawn at random, by a seed of their own", reason: "as the paper draws CIFAR-10's",
+            key: "data.splitSeed"),
+        Deviation(
+            "staticOptimizers", "A.3.1, A.3.2", paper: "gives rates alone for Nesterov's momentum and for Adam",
+            choice: "a momentum of 0.9; β₁ = 0.9, β₂ = 0.999, ε = 1e-8",
+            reason: "the values of the Wide ResNet paper, and of Kingma and Ba",
+            key: "training.nesterov.momentum, training.adam.beta1, training.adam.beta2, training.adam.epsilon"),
+        Deviation(
+            "staticBatchNorm", "§4.2", paper: "gives no constants of batch normalization",
+            choice: "ε = 1e-5; running statistics move by 0.1 of the difference a step",
+            reason: "the values of PyTorch and of Torch, which the Wide ResNet paper used"),
+        Deviation(
+            "staticOwnedInitialValues", "§4.1, 4.2", paper: "does not say how owned weights start",
+            choice: "kernels normal with the standard deviation of He et al., √(2 / fan-in); the classifier orthogonal; biases 0",
+            reason: "the usual practice for ReLU networks; generated kernels start with the same standard deviation"),
         testedCheckpoint,
         Deviation(
             "staticShortcut", "§4.2", paper: "does not say what a shortcut does where the extents change",

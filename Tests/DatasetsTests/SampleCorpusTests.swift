@@ -8,7 +8,7 @@ import Testing
 
     @Test func splitMix64_givesThePublishedSequence() {
         // The first outputs for the seed 1234567, as the reference implementation in C prints them.
-        var random = SampleCorpus.SplitMix64(seed: 1_234_567)
+        var random = SplitMix64(seed: 1_234_567)
         let outputs = (0..<5).map { _ in random.next() }
         #expect(
             outputs == [
@@ -18,7 +18,7 @@ import Testing
     }
 
     @Test func splitMix64_boundedDrawsAreBelowTheBoundAndUniform() {
-        var random = SampleCorpus.SplitMix64(seed: 3)
+        var random = SplitMix64(seed: 3)
         var counts = [Int](repeating: 0, count: 7)
         for _ in 0..<70_000 { counts[Int(random.next(below: 7))] += 1 }
         for count in counts { #expect(abs(count - 10_000) < 500) }  // 5 standard deviations are 463
@@ -91,7 +91,7 @@ import Testing
     /// The measured code length must lie about the computed rate as the central limit theorem says.
     @Test func sample_measuredBitsPerCharacterAgreeWithTheEntropyRate() {
         let rate = SampleCorpus.entropyRateBits
-        var random = SampleCorpus.SplitMix64(seed: 99)
+        var random = SplitMix64(seed: 99)
         var (bits, characters, squares) = (0.0, 0.0, 0.0)
         for _ in 0..<20_000 {
             var sentence = [UInt8]()
@@ -116,7 +116,7 @@ import Testing
     /// that of the one derivation that wrote it. A second derivation would add to the sum.
     @Test func sample_textDeterminesItsDerivation() {
         let (grammar, start) = SampleCorpus.language
-        var random = SampleCorpus.SplitMix64(seed: 7)
+        var random = SplitMix64(seed: 7)
         for _ in 0..<300 {
             var text = [UInt8]()
             let bits = grammar.derive(start, with: &random, into: &text)

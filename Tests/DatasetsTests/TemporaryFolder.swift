@@ -52,13 +52,13 @@ func datasetError<T>(
 
 /// `count` bytes without visible structure, the same at every call.
 func noise(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
-    var random = SampleCorpus.SplitMix64(seed: seed)
+    var random = SplitMix64(seed: seed)
     return (0..<count).map { _ in UInt8(random.next() >> 56) }
 }
 
 /// `count` bytes that compress about as well as text.
 func textLike(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
-    var random = SampleCorpus.SplitMix64(seed: seed)
+    var random = SplitMix64(seed: seed)
     return (0..<count).map { _ in UInt8(97 + random.next(below: 4) * random.next(below: 4)) }
 }
 

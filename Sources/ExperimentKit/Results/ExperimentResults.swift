@@ -300,9 +300,11 @@ public struct ExperimentResults<Work: Experiment> {
                     paper.map { signed(value - $0, 3) } ?? "-",
                 ]
             }
+            // A rate that falls takes a curve down with it, which the paper's need not do at that step.
+            let differences = run.record.differences.isEmpty ? "" : " \(run.record.differencesText)"
             return "`\(run.record.configuration)`, seed \(run.record.seed), validation during training"
                 + " (\(streams == 1 ? "the whole split at once" : "\(streams) streams")), beside the paper's curve"
-                + " (\(curve.title); linear between its points):\n\n"
+                + " (\(curve.title); linear between its points).\(differences)\n\n"
                 + markdownTable(["step", "ours", "the paper's curve", "difference"], lines)
         }
     }
@@ -416,8 +418,8 @@ extension ExperimentResults {
         *reproduced* when the mean test figure over its seeds, at the paper's own settings, lies within the tolerance that its
         configuration stated before the run. Beside a verdict stands what its difference is to be measured against: the
         standard error of a figure read off a test split of that size (√(p (1 − p) / N) for errors; not recorded for
-        bits) and the standard deviation over seeds. A reduced budget gets no verdict. Validation chooses the checkpoint;
-        the test split is read once, after that. What a paper leaves open: [docs/deviations.md](docs/deviations.md);
+        bits) and the standard deviation over seeds. A reduced budget gets no verdict, and rows at different budgets cannot be
+        compared with each other. Validation chooses the checkpoint; the test split is read once, after that. What a paper leaves open: [docs/deviations.md](docs/deviations.md);
         machines and times: [docs/provenance.md](docs/provenance.md).
 
         """
