@@ -82,7 +82,7 @@ first-build: # says how long it takes
 build: deps first-build ## builds the programs, optimized
 	@swift build $(SWIFT_FLAGS)
 
-test: deps lint first-build ## runs every test; the oracle tests once with each instruction set
+test: deps lint first-build ## runs every test; those of cells and models once with each instruction set
 	@swift build $(SWIFT_FLAGS) --build-tests
 	@swift test $(SWIFT_FLAGS) --skip-build
 	@$(call with-kernels,avx2 portable,swift test $(SWIFT_FLAGS) --skip-build --filter 'HyperNetworksTests')
@@ -100,7 +100,7 @@ test-mpi: build ## one run on several processes of this machine, killed and resu
 stress: deps first-build ## tries faults by the hundred thousand: damaged files of every kind, kills at random instants (half an hour)
 	@swift build $(SWIFT_FLAGS) --build-tests
 	@HYPERNETWORKS_STRESS_CASES=$(CASES) HYPERNETWORKS_STRESS_KILLS=$(KILLS) swift test $(SWIFT_FLAGS) --skip-build \
-	    --filter 'DamagedFileTests|DamagedRecordTests|KillTests'
+	    --filter 'Damaged[A-Za-z]*Tests|KillTests'
 	@Tests/Fuzz/fuzz.sh 600
 
 # Leaks are not looked for: the Swift runtime keeps what it makes once. What the compiler made of the kernels is another matter here.
@@ -110,19 +110,19 @@ sanitize: deps ## kernels and readers under the address and undefined-behavior s
 	    --filter 'ComputeTests|NeuralNetworkTests|HyperNetworksTests' --skip MachineCodeTests)
 	@ASAN_OPTIONS=detect_leaks=0 swift test $(SANITIZED) --skip-build --filter 'DatasetsTests|SafetensorsTests'
 
-lint: deps
+lint: deps ## checks the format of all Swift files
 	@swift format lint --strict --recursive Package.swift Plugins Sources Tests experiments
 
 data: deps ## downloads the data sets, checks them and puts them into the data folder
 	@data/download.sh
 
-reproduce-ptb: build ## §4.3: characters of Penn Treebank (without the data: an embedded sample)
+reproduce-ptb: build ## §4.3: characters of Penn Treebank (without the data: the generated sample)
 	@$(BIN)/char-hyperlstm reproduce $(REPRODUCE)
 
-reproduce-cifar: build ## §4.2: CIFAR-10, Table 2 (without the data: embedded images)
+reproduce-cifar: build ## §4.2: CIFAR-10, Table 2 (without the data: generated images)
 	@$(BIN)/static-hypernet reproduce --experiment cifar $(REPRODUCE)
 
-reproduce-mnist: build ## §4.1 and A.1: MNIST, Table 7 (without the data: embedded images)
+reproduce-mnist: build ## §4.1 and A.1: MNIST, Table 7 (without the data: generated images)
 	@$(BIN)/static-hypernet reproduce --experiment mnist $(REPRODUCE)
 
 results: build ## writes RESULTS.md, docs/, the README's table and the figures from the committed records
@@ -133,9 +133,10 @@ results-check: build ## fails if one of them is not what the records give
 	@$(BIN)/char-hyperlstm results --check
 	@$(BIN)/static-hypernet results --check
 
-figures: build ## draws the figures of the paper from the committed weights
+figures: build ## draws the paper's figures from the committed weights; then `results`, which draws the charts
 	@$(BIN)/char-hyperlstm figures
 	@$(BIN)/static-hypernet figures
+	@$(MAKE) --no-print-directory results
 
 verify: build ## reads the test splits with the committed weights, compares with the records (CHARACTERS=N cuts)
 	@$(BIN)/static-hypernet verify

@@ -89,26 +89,26 @@ static void *worker(void *argument) {
     return 0;
 }
 
+int ck_start_thread(int64_t stack, void *(*body)(void *), void *context) {
+    pthread_t thread;
+    pthread_attr_t attributes;
+    int failed = pthread_attr_init(&attributes);
+    if (failed) return failed;
+    failed = pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    if (!failed && stack > 0) failed = pthread_attr_setstacksize(&attributes, (size_t)stack);
+    if (!failed) failed = pthread_create(&thread, &attributes, body, context);
+    pthread_attr_destroy(&attributes);
+    return failed;
+}
+
 int ck_parallel_threads(int wanted) {
     pthread_mutex_lock(&user);
     threads = wanted < 1 ? 1 : wanted > ck_most_threads ? ck_most_threads : wanted;
+    while (started < threads - 1 && ck_start_thread(0, worker, (void *)(intptr_t)started) == 0) started++;
+    if (started < threads - 1) threads = started + 1;
     int used = threads;
     pthread_mutex_unlock(&user);
     return used;
-}
-
-static int start_workers(int wanted) {
-    while (started < wanted) {
-        pthread_t thread;
-        pthread_attr_t attributes;
-        pthread_attr_init(&attributes);
-        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-        int failed = pthread_create(&thread, &attributes, worker, (void *)(intptr_t)started);
-        pthread_attr_destroy(&attributes);
-        if (failed) break;
-        started++;
-    }
-    return started;
 }
 
 void ck_parallel(int64_t count, void (*body)(void *, int64_t, int64_t), void *context) {
@@ -116,8 +116,7 @@ void ck_parallel(int64_t count, void (*body)(void *, int64_t, int64_t), void *co
         for (int64_t index = 0; index < count; index++) body(context, index, 0);
         return;
     }
-    int workers = threads < 2 ? 0 : start_workers(threads - 1);
-    if (workers == 0) {
+    if (threads < 2) {
         for (int64_t index = 0; index < count; index++) body(context, index, 0);
         pthread_mutex_unlock(&user);
         return;

@@ -86,7 +86,7 @@ public struct CharacterConfiguration: RunConfiguration {
             reportedStreams: try evaluationReader.integer("reportedStreams", atLeast: 1))
         loop = try TrainingLoopSettings(
             training: trainingReader, evaluation: evaluationReader, batch: training.batch)
-        seeds = try trainingReader.integers("seeds", atLeast: 0)
+        seeds = try trainingReader.integers("seeds", atLeast: 0, atMost: .max)
         trainingReader.finish()
         evaluationReader.finish()
         reader.finish()
@@ -112,11 +112,12 @@ public struct CharacterConfiguration: RunConfiguration {
         let cell = try reader.choice("cell", of: CellKind.self)
         let model = CharacterModelConfiguration(
             cell: cell,
-            layers: try reader.integer("layers", atLeast: 1),
-            units: try reader.integer("units", atLeast: 1),
+            layers: try reader.integer("layers", atLeast: 1, atMost: CharacterModelConfiguration.mostLayers),
+            units: try reader.integer("units", atLeast: 1, atMost: CharacterModelConfiguration.mostUnits),
             layerNorm: try reader.boolean("layerNorm"),
-            hyperUnits: try reader.integer("hyperUnits", atLeast: 0),
-            embeddingSize: try reader.integer("embeddingSize", atLeast: 0),
+            hyperUnits: try reader.integer("hyperUnits", atLeast: 0, atMost: CharacterModelConfiguration.mostUnits),
+            embeddingSize: try reader.integer(
+                "embeddingSize", atLeast: 0, atMost: CharacterModelConfiguration.mostUnits),
             keepInput: Float(try reader.number("keepInput", in: 0...1)),
             keepOutput: Float(try reader.number("keepOutput", in: 0...1)),
             keepRecurrent: Float(try reader.number("keepRecurrent", in: 0...1)),

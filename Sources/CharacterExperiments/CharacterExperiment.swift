@@ -218,16 +218,6 @@ public final class CharacterExperiment: Experiment {
     }
 }
 
-extension CharacterCorpus {
-    subscript(split: DataSplit) -> [UInt8] {
-        switch split {
-        case .train: train
-        case .validation: validation
-        case .test: test
-        }
-    }
-}
-
 extension CorpusName {
     /// Distinct symbols of the corpus.
     public var vocabularySize: Int {

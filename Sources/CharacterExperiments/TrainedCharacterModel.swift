@@ -79,7 +79,7 @@ public struct TrainedCharacterModel {
         var state = model.zeroState(batch: 1)
         let weights = model.packedWeights(batch: 1)
         var position = 0
-        while text.count < promptLength + length {
+        while text.count - promptLength < length {
             let logits = model.step(symbols: [Int32(text[position])], state: &state, weights: weights)
             observe(vocabulary.bytes[Int(text[position])], state)
             position += 1

@@ -6,6 +6,8 @@ import Synchronization
 /// A reason why the compute core cannot start as asked.
 public enum ComputeError: Error, CustomStringConvertible, Equatable {
     case threads(requested: Int, source: String)
+    /// The system started fewer threads than `setting` asks for, this one included.
+    case threadsNotStarted(asked: Int, started: Int, setting: String)
     case addressSpace(limit: UInt64, needed: UInt64)
     case blas(String)
     case kernels(requested: String, available: [String])
@@ -14,6 +16,9 @@ public enum ComputeError: Error, CustomStringConvertible, Equatable {
         switch self {
         case .threads(let requested, let source):
             "\(source): expected a number of threads from 1 to \(ThreadChoice.most), found \(requested)"
+        case .threadsNotStarted(let asked, let started, let setting):
+            "\(setting): asked for \(asked) threads, and the system started \(started): raise its limit (`ulimit -u`,"
+                + " pids.max of the control group), or ask for fewer"
         case .addressSpace(let limit, let needed):
             "expected room for \(needed >> 20) MiB of addresses, found a limit of \(limit >> 20) MiB"
                 + " (`ulimit -v`): raise it, or give fewer --threads"
@@ -23,6 +28,13 @@ public enum ComputeError: Error, CustomStringConvertible, Equatable {
             "HYPERNETWORKS_SIMD: expected one of \(available.joined(separator: ", ")), found \"\(requested)\""
         }
     }
+}
+
+/// What a thread of its own runs, as an object that C code can carry to it.
+private final class ThreadBody {
+    let run: @Sendable () -> Void
+
+    init(run: @escaping @Sendable () -> Void) { self.run = run }
 }
 
 /// The threads, BLAS and its kernels, vector instructions and CPU that computations run on.
@@ -35,9 +47,10 @@ public enum ComputeEnvironment {
     /// Sets the number of threads and loads the libraries. Call it once, before any computation.
     ///
     /// - Parameter requested: Threads to use; nil takes what the process may use (`ThreadChoice`).
-    /// - Throws: `ComputeError.threads` for a number out of range, `.addressSpace` where the limit on addresses is too low
-    ///   for OpenBLAS, `.blas` where the library that `HYPERNETWORKS_BLAS` names cannot be loaded, `.kernels` where
-    ///   `HYPERNETWORKS_SIMD` names kernels that this CPU does not run.
+    /// - Throws: `ComputeError.threads` for a number out of range, `.threadsNotStarted` where the system starts fewer,
+    ///   `.addressSpace` where the limit on addresses is too low for OpenBLAS, `.blas` where the library that
+    ///   `HYPERNETWORKS_BLAS` names cannot be loaded, `.kernels` where `HYPERNETWORKS_SIMD` names kernels that this CPU
+    ///   does not run.
     public static func configure(threads requested: Int? = nil) throws {
         let choice = try ThreadChoice.current(requested: requested)
         if let name = ProcessInfo.processInfo.environment[Kernels.variable], Kernels.named(name) == nil {
@@ -45,7 +58,10 @@ public enum ComputeEnvironment {
         }
         try requireAddressSpace(threads: choice.count)
         if let error = Blas.shared.error { throw error }
-        use(choice)
+        let started = use(choice)
+        guard started == choice.count else {
+            throw ComputeError.threadsNotStarted(asked: choice.count, started: started, setting: "--threads")
+        }
     }
 
     /// OpenBLAS asks for buffers of 32 MiB until it gets them, without an end where a limit forbids it.
@@ -69,9 +85,29 @@ public enum ComputeEnvironment {
         return UInt64(limit.rlim_cur)
     }
 
-    private static func use(_ choice: ThreadChoice) {
+    /// - Returns: The threads that the system started.
+    @discardableResult
+    private static func use(_ choice: ThreadChoice) -> Int {
+        let started = Int(ck_parallel_threads(Int32(choice.count)))
         chosen.withLock { $0 = choice }
-        chosenThreads.store(Int(ck_parallel_threads(Int32(choice.count))), ordering: .relaxed)
+        chosenThreads.store(started, ordering: .relaxed)
+        return started
+    }
+
+    /// Starts a thread beside those of the pool; it ends when `body` returns.
+    ///
+    /// - Parameter stack: Bytes of its stack.
+    /// - Returns: Whether the system started it.
+    package static func startThread(stack: Int, _ body: @escaping @Sendable () -> Void) -> Bool {
+        let task = Unmanaged.passRetained(ThreadBody(run: body))
+        let code = ck_start_thread(
+            Int64(stack),
+            { context in
+                if let context { Unmanaged<ThreadBody>.fromOpaque(context).takeRetainedValue().run() }
+                return nil
+            }, task.toOpaque())
+        if code != 0 { task.release() }
+        return code == 0
     }
 
     /// Threads in use, at least 1.

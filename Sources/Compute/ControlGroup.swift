@@ -21,8 +21,14 @@ struct ControlGroup {
             guard fields.count == 3 else { return [] }
             // Version 2 is the hierarchy without a list of controllers.
             if fields[1].isEmpty { return upwards(mounts, fields[2], version: 2) }
-            guard fields[1].split(separator: ",").contains(Substring(controller)) else { return [] }
-            return upwards(mounts.appendingPathComponent(String(fields[1])), fields[2], version: 1)
+            let controllers = fields[1].split(separator: ",")
+            guard controllers.contains(Substring(controller)) else { return [] }
+            // The folder of `cpuacct,cpu` may be `cpu,cpuacct`, and there may be a link of each controller's own name.
+            let orders: [[Substring]] = [controllers, controllers.reversed()]
+            let names: [String] = orders.map { $0.joined(separator: ",") } + [controller]
+            let mount = names.map { mounts.appendingPathComponent($0) }
+                .first { FileManager.default.fileExists(atPath: $0.path) }
+            return mount.map { upwards($0, fields[2], version: 1) } ?? []
         }
     }
 

@@ -14,16 +14,18 @@ public struct ThreadChoice: Equatable, Sendable {
     /// others are limits among others.
     private static let fixed = "OPENBLAS_NUM_THREADS", limits = ["SLURM_CPUS_PER_TASK", "OMP_NUM_THREADS"]
 
-    /// Variables in which Open MPI, and MPICH and its kin, say how many processes they started on this machine.
-    private static let neighbors = ["OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS"]
+    /// Variables in which Open MPI, MPICH and its kin, and Slurm's `srun` say how many processes they started on this
+    /// machine; Slurm says it of every machine, such as "2(x3),1".
+    private static let neighbors = ["OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS", "SLURM_STEP_TASKS_PER_NODE"]
 
-    /// The least of what the process may use: the physical cores among the processors of its affinity, the quota of its
-    /// control group, and the numbers of threads that its environment states.
+    /// The least of what the process may use: the physical cores among the processors of its affinity, its share of the
+    /// machine's among the processes that were started together, the quota of its control group, and the numbers of
+    /// threads that its environment states.
     ///
     /// - Parameters:
     ///   - requested: From the command line; it is taken as it is.
     ///   - environment: The process's variables.
-    ///   - cores: Physical cores among the processors that the process may run on.
+    ///   - cores: Physical cores among the processors that the process may run on, and all of the machine.
     ///   - quota: Processors' worth of time that the process's control group may use; nil for no limit.
     /// - Throws: `ComputeError.threads` where a number is not between 1 and `most`.
     init(
@@ -47,11 +49,11 @@ public struct ThreadChoice: Equatable, Sendable {
         var bounds = [
             (count: cores.allowed, reason: "physical cores" + (isBound ? " of \(cores.all), by affinity" : ""))
         ]
-        // Processes that were started together and not bound to cores of their own share all of them.
-        let neighbors = Self.neighbors.compactMap { environment[$0].flatMap(Int.init) }.first ?? 1
-        if !isBound, neighbors > 1 {
-            bounds.append(
-                (max(1, cores.allowed / neighbors), "physical cores, shared by \(neighbors) processes"))
+        // Processes that were started together may be bound to the same cores, such as those of a socket: together they
+        // take no more than the machine has.
+        let neighbors = Self.neighbors.compactMap { environment[$0].flatMap(Self.most(onANodeOf:)) }.first ?? 1
+        if neighbors > 1, cores.allowed > cores.all / neighbors {
+            bounds.append((max(1, cores.all / neighbors), "physical cores, shared by \(neighbors) processes"))
         }
         if let quota {
             let rounded = String(format: "%g", (quota * 100).rounded() / 100)
@@ -78,27 +80,15 @@ public struct ThreadChoice: Equatable, Sendable {
     ///
     /// - Throws: `ComputeError.threads`.
     static func current(requested: Int?) throws(ComputeError) -> ThreadChoice {
-        let all = physicalCores(of: Array(0..<ProcessInfo.processInfo.processorCount))
-        return try ThreadChoice(
+        try ThreadChoice(
             requested: requested, environment: ProcessInfo.processInfo.environment,
-            cores: (physicalCores(of: allowedProcessors), all),
+            cores: (Processors.cores(of: Processors.allowed), Processors.cores(of: Processors.online())),
             quota: controlGroupQuota(root: URL(fileURLWithPath: "/")))
     }
 
-    /// The processors of the process's affinity (`taskset`, a batch system), or all where the system does not tell.
-    private static var allowedProcessors: [Int] {
-        var processors = [Int32](repeating: 0, count: 4096)
-        let count = Int(ck_allowed_processors(&processors, Int32(processors.count)))
-        return count > 0 ? processors[..<count].map(Int.init) : Array(0..<ProcessInfo.processInfo.processorCount)
-    }
-
-    /// Cores among the processors, not counting a core's second hardware thread: matrix products gain nothing from it.
-    private static func physicalCores(of processors: [Int]) -> Int {
-        let siblings = processors.map { processor in
-            let topology = "/sys/devices/system/cpu/cpu\(processor)/topology/thread_siblings_list"
-            return (try? String(contentsOfFile: topology, encoding: .utf8)) ?? "\(processor)"
-        }
-        return max(1, Set(siblings).count)
+    /// The most processes that a node has by a list such as "2(x3),1", or "4" for all of them; nil where it is none.
+    private static func most(onANodeOf list: String) -> Int? {
+        list.split(separator: ",").compactMap { node in Int(node.prefix { $0.isWholeNumber }) }.max()
     }
 
     /// Processors' worth of time a period that the process's control groups allow; nil for no limit.

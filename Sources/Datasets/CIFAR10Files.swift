@@ -14,9 +14,10 @@ enum CIFAR10Files {
     /// SHA-256 of the official archive as it is downloaded, whose published MD5 is c32a1d4ab5d03f1284b67883e8d87530: a
     /// record names the SHA-256 in any case, and one sum of 170 MB is enough.
     private static let archiveSHA256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
-    /// Of the 50,000 training images, to the three decimals that are known widely.
-    private static let officialMeans = [125.307, 122.950, 113.865]
-    private static let officialDeviations = [62.993, 62.089, 66.705]
+    /// Means and standard deviations of the channels, to the three decimals that are known widely: of the 50,000 training
+    /// images and of the 10,000 test images.
+    private static let trainingStatistics = (means: [125.307, 122.950, 113.865], deviations: [62.993, 62.089, 66.705])
+    private static let testStatistics = (means: [126.025, 123.709, 114.854], deviations: [62.896, 61.938, 66.706])
     private static let classes = 10
 
     static func open(_ name: ImageDatasetName, _ folder: DataFolder, _ split: ImageSplit) throws -> ImageDataset {
@@ -53,19 +54,20 @@ enum CIFAR10Files {
             source: DataSource(files: files, contents: contents, notes: notes))
     }
 
-    /// Whether classes are as frequent as in CIFAR-10 and the training images have its means and deviations.
+    /// Whether classes are as frequent as in CIFAR-10 and the channels of both splits have its means and deviations.
     private static func hasOfficialStatistics(_ training: ImageCollector, _ test: ImageCollector) -> Bool {
         let counts = zip(
             training.imageSet(.kept).classCounts(classes: classes),
             training.imageSet(.setAside).classCounts(classes: classes)
         ).map { $0 + $1 }
-        let sums = training.sums(.kept) + training.sums(.setAside)
+        let sums = training.sums(.kept) + training.sums(.setAside), testSums = test.sums(.kept)
         func agree(_ found: [Double], _ official: [Double]) -> Bool {
             zip(found, official).allSatisfy { abs($0 - $1) < 0.000_6 }
         }
         return counts.allSatisfy { $0 == 5000 }
             && test.imageSet(.kept).classCounts(classes: classes).allSatisfy { $0 == 1000 }
-            && agree(sums.means, officialMeans) && agree(sums.deviations, officialDeviations)
+            && agree(sums.means, trainingStatistics.means) && agree(sums.deviations, trainingStatistics.deviations)
+            && agree(testSums.means, testStatistics.means) && agree(testSums.deviations, testStatistics.deviations)
     }
 
     // MARK: - The archive

@@ -22,11 +22,6 @@ public enum CorpusName: String, CaseIterable, Codable, Sendable {
     }
 }
 
-/// The part of a corpus that a text belongs to.
-public enum CorpusSplit: String, CaseIterable, Codable, Sendable {
-    case train, validation, test
-}
-
 /// The origin of a corpus or a set of images, for the record of a run.
 public struct DataSource: Equatable, Codable, Sendable {
     /// One file.
@@ -82,7 +77,7 @@ public struct CharacterCorpus: Sendable {
     public let entropyRateBits: Double?
 
     /// The symbols of a split.
-    public subscript(split: CorpusSplit) -> [UInt8] {
+    public subscript(split: DataSplit) -> [UInt8] {
         switch split {
         case .train: return train
         case .validation: return validation
@@ -144,7 +139,7 @@ public struct CharacterCorpus: Sendable {
     // MARK: - Penn Treebank
 
     /// MD5 of the uncompressed word files.
-    private static let pennTreebankMD5: [CorpusSplit: String] = [
+    private static let pennTreebankMD5: [DataSplit: String] = [
         .train: "f26c4b92c5fdc7b3f8c7cdcb991d8420",
         .validation: "aa0affc06ff7c36e977d7cd49e3839bf",
         .test: "8b80168b89c18661a38ef683c0dc3721",
@@ -209,7 +204,7 @@ public struct CharacterCorpus: Sendable {
         let heldOut = text.count / 20
         let validationStart = text.count - 2 * heldOut
         let vocabulary = Vocabulary(of: corpus == .enwik8 ? text[...] : text[..<validationStart])
-        func symbols(_ range: Range<Int>, _ split: CorpusSplit) throws -> [UInt8] {
+        func symbols(_ range: Range<Int>, _ split: DataSplit) throws -> [UInt8] {
             try vocabulary.encode(text[range], place: "the \(split.rawValue) split of \(displayName)")
         }
         return CharacterCorpus(
@@ -249,12 +244,12 @@ public struct CharacterCorpus: Sendable {
 
     /// Reads `<stem>.{train,valid,test}.txt.gz`, or `.txt` where the former is not there.
     private static func readSplits(
-        _ corpus: CorpusName, stem: String, officialMD5: [CorpusSplit: String], _ folder: DataFolder
+        _ corpus: CorpusName, stem: String, officialMD5: [DataSplit: String], _ folder: DataFolder
     ) throws -> [(text: [UInt8], file: DataSource.File)] {
-        let fileNames: [CorpusSplit: String] = [.train: "train", .validation: "valid", .test: "test"]
+        let fileNames: [DataSplit: String] = [.train: "train", .validation: "valid", .test: "test"]
         var paths: [String] = []
         var missing: [String] = []
-        for split in CorpusSplit.allCases {
+        for split in DataSplit.allCases {
             let candidates = [".txt.gz", ".txt"].map { "\(stem).\(fileNames[split]!)\($0)" }
             if let path = candidates.first(where: { FileManager.default.fileExists(atPath: folder.appending($0)) }) {
                 paths.append(path)
@@ -265,7 +260,7 @@ public struct CharacterCorpus: Sendable {
         guard missing.isEmpty else {
             throw DatasetError.missing(corpus: corpus, folder: folder, pathsTried: missing.map(folder.appending))
         }
-        return try zip(CorpusSplit.allCases, paths).map { split, path in
+        return try zip(DataSplit.allCases, paths).map { split, path in
             try readText(path, officialMD5: officialMD5[split]!, maximumBytes: splitBytes, folder)
         }
     }

@@ -85,7 +85,7 @@ public enum SampleCorpus {
     }
 
     /// MD5 of the three texts: whether a file is still the one that this program writes.
-    package static let md5: [CorpusSplit: String] = [
+    package static let md5: [DataSplit: String] = [
         .train: "26fb6e80df1c23a79b5aa9a675df48d8",
         .validation: "b786c3755ac503848596cad9c53d7d0a",
         .test: "af427cc44e21bcec8ca47a956441a4f2",

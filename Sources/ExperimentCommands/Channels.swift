@@ -29,6 +29,7 @@ public func writeResult(_ json: JSONValue) throws { try writeResult(bytes: Stabl
 ///
 /// - Throws: `ResultError` where not all of them could be written.
 public func writeResult(bytes: [UInt8]) throws {
+    clearOpenLine()
     if let code = write(bytes, to: STDOUT_FILENO, patience: -1) { throw ResultError(code: code) }
 }
 
@@ -37,8 +38,16 @@ public func writeResult(bytes: [UInt8]) throws {
 /// It may be lost: a full disk, a terminal that is gone or a reader that does not read never stops the work.
 public func note(_ text: String) { show(text + "\n") }
 
-/// The same without the line end.
-func show(_ text: String) {
+/// Shows a text on standard error. One without a line end is progress: whatever comes next takes its place.
+func show(_ text: String) { sendMessage(openLine.showing(text)) }
+
+/// Removes progress that is shown, so that nothing stands behind it: before a result, and at the end of the program.
+func clearOpenLine() {
+    let text = openLine.clearing()
+    if !text.isEmpty { sendMessage(text) }
+}
+
+private func sendMessage(_ text: String) {
     // A reader that kept us waiting once is not waited for again until it reads.
     let patience: Int32 = readerStalls.load(ordering: .relaxed) ? 0 : 1000
     let failure = write(Array(text.utf8), to: STDERR_FILENO, patience: patience)
@@ -46,6 +55,22 @@ func show(_ text: String) {
 }
 
 private let readerStalls = Atomic(false)
+private let openLine = OpenLine()
+
+/// The last line of a terminal, open as long as it is one without an end.
+final class OpenLine: Sendable {
+    private let isOpen = Atomic(false)
+
+    /// What to send so that the terminal shows a text, in place of a line that is open.
+    func showing(_ text: String) -> String {
+        let start = clearing()
+        isOpen.store(!text.hasSuffix("\n"), ordering: .relaxed)
+        return start + text
+    }
+
+    /// What to send so that no line is open: back to its first column, and erased from there on; empty where none is.
+    func clearing() -> String { isOpen.exchange(false, ordering: .relaxed) ? "\r\u{1B}[K" : "" }
+}
 
 /// The width of the terminal that a descriptor is; nil where it is none.
 func terminalWidth(of descriptor: Int32) -> Int? {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Datasets
 import ExperimentKit
 import Foundation
 
@@ -61,6 +62,11 @@ public struct Evaluate<Options: EvaluationOptions>: ParsableCommand {
                 url, split: split, configuration: configuration, data: opened,
                 progress: progress("evaluate", display: Work.display), interruption: interruption)
             let result = evaluation.result
+            if let name = result.notFinite {
+                throw UserError(
+                    description: "\(url.path): the \(name) of the \(split.rawValue) split is not finite:"
+                        + " a weight is not, or it is far too large")
+            }
             guard !json else { return try writeResult(try document(evaluation, Work.describe(opened, configuration))) }
             try writeResult(
                 "\(Work.describe(opened, configuration).displayName), \(split.rawValue): \(Work.metric.text(result)),"

@@ -22,10 +22,11 @@ public struct FigureFolder {
     /// Writes a picture as SVG.
     public func write(_ name: String, _ svg: String) throws { try write(name, [UInt8](svg.utf8)) }
 
-    /// Writes a picture made of pixels as SVG, with its words, and as PNG without.
+    /// Writes a picture made of pixels as SVG, with its words, and as PNG without, as large as on the screen.
     public func write(_ name: String, _ grid: ImageGrid) throws {
         try write(name + ".svg", grid.svg)
-        try write(name + ".png", grid.sheet.png)
+        let (x, y) = (max(1, Int(grid.scale.x.rounded())), max(1, Int(grid.scale.y.rounded())))
+        try write(name + ".png", grid.sheet.enlarged(x: x, y: y).png)
     }
 
     private func write(_ name: String, _ bytes: [UInt8]) throws {

@@ -18,8 +18,10 @@ public func runProgram(_ program: (some ParsableCommand).Type) -> Int32 {
         // The lowest free number is the closed stream's. Read-only, so that a result written to it is an error.
         _ = open("/dev/null", O_RDONLY)
     }
+    defer { clearOpenLine() }
     do {
         try requireReadablePaths()
+        try requireReadableVariables()
         var command = try program.parseAsRoot()
         try command.run()
         return ExitCode.success.rawValue

@@ -19,7 +19,7 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
             abstract: "Bring every run of a budget to its end and print a table beside the paper's numbers.",
             discussion: """
                 --profile quick   minutes: reduced models; compares them with each other
-                --profile paper   the paper's own settings: days (see `\(Work.program) list` for all budgets and hours)
+                --profile paper   weeks: the paper's own settings (`list` shows all budgets)
 
                 With ROW only those rows are run: names of configurations from `list`, or of the paper's own configuration \
                 of the row. Finished runs in OUT are kept, unfinished ones are resumed, and a run that fails does not stop \
@@ -85,7 +85,7 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
         switch launcher {
         case .local:
             catchSignals()
-            failed = try RunQueue(
+            failed = RunQueue(
                 executable: executable, runs: queue, jobs: jobs,
                 arguments: ["--or-resume", "--out", out.url.path] + trainArguments, interruption: interruption
             ).run()
@@ -146,7 +146,7 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
         let others = "\(runs.count - unfinished.count) finished, \(queued.count) queued or running already"
         guard !new.isEmpty else { return note("nothing to submit: of \(runs.count) runs \(others)") }
         for run in new {
-            if let message = run.lastMessage { note("\(run.label): not finished; it said last: \(message)") }
+            if let message = run.lastMessage() { note("\(run.label): not finished; it said last: \(message)") }
         }
         let number = try arrays.submit(
             new, budget: profile, limit: jobs, slurm: slurm, template: template, executable: executable,

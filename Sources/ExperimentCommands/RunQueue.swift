@@ -1,3 +1,4 @@
+import Compute
 import ExperimentKit
 import Foundation
 
@@ -16,9 +17,12 @@ struct QueuedRun {
     var log: URL { folder.appendingPathExtension("log") }
 
     /// The last line of the log, with the log's path; nil where there is none.
-    var lastMessage: String? {
-        let text = try? String(contentsOf: log, encoding: .utf8)
-        return text?.split(separator: "\n").last.map { "\($0); the rest is in \(log.path)" }
+    ///
+    /// - Parameter start: Bytes at the log's beginning that do not count.
+    func lastMessage(after start: Int = 0) -> String? {
+        guard let bytes = try? Data(contentsOf: log) else { return nil }
+        let text = String(decoding: bytes.dropFirst(start), as: UTF8.self)
+        return text.split(separator: "\n").last.map { "\($0); the rest is in \(log.path)" }
     }
 
     var isFinished: Bool { (try? RunRecord(contentsOf: RunFolder(url: folder).record))?.status == .finished }
@@ -36,46 +40,95 @@ struct QueuedRun {
     }
 }
 
+/// The use of a processor, which no other queue on this machine has meanwhile: a lock on an empty file in a folder that
+/// they share. It ends with this object, and with its process.
+final class ProcessorClaim {
+    let processor: Int
+    private let descriptor: Int32
+
+    private init(processor: Int, descriptor: Int32) {
+        self.processor = processor
+        self.descriptor = descriptor
+    }
+
+    deinit { close(descriptor) }
+
+    /// Claims the first of the processors that nobody has claimed; nil where there is none, or no file can be made.
+    static func first(of processors: [Int], in folder: URL) -> ProcessorClaim? {
+        for processor in processors {
+            let path = folder.appendingPathComponent("experiments-processor-\(processor)").path
+            // Another user's file can be locked too, but not be opened as one to be made.
+            var descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+            if descriptor < 0 { descriptor = open(path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o644) }
+            guard descriptor >= 0 else { continue }
+            if flock(descriptor, LOCK_EX | LOCK_NB) == 0 {
+                return ProcessorClaim(processor: processor, descriptor: descriptor)
+            }
+            close(descriptor)
+        }
+        return nil
+    }
+}
+
 /// Brings runs to their end, one at a time or several, each in a process of its own: what happens to one, a crash
 /// included, does not touch the others.
 ///
 /// Each process is the program's own `train --or-resume`. A stop is passed on to those that are running, which write their
 /// checkpoints; the others are not begun.
 final class RunQueue {
+    private struct Running {
+        let run: QueuedRun
+        let process: Process
+        /// Held while the run lasts; nil for a run that is not pinned.
+        let claim: ProcessorClaim?
+        /// Bytes of the log that earlier calls wrote.
+        let earlierLog: Int
+    }
+
     private let executable: URL
     private let jobs: Int
     /// Whether runs share the terminal with this process; several at a time write to a file each.
     private let sharesTerminal: Bool
     private let arguments: [String]
     private let interruption: Interruption
+    private let claims: URL
     private var waiting: [QueuedRun]
-    private var running: [(run: QueuedRun, process: Process, core: Int)] = []
+    private var running: [Running] = []
     private var failed: [QueuedRun] = []
     private let total: Int
     private var lastReport = Date.distantPast
 
     /// - Parameters:
     ///   - executable: The program whose `train` is called.
-    ///   - jobs: Runs at a time, each pinned to a core; nil for one at a time with whatever threads it takes.
+    ///   - jobs: Runs at a time, each pinned to a processor that is free, one of a free core first; nil for one at a time
+    ///     with whatever threads it takes.
     ///   - arguments: What every process is given besides its configuration and seed.
+    ///   - claims: The folder in which queues at the same time agree on processors.
     init(
-        executable: URL, runs: [QueuedRun], jobs: Int?, arguments: [String], interruption: Interruption
+        executable: URL, runs: [QueuedRun], jobs: Int?, arguments: [String], interruption: Interruption,
+        claims: URL = FileManager.default.temporaryDirectory
     ) {
         self.executable = executable
         self.jobs = jobs ?? 1
         sharesTerminal = jobs == nil
         self.arguments = arguments
         self.interruption = interruption
+        self.claims = claims
         waiting = runs
         total = runs.count
     }
 
-    /// - Returns: The runs that failed.
-    /// - Throws: `UserError` if the program cannot start itself.
-    func run() throws -> [QueuedRun] {
+    /// - Returns: The runs that failed. One that cannot even be started is among them: those that are running go on.
+    func run() -> [QueuedRun] {
         while !(waiting.isEmpty || interruption.signal != nil) || !running.isEmpty {
             while running.count < jobs, !waiting.isEmpty, interruption.signal == nil {
-                try start(waiting.removeFirst())
+                let next = waiting.removeFirst()
+                do {
+                    running.append(try start(next))
+                } catch {
+                    failed.append(next)
+                    note("\(next.label): failed: \(error)")
+                }
             }
             if interruption.signal != nil { stopAll() }
             Thread.sleep(forTimeInterval: 0.1)
@@ -85,65 +138,57 @@ final class RunQueue {
         return failed
     }
 
-    private func start(_ run: QueuedRun) throws {
-        let process = Process()
+    private func start(_ run: QueuedRun) throws -> Running {
+        let process = Process(), taskset = "/usr/bin/taskset"
         let own = ["train", run.configuration, "--seed", "\(run.seed)"] + arguments
-        let core = (0..<jobs).first { core in !running.contains { $0.core == core } } ?? 0
-        let taskset = "/usr/bin/taskset"
-        if !sharesTerminal, FileManager.default.isExecutableFile(atPath: taskset) {
+        var claim: ProcessorClaim?, earlierLog = 0
+        if !sharesTerminal {
+            let log = try openLog(of: run)
+            earlierLog = Int(try log.seekToEnd())
+            process.standardError = log
+            if FileManager.default.isExecutableFile(atPath: taskset) {
+                claim = ProcessorClaim.first(of: Processors.oneOfEachCoreFirst(Processors.allowed), in: claims)
+            }
+        }
+        if let claim {
             // Pinned runs do not push one another from core to core.
-            let cores = Self.allowedCores()
             process.executableURL = URL(fileURLWithPath: taskset)
-            process.arguments = ["--cpu-list", "\(cores[core % cores.count])", executable.path] + own
+            process.arguments = ["--cpu-list", "\(claim.processor)", executable.path] + own
         } else {
             process.executableURL = executable
             process.arguments = own
         }
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = FileHandle.nullDevice
-        if !sharesTerminal { process.standardError = try log(of: run) }
         do {
             try process.run()
         } catch {
             throw UserError(description: "\(executable.path) cannot be started: \(error)")
         }
-        running.append((run, process, core))
+        return Running(run: run, process: process, claim: claim, earlierLog: earlierLog)
     }
 
-    /// The cores that this process may use; the first of the machine where the system does not say.
-    private static func allowedCores() -> [Int] {
-        let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
-        let line = status.split(separator: "\n").first { $0.hasPrefix("Cpus_allowed_list:") }
-        let ranges = (line?.dropFirst("Cpus_allowed_list:".count) ?? "").split(separator: ",")
-        let cores = ranges.flatMap { range -> [Int] in
-            let ends = range.split(separator: "-").compactMap { Int($0.trimmingCharacters(in: .whitespaces)) }
-            guard let first = ends.first, let last = ends.last, first <= last else { return [] }
-            return Array(first...last)
+    /// The log of a run, to be added to: another call may be writing it.
+    private func openLog(of run: QueuedRun) throws -> FileHandle {
+        try RunFolder(url: run.log.deletingLastPathComponent()).make()
+        let descriptor = open(run.log.path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o666)
+        guard descriptor >= 0 else {
+            throw RecordError.unwritable(path: run.log.path, reason: String(cString: strerror(errno)))
         }
-        return cores.isEmpty ? Array(0..<ProcessInfo.processInfo.activeProcessorCount) : cores
-    }
-
-    private func log(of run: QueuedRun) throws -> FileHandle {
-        let url = run.log
-        do {
-            try FileManager.default.createDirectory(
-                at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
-            try Data().write(to: url)
-            return try FileHandle(forWritingTo: url)
-        } catch {
-            throw UserError(description: "\(url.path): cannot be written: \(error)")
-        }
+        return FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
     }
 
     /// Takes the runs that have ended out of those under way.
     private func collect() {
         let ended = running.filter { !$0.process.isRunning }
-        running.removeAll { run in ended.contains { $0.process === run.process } }
-        for (index, (run, process, _)) in ended.enumerated() {
+        running.removeAll { item in ended.contains { $0.process === item.process } }
+        for (index, item) in ended.enumerated() {
+            let (run, process) = (item.run, item.process)
             let isStopped = interruption.signal != nil && process.terminationReason == .exit
             if process.terminationStatus != 0 || process.terminationReason != .exit, !isStopped {
                 failed.append(run)
-                let message = sharesTerminal ? "" : ": \(run.lastMessage ?? "it left no message")"
+                let said = run.lastMessage(after: item.earlierLog) ?? "it left no message"
+                let message = sharesTerminal ? "" : ": \(said)"
                 note("\(run.label): failed (status \(process.terminationStatus))\(message)")
             }
             let left = waiting.count + running.count + ended.count - index - 1
@@ -156,14 +201,14 @@ final class RunQueue {
     private func stopAll() {
         guard !isStopping else { return }
         isStopping = true
-        for (_, process, _) in running where process.isRunning { process.terminate() }
+        for item in running where item.process.isRunning { item.process.terminate() }
     }
 
     /// A line for each run under way, and the time left of all.
     private func report() {
         guard !sharesTerminal, !running.isEmpty, Date().timeIntervalSince(lastReport) >= 30 else { return }
         lastReport = Date()
-        for (run, _, _) in running {
+        for run in running.map(\.run) {
             let left = run.secondsLeft().map { "\(durationText(seconds: $0)) left" } ?? "time not known yet"
             note("\(run.label)  step \(grouped(run.progress()?.step ?? 0))/\(grouped(run.steps))  \(left)")
         }

@@ -21,7 +21,8 @@ struct Runs<Work: Experiment> {
         let run = try Run(
             beginning: configuration, seed: seed, data: data, out: out,
             code: .current,
-            progress: progress("\(name) seed \(seed)", display: Work.display), interruption: interruption)
+            progress: progress("\(name) seed \(seed)", display: Work.display), interruption: interruption,
+            processes: processes.count)
         note("\(name), seed \(seed): \(grouped(run.record.parameterCount)) parameters, \(run.record.data.displayName)")
         for line in run.record.data.notes { note("note: \(line)") }
         for difference in run.record.differences.bySection {
@@ -39,7 +40,7 @@ struct Runs<Work: Experiment> {
         let label = "\(folder.deletingLastPathComponent().lastPathComponent) seed \(folder.lastPathComponent)"
         let run = try Run(
             resuming: folder, overrides: overrides, data: data, progress: progress(label, display: Work.display),
-            interruption: interruption)
+            interruption: interruption, processes: processes.count)
         if run.record.status == .finished {
             note("\(label): finished already, in \(folder.path)")
             return run

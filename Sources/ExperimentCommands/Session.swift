@@ -26,12 +26,21 @@ public struct ProjectOption: ParsableArguments {
     var arguments: [String] { folder.map { ["--project", absolutePath($0)] } ?? [] }
 
     /// Sets the variable that says the same, for this process and those that it starts.
+    ///
+    /// - Throws: `ValidationError`; `UserError` where the variable was set before and names no checkout: no other folder is
+    ///   taken in its place.
     public func validate() throws {
-        guard let folder else { return }
+        let expected =
+            "expects a checkout of the project, a folder with \(ProjectFolder.marks.joined(separator: ", "));"
+        guard let folder else {
+            let named = ProcessInfo.processInfo.environment[ProjectFolder.variable] ?? ""
+            guard named.isEmpty || ProjectFolder.locate() != nil else {
+                throw UserError(description: "\(ProjectFolder.variable) \(expected) found none at '\(named)'")
+            }
+            return
+        }
         guard let project = ProjectFolder(at: URL(fileURLWithPath: folder, isDirectory: true)) else {
-            throw ValidationError(
-                "--project expects a checkout of the project, a folder with"
-                    + " \(ProjectFolder.marks.joined(separator: ", ")); found none at '\(folder)'")
+            throw ValidationError("--project \(expected) found none at '\(folder)'")
         }
         setenv(ProjectFolder.variable, absolutePath(project.url.path), 1)
     }
@@ -61,7 +70,7 @@ public struct DataOptions: ParsableArguments {
 public struct ThreadOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Threads to compute with. Default: the least of the physical cores, the process's affinity, its control group's quota, SLURM_CPUS_PER_TASK and OMP_NUM_THREADS."
+            "Threads to compute with. Default: the least of the physical cores, the process's affinity, its share of the cores among processes started together, its control group's quota, SLURM_CPUS_PER_TASK and OMP_NUM_THREADS."
         ))
     public var threads: Int?
 
@@ -125,12 +134,21 @@ public func experimentFolder(_ experiment: String) throws -> URL { try projectFo
 /// - Throws: `UserError` outside of one.
 public func projectFolder() throws -> ProjectFolder {
     if let project = ProjectFolder.locate() { return project }
-    let named = ProcessInfo.processInfo.environment[ProjectFolder.variable] ?? ""
-    let looked =
-        named.isEmpty
-        ? "from the working directory and from the program upwards"
-        : "at '\(named)', which \(ProjectFolder.variable) names"
-    throw UserError(description: "no checkout of the project \(looked): name it with --project DIR")
+    throw UserError(
+        description: "no checkout of the project from the working directory and from the program upwards: name it with"
+            + " --project DIR")
+}
+
+/// Refuses folders that the environment names in other bytes than UTF-8: as texts they would be other folders.
+///
+/// - Throws: `UserError`.
+func requireReadableVariables() throws {
+    for name in [ProjectFolder.variable, DataFolder.environmentVariable] {
+        guard let value = getenv(name), String(validatingCString: value) == nil else { continue }
+        throw UserError(
+            description: "\(name), '\(String(cString: value))', is not UTF-8 text: rename the folder, or name it"
+                + " through a symbolic link")
+    }
 }
 
 // MARK: - What a person sees

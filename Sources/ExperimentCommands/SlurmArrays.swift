@@ -103,15 +103,15 @@ struct SlurmArrays {
     ///
     /// - Parameter budget: Part of the job's name, for people who read the queue.
     /// - Returns: its number.
-    /// - Throws: `UserError` if the list cannot be written, or Slurm refuses.
+    /// - Throws: `RecordError` or `UserError` if the list cannot be written; `UserError` if Slurm refuses.
     func submit(
         _ runs: [QueuedRun], budget: String, limit: Int?, slurm: SlurmOptions, template: URL, executable: URL,
         options: [String]
     ) throws -> String {
         let time = Date().ISO8601Format().filter { $0.isNumber || $0 == "T" }
         let name = "\(program)-\(budget)-\(time)-\(getpid())"
+        try RunFolder(url: folder).make()
         do {
-            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
             // Before the job: a task may begin at once.
             try Data((runs.map(Self.line).joined(separator: "\n") + "\n").utf8).write(
                 to: list(name), options: .withoutOverwriting)

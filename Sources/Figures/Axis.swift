@@ -21,7 +21,9 @@ public struct Axis {
         let usable = values.filter { $0.isFinite && (scale == .linear || $0 > 0) }
         var low = usable.min() ?? 0.1, high = usable.max() ?? 1
         if scale == .linear && includesZero { (low, high) = (min(low, 0), max(high, 0)) }
-        if low == high { (low, high) = scale == .linear ? (low - 0.5, high + 0.5) : (low / 1.5, high * 1.5) }
+        // Of large numbers a billionth on either side: a half would be lost in rounding.
+        let half = max(0.5, abs(low) / 1e9)
+        if low == high { (low, high) = scale == .linear ? (low - half, high + half) : (low / 1.5, high * 1.5) }
 
         if scale == .logarithmic && high / low >= 4 {
             // 1, 2, 5 of every decade.

@@ -26,6 +26,13 @@ public struct ColoredText {
             sorted.isEmpty ? 1 : max(sorted[min(sorted.count - 1, sorted.count * 49 / 50)], .leastNormalMagnitude)
     }
 
+    /// Two digits, without an exponent where the number is of everyday size.
+    private var greatestText: String {
+        guard greatest >= 1, greatest < 1e6 else { return String(format: "%.2g", greatest) }
+        let unit = pow(10, floor(log10(Double(greatest))) - 1)
+        return String(format: greatest < 10 ? "%.1f" : "%.0f", (Double(greatest) / unit).rounded() * unit)
+    }
+
     private func share(_ value: Float) -> Double { value.isFinite ? Double(min(max(value / greatest, 0), 1)) : 0 }
 
     /// The text drawn for a character: a mark for a line's end, so that every cell shows something.
@@ -68,8 +75,7 @@ public struct ColoredText {
                 x: x + 12 + Double(step) * 12, y: y + 1, width: 11.5, height: 10, style: "f1",
                 opacity: max(0.02, Double(step) / 11))
         }
-        svg.text(
-            String(format: "%.2g and more", greatest), x: x + 162, y: y + 10, size: 11, style: "quiet")
+        svg.text("\(greatestText) and more", x: x + 162, y: y + 10, size: 11, style: "quiet")
     }
 
     /// The same for a terminal: a line of text, and under it for each row a line of blocks, higher and more strongly
@@ -87,7 +93,7 @@ public struct ColoredText {
             return colored ? "\u{1B}[38;5;\(ramp[level])m\(blocks[level])" : String(blocks[level])
         }
         let reset = colored ? "\u{1B}[0m" : ""
-        var lines = ["\(title): \(caption)", "▁ is 0, █ is \(String(format: "%.2g", greatest)) and more", ""]
+        var lines = ["\(title): \(caption)", "▁ is 0, █ is \(greatestText) and more", ""]
         for start in stride(from: 0, to: characters.count, by: perLine) {
             let range = start..<min(start + perLine, characters.count)
             lines.append(String(repeating: " ", count: names) + range.map { Self.shown(characters[$0]) }.joined())

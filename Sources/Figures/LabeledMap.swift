@@ -50,14 +50,55 @@ public struct LabeledMap {
             }
         }
         // Large points and words last, above all small ones.
+        var places: [Place] = [], words: [Word] = []
         for (index, group) in groups.enumerated() {
+            let first = words.count
             for label in group.labels {
                 guard let place = frame.point(label.x, label.y) else { continue }
                 svg.marker(Self.marker(index), x: place.x, y: place.y, size: 5, style: "f\(index % SVG.colors)")
-                svg.text(label.text, x: place.x + 7, y: place.y + 4, size: 11)
+                places.append(place)
+                // Words of points of a group that lie on each other share a line.
+                if let near = words[first...].firstIndex(where: { $0.isNear(place) }) {
+                    words[near].text += ", \(label.text)"
+                } else {
+                    words.append(Word(text: label.text, point: place))
+                }
             }
         }
+        var taken = places.map { Box(x: $0.x - 6...$0.x + 6, y: $0.y - 6...$0.y + 6) }
+        for word in words {
+            // Where it hides nothing: right of its point, left, below, above; else right.
+            let boxes = word.boxes
+            let box = boxes.first { box in !taken.contains { $0.overlaps(box) } } ?? boxes[0]
+            taken.append(box)
+            svg.text(word.text, x: box.x.lowerBound, y: box.y.upperBound - 2, size: Word.size)
+        }
         return svg.text
+    }
+
+    private typealias Place = (x: Double, y: Double)
+
+    private struct Box {
+        let x: ClosedRange<Double>
+        let y: ClosedRange<Double>
+
+        func overlaps(_ other: Box) -> Bool { x.overlaps(other.x) && y.overlaps(other.y) }
+    }
+
+    private struct Word {
+        static let size = 11.0
+        var text: String
+        let point: Place
+
+        func isNear(_ place: Place) -> Bool { abs(point.x - place.x) < 12 && abs(point.y - place.y) < 10 }
+
+        /// The places for it, beside its point's marker.
+        var boxes: [Box] {
+            let width = SVG.width(of: text, size: Self.size)
+            return [(7, -6), (-7 - width, -6), (-width / 2, 7), (-width / 2, -19)].map { x, y in
+                Box(x: point.x + x...point.x + x + width, y: point.y + y...point.y + y + 12)
+            }
+        }
     }
 
     private static func marker(_ group: Int) -> SVG.Marker { SVG.Marker.allCases[group % SVG.Marker.allCases.count] }

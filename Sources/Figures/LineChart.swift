@@ -1,4 +1,5 @@
-/// A chart of curves: each has its own color, dashes and marker, and its name stands at its end.
+/// A chart of curves: each has a color, dashes and a marker, its own unless it is given others, and its name stands at its
+/// end.
 public struct LineChart: Sendable {
     public struct Series: Sendable {
         public enum Kind: Sendable {
@@ -8,14 +9,28 @@ public struct LineChart: Sendable {
             case reference
         }
 
+        /// A color and a kind of line, each by its number: curves that belong together have one of them in common.
+        public struct Look: Sendable {
+            public let color: Int
+            public let dash: Int
+
+            public init(color: Int, dash: Int) {
+                self.color = color
+                self.dash = dash
+            }
+        }
+
         public let name: String
         public let kind: Kind
+        /// nil for a color and a kind of line of its own.
+        public let look: Look?
         /// In ascending order of x.
         public let points: [(x: Double, y: Double)]
 
-        public init(name: String, kind: Kind = .measured, points: [(x: Double, y: Double)]) {
+        public init(name: String, kind: Kind = .measured, look: Look? = nil, points: [(x: Double, y: Double)]) {
             self.name = name
             self.kind = kind
+            self.look = look
             self.points = points
         }
     }
@@ -52,8 +67,10 @@ public struct LineChart: Sendable {
             y: Axis(drawn.flatMap { $0.points.map(\.y) }, scale: yScale), left: 66, top: 44, width: 520, height: 330)
         var svg = SVG(width: frame.left + frame.width + labelWidth, height: 430, title: title)
         svg.text(title, x: frame.left, y: 24, size: 15, bold: true)
-        frame.draw(
-            into: &svg, xLabel: xLabel, yLabel: yScale == .logarithmic ? "\(yLabel) (logarithmic)" : yLabel)
+        func label(_ text: String, _ scale: Axis.Scale) -> String {
+            scale == .logarithmic ? "\(text) (logarithmic)" : text
+        }
+        frame.draw(into: &svg, xLabel: label(xLabel, xScale), yLabel: label(yLabel, yScale))
 
         var ends: [(name: String, y: Double, style: Style)] = [], measured = 0
         for series in drawn {
@@ -61,11 +78,13 @@ public struct LineChart: Sendable {
             if series.kind == .reference {
                 style = Style(line: "ink-line", fill: "ink", dash: [3, 4], marker: nil)
             } else {
+                let color = series.look?.color ?? measured
+                // One further for each round of the colors, so that no two curves are alike in both.
+                let dash = series.look?.dash ?? measured + measured / SVG.colors
                 style = Style(
-                    line: "s\(measured % SVG.colors)", fill: "f\(measured % SVG.colors)",
-                    // One further for each round of the colors, so that no two curves are alike in both.
-                    dash: Self.dashes[(measured + measured / SVG.colors) % Self.dashes.count],
-                    marker: SVG.Marker.allCases[measured % SVG.Marker.allCases.count])
+                    line: "s\(color % SVG.colors)", fill: "f\(color % SVG.colors)",
+                    dash: Self.dashes[dash % Self.dashes.count],
+                    marker: SVG.Marker.allCases[color % SVG.Marker.allCases.count])
                 measured += 1
             }
             let points = series.points.compactMap { frame.point($0.x, $0.y) }

@@ -20,6 +20,15 @@ public struct Raster: Equatable, Sendable {
         set { pixels[y * width + x] = newValue }
     }
 
+    /// Every pixel as a rectangle of `x` × `y` equal ones.
+    public func enlarged(x: Int, y: Int) -> Raster {
+        var picture = Raster(width: width * x, height: height * y)
+        for row in 0..<picture.height {
+            for column in 0..<picture.width { picture[column, row] = self[column / x, row / y] }
+        }
+        return picture
+    }
+
     /// Brightness of a number: black at the lower bound and below, white at the upper bound and above.
     public static func brightness(_ value: Float, in range: ClosedRange<Float>) -> UInt8 {
         let extent = range.upperBound - range.lowerBound

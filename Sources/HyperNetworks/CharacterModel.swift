@@ -88,7 +88,13 @@ public final class CharacterModel: Module {
         return Masks(input: input, layers: layers, output: mask(configuration.keepOutput, configuration.units))
     }
 
-    /// The logits of the next symbol at every step, [T·B, V]; parameters as of `loss`.
+    /// The logits of the next symbol at every step, [T·B, V].
+    ///
+    /// - Parameters:
+    ///   - inputs: Symbols, T·B of them: all of the first step, then all of the second.
+    ///   - batch: B, the number of sequences.
+    ///   - state: The state before the first step; on return that after the last.
+    ///   - dropout: Where masks are drawn from; nil for none.
     public func logits(
         inputs: [Int32], batch: Int, state: inout RecurrentState, dropout random: inout RandomStream?
     ) -> Variable {
@@ -108,7 +114,11 @@ public final class CharacterModel: Module {
         PackedWeights(layers: layers.map { $0.packed(batch: batch) })
     }
 
-    /// The same with given masks, and with weights that may be packed already.
+    /// `logits(inputs:batch:state:dropout:)` with given masks.
+    ///
+    /// - Parameters:
+    ///   - masks: Dropout, drawn before.
+    ///   - weights: Packed already, for many short sequences; nil packs them for this one.
     public func logits(
         inputs: [Int32], batch: Int, state: inout RecurrentState, masks: Masks, weights: PackedWeights? = nil
     ) -> Variable {

@@ -73,12 +73,17 @@ public struct CharacterModelConfiguration: Sendable, Codable, Equatable {
     /// The same of reading without learning, which holds a layer at a time.
     public func readingCount(vocabularySize V: Int) -> Int { cell.activationCount(self, V) + 2 * V }
 
+    /// The most layers that a model has.
+    public static let mostLayers = 1 << 10
+    /// The most units, hyper units and numbers of an embedding.
+    public static let mostUnits = 1 << 16
+
     /// Checks that a model can be built with these settings, wherever they come from.
     ///
     /// - Throws: `InvalidModelSetting`, the first that cannot be.
     public func validate() throws(InvalidModelSetting) {
-        let dimensions = 1...1 << 16
-        try Self.check("layers", layers, in: 1...1 << 10)
+        let dimensions = 1...Self.mostUnits
+        try Self.check("layers", layers, in: 1...Self.mostLayers)
         try Self.check("units", units, in: dimensions)
         for (key, value) in [("hyperUnits", hyperUnits), ("embeddingSize", embeddingSize)] {
             if cell.features.contains(.hyperCell) {

@@ -124,7 +124,8 @@ public struct Deviation: Sendable, Equatable {
                 + "split; MNIST: gray values from 0 to 1",
             reason: "the usual practice"),
         Deviation(
-            "staticPadding", "A.3.1, A.3.2", paper: "pads images with zeros, without saying before or after normalization",
+            "staticPadding", "A.3.1, A.3.2",
+            paper: "pads images with zeros, without saying before or after normalization",
             choice: "after", reason: "a border then says nothing about brightness"),
         Deviation(
             "staticMNISTSplit", "A.3.1", paper: "does not say which 5,000 training images validate on MNIST",
@@ -141,7 +142,8 @@ public struct Deviation: Sendable, Equatable {
             reason: "the values of PyTorch and of Torch, which the Wide ResNet paper used"),
         Deviation(
             "staticOwnedInitialValues", "§4.1, 4.2", paper: "does not say how owned weights start",
-            choice: "kernels normal with the standard deviation of He et al., √(2 / fan-in); the classifier orthogonal; biases 0",
+            choice: "kernels normal with the standard deviation of He et al., √(2 / fan-in); the classifier "
+                + "orthogonal; biases 0",
             reason: "the usual practice for ReLU networks; generated kernels start with the same standard deviation"),
         testedCheckpoint,
         Deviation(

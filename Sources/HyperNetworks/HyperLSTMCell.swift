@@ -36,12 +36,36 @@ public final class HyperLSTMCell: RecurrentCell {
     /// N_z.
     public var embeddingSize: Int { W_hz.shape[1] }
 
-    /// A cell with the given parameters, of the shapes in the table above.
+    /// A cell with the given parameters.
+    ///
+    /// - Parameters:
+    ///   - update: What follows Eq. 12, with layer normalization of H units or without.
+    ///   - hyperCell: An LSTM of h units on H + I inputs.
+    ///   - embeddingSource: Deviation `hyperStateForEmbeddings`.
+    /// - Precondition: Every parameter has its shape in the table above.
     public init(
         W_x: Variable, W_h: Variable, b_0: Variable, update: LSTMUpdate, hyperCell: LSTMCell, W_hhat_h: Variable,
         b_hhat_h: Variable, W_hhat_x: Variable, b_hhat_x: Variable, W_hhat_b: Variable, W_hz: Variable, W_xz: Variable,
         W_bz: Variable, embeddingSource: HyperStateForEmbeddings
     ) {
+        let H = W_h.shape[0], h = hyperCell.units
+        precondition(W_hz.shape.count == 3, "W_hz is [4, N_z, H], found \(W_hz.shape)")
+        precondition(W_x.shape.count == 2, "W_x is [I, 4H], found \(W_x.shape)")
+        let I = W_x.shape[0], Nz = W_hz.shape[1]
+        // The fused operations read these through pointers: a wrong shape must not get there.
+        for (name, parameter, shape) in [
+            ("W_x", W_x, [I, 4 * H]), ("W_h", W_h, [H, 4 * H]), ("b_0", b_0, [4 * H]),
+            ("hyper.W_x", hyperCell.W_x, [H + I, 4 * h]),
+            ("W_hhat_h", W_hhat_h, [h, 4 * Nz]), ("b_hhat_h", b_hhat_h, [4 * Nz]),
+            ("W_hhat_x", W_hhat_x, [h, 4 * Nz]), ("b_hhat_x", b_hhat_x, [4 * Nz]),
+            ("W_hhat_b", W_hhat_b, [h, 4 * Nz]), ("W_hz", W_hz, [4, Nz, H]), ("W_xz", W_xz, [4, Nz, H]),
+            ("W_bz", W_bz, [4, Nz, H]),
+        ] {
+            precondition(parameter.shape == shape, "\(name) of a HyperLSTM is \(shape), found \(parameter.shape)")
+        }
+        precondition(
+            update.layerNorm.map { $0.gamma_c.shape == [H] } ?? true,
+            "the layer normalization of a HyperLSTM of \(H) units has \(update.layerNorm?.gamma_c.shape ?? []) units")
         self.W_x = W_x
         self.W_h = W_h
         self.b_0 = b_0
@@ -63,9 +87,16 @@ public final class HyperLSTMCell: RecurrentCell {
     /// 0.1.
     ///
     /// - Parameters:
+    ///   - inputs: I, the width of x.
+    ///   - units: H of the main cell.
+    ///   - hyperUnits: h of the hyper cell.
+    ///   - embeddingSize: N_z.
     ///   - layerNormEpsilon: ε of the main cell's layer normalization, nil for none.
     ///   - hyperLayerNormEpsilon: The same for the hyper cell (deviation `hyperLayerNorm`).
+    ///   - forgetBias: Added to f in both cells (deviation `forgetBias`).
+    ///   - embeddingSource: Deviation `hyperStateForEmbeddings`.
     ///   - inputInitialValues: Of W_x in the main cell and in the hyper cell.
+    ///   - random: Where the initial values are drawn from.
     public convenience init(
         inputs: Int, units: Int, hyperUnits: Int, embeddingSize Nz: Int, layerNormEpsilon: Float?,
         hyperLayerNormEpsilon: Float?, forgetBias: Float, embeddingSource: HyperStateForEmbeddings,

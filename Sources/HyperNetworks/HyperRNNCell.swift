@@ -51,7 +51,14 @@ public final class HyperRNNCell: RecurrentCell {
     /// times 0.1 / √N_z: their sum, the first W_h, has elements of the efficient form's mean square (deviation
     /// `hyperRNNInitialValues`).
     ///
-    /// - Parameter full: Whether the main weights are those of Eq. 5, in place of Eq. 8.
+    /// - Parameters:
+    ///   - inputs: I, the width of x.
+    ///   - units: H of the main cell.
+    ///   - hyperUnits: h of the hyper cell.
+    ///   - embeddingSize: N_z.
+    ///   - full: Whether the main weights are those of Eq. 5, in place of Eq. 8.
+    ///   - inputInitialValues: Of W_x in the main cell and in the hyper cell.
+    ///   - random: Where the initial values are drawn from.
     public convenience init(
         inputs: Int, units: Int, hyperUnits: Int, embeddingSize Nz: Int, full: Bool,
         inputInitialValues: InputInitialValues, random: inout RandomStream
@@ -121,6 +128,7 @@ public final class HyperRNNCell: RecurrentCell {
         HyperRNNState(main: RNNState(batch: batch, units: units), hyper: hyperCell.zeroState(batch: batch))
     }
 
+    /// One step, x [B, I] and h [B, H]; no dropout is defined for it, and masks are not read.
     public func step(_ x: CellInput, _ state: HyperRNNState, masks: [Variable?]) -> HyperRNNState {
         let h = state.main.h
         // Eq. 6

@@ -105,7 +105,7 @@ public struct ImageConfiguration: RunConfiguration {
         evaluation = Evaluation(batch: try evaluationReader.integer("batch", atLeast: 1))
         loop = try TrainingLoopSettings(
             training: trainingReader, evaluation: evaluationReader, batch: training.batch)
-        seeds = try trainingReader.integers("seeds", atLeast: 0)
+        seeds = try trainingReader.integers("seeds", atLeast: 0, atMost: .max)
         trainingReader.finish()
         evaluationReader.finish()
         reader.finish()
@@ -152,7 +152,7 @@ public struct ImageConfiguration: RunConfiguration {
         func number(_ key: String, isUsed: Bool) throws(ConfigurationError) -> Int {
             let sizes = ImageModelConfiguration.sizes
             let number = try reader.integer(
-                key, atLeast: 0, here: isUsed ? sizes.lowerBound : 0, atMost: isUsed ? sizes.upperBound : .max)
+                key, atLeast: 0, here: isUsed ? sizes.lowerBound : 0, atMost: sizes.upperBound)
             guard isUsed || number == 0 else {
                 throw reader.invalid(key, expected: "0 where nothing reads it", found: "\(number)")
             }

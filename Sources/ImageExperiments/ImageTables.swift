@@ -28,8 +28,8 @@ extension ImageExperiment {
             baselines: [1: [2]]),
         PaperTable(
             id: "A.1", title: "Appendix A.1: MNIST, weights from coordinates", dataName: "mnist", decimals: 2,
-            context: "The paper gives accuracies, 98.5 % and 93.5 %, and no optimizer, batch, length or rate: those here"
-                + " are this suite's (deviation `staticCoordinates`).", baselines: [1: [2]]),
+            context: "The paper gives accuracies, 98.5 % and 93.5 %, and no optimizer, batch, length or rate: those"
+                + " here are this suite's (deviation `staticCoordinates`).", baselines: [1: [2]]),
     ]
 
     public static let suiteOption = "experiment"

@@ -72,6 +72,13 @@ public struct TrainedImageModel {
                     "expected at least \(grouped(learned)) numbers by the metadata 'model', found \(grouped(numbers))")
         }
         model = configuration.model(seed: 0)
+        let channels = model.imageShape[2]
+        guard means.count == channels else {
+            throw CheckpointError.file(
+                path: url.path,
+                reason: "the metadata 'channelMeans' expected \(channels) numbers, one for each channel of an image,"
+                    + " found \(means.count)")
+        }
         try Checkpoint.restore(model.tensors, from: file)
     }
 

@@ -17,11 +17,22 @@ public final class LSTMCell: RecurrentCell {
     public var inputs: Int { W_x.shape[0] }
     public var units: Int { W_h.shape[0] }
 
+    /// A cell with the given parameters.
+    ///
+    /// - Parameters:
+    ///   - W_x: [I, 4H].
+    ///   - W_h: [H, 4H].
+    ///   - b: [4H].
+    ///   - update: What follows the products, with layer normalization of H units or without.
+    /// - Precondition: These shapes.
     public init(W_x: Variable, W_h: Variable, b: Variable, update: LSTMUpdate) {
         let H = W_h.shape[0]
         precondition(
             W_h.shape == [H, 4 * H] && W_x.shape.count == 2 && W_x.shape[1] == 4 * H && b.shape == [4 * H],
             "an LSTM cell has W_x [I, 4H], W_h [H, 4H], b [4H], found \(W_x.shape), \(W_h.shape), \(b.shape)")
+        precondition(
+            update.layerNorm.map { $0.gamma_c.shape == [H] } ?? true,
+            "the layer normalization of an LSTM of \(H) units has \(update.layerNorm?.gamma_c.shape ?? []) units")
         self.W_x = W_x
         self.W_h = W_h
         self.b = b
@@ -29,6 +40,14 @@ public final class LSTMCell: RecurrentCell {
     }
 
     /// Orthogonal weights gate by gate, biases 0 (A.2.3; deviations `orthogonalPerGate`, `inputInitialValues`).
+    ///
+    /// - Parameters:
+    ///   - inputs: I, the width of x.
+    ///   - units: H.
+    ///   - layerNormEpsilon: ε of the layer normalization, nil for none.
+    ///   - forgetBias: Added to f (deviation `forgetBias`).
+    ///   - inputInitialValues: How W_x starts.
+    ///   - random: Where the initial values are drawn from.
     public convenience init(
         inputs: Int, units: Int, layerNormEpsilon: Float?, forgetBias: Float, inputInitialValues: InputInitialValues,
         random: inout RandomStream

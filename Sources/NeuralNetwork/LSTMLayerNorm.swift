@@ -7,7 +7,19 @@ public final class LSTMLayerNorm: Module {
     /// ε under the square root.
     public let epsilon: Float
 
+    /// - Parameters:
+    ///   - gamma: γ of the gates i, g, f, o, [4H].
+    ///   - beta: β of the gates, [4H].
+    ///   - gamma_c: γ of c, [H].
+    ///   - beta_c: β of c, [H].
+    ///   - epsilon: ε under the square root.
+    /// - Precondition: These shapes.
     public init(gamma: Variable, beta: Variable, gamma_c: Variable, beta_c: Variable, epsilon: Float) {
+        let H = gamma_c.shape[0]
+        precondition(
+            gamma_c.shape == [H] && beta_c.shape == [H] && gamma.shape == [4 * H] && beta.shape == [4 * H],
+            "layer normalization in an LSTM has gamma and beta [4H], gamma_c and beta_c [H], found"
+                + " \(gamma.shape), \(beta.shape), \(gamma_c.shape), \(beta_c.shape)")
         self.gamma = gamma
         self.beta = beta
         self.gamma_c = gamma_c

@@ -15,13 +15,30 @@ public final class RNNCell: RecurrentCell {
     public var inputs: Int { W_x.shape[0] }
     public var units: Int { W_h.shape[0] }
 
+    /// A cell with the given parameters.
+    ///
+    /// - Parameters:
+    ///   - W_x: [I, H].
+    ///   - W_h: [H, H].
+    ///   - b: [H].
+    /// - Precondition: These shapes.
     public init(W_x: Variable, W_h: Variable, b: Variable) {
+        let H = W_h.shape[0]
+        precondition(
+            W_h.shape == [H, H] && W_x.shape.count == 2 && W_x.shape[1] == H && b.shape == [H],
+            "an RNN cell has W_x [I, H], W_h [H, H], b [H], found \(W_x.shape), \(W_h.shape), \(b.shape)")
         self.W_x = W_x
         self.W_h = W_h
         self.b = b
     }
 
     /// Orthogonal weights, biases 0 (A.2.3; deviation `inputInitialValues`).
+    ///
+    /// - Parameters:
+    ///   - inputs: I, the width of x.
+    ///   - units: H.
+    ///   - inputInitialValues: How W_x starts.
+    ///   - random: Where the initial values are drawn from.
     public convenience init(
         inputs: Int, units: Int, inputInitialValues: InputInitialValues, random: inout RandomStream
     ) {
@@ -40,6 +57,7 @@ public final class RNNCell: RecurrentCell {
 
     public func zeroState(batch: Int) -> RNNState { RNNState(batch: batch, units: units) }
 
+    /// One step, x [B, I] and h [B, H]; no dropout is defined for it, and masks are not read.
     public func step(_ x: CellInput, _ state: RNNState, masks: [Variable?]) -> RNNState {
         // Eq. 4
         RNNState(h: tanh(addRow(matmul(state.h, W_h) + x.times(W_x), b)))

@@ -114,8 +114,8 @@ public struct CharacterTrace {
         let bound = String(format: "%.2f", limit)
         return ImageGrid(
             title: "The weight scaling d_h over a passage, \(name)",
-            caption: "a row a unit, in the order of their means; gray is 0, white \(bound) and more, black −\(bound)"
-                + " and less; the characters as they were read",
+            caption: "one row per unit, in the order of their means; gray is 0, white \(bound) and more,"
+                + " black −\(bound) and less; the characters as they were read",
             scale: (10, 1.5), rows: rows, columnNames: characters.map { $0 == "\n" ? "↵" : $0 })
     }
 }

@@ -31,7 +31,7 @@ public enum EmbeddingMap {
             caption: "small: every z; large: the mean of a layer's, with its number in the group."
                 + " Between groups lie \(percent(between)) of the variance of all z",
             xLabel: "first principal axis of the layers, \(percent(axes.shares[0])) of their variance",
-            yLabel: "second, \(percent(axes.shares[1]))",
+            yLabel: "second principal axis, \(percent(axes.shares[1])) of their variance",
             groups: groups.enumerated().map { group, layers in
                 LabeledMap.Group(
                     name: "conv\(group + 2), \(layers.reduce(0) { $0 + $1.count }) z",

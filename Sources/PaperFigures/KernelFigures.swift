@@ -7,8 +7,8 @@ public enum KernelFigures {
     public typealias Named<Network> = (name: String, network: Network)
 
     private static let caption =
-        "one square a filter, rows are input channels, columns output channels; gray is 0, black and white are −3 and +3"
-        + " standard deviations of the kernel and beyond"
+        "one square per filter, rows are input channels, columns output channels; gray is 0, black and white are −3"
+        + " and +3 standard deviations of the kernel and beyond"
 
     /// The second kernel of the MNIST networks, 16 × 16 filters of 7 × 7 (Figure 2).
     public static func figure2(_ networks: [Named<MNISTConvNet>]) -> ImageGrid {

@@ -4,13 +4,19 @@ import Synchronization
 
 /// What keeps processes from working together.
 public enum ProcessError: Error, Equatable, CustomStringConvertible {
+    /// A number of seconds, and the variable of the environment that sets it.
+    public struct TimeLimit: Equatable, Sendable {
+        public let seconds: Double
+        public let variable: String
+    }
+
     case noLibrary(processes: Int, reason: String)
     case cannotJoin(code: Int)
     /// MPI counts other processes than the program that started them.
     case otherCount(started: Int, found: Int)
     case badSetting(name: String, found: String)
-    /// A call between processes failed or took too long.
-    case call(name: String, rank: Int, host: String, seconds: Double?)
+    /// A call between processes failed or took longer than its limit.
+    case call(name: String, rank: Int, host: String, exceeded: TimeLimit?)
 
     public var description: String {
         switch self {
@@ -25,8 +31,12 @@ public enum ProcessError: Error, Equatable, CustomStringConvertible {
                 + " program that started them (with Slurm: srun --mpi=pmix or --mpi=pmi2; see docs/cluster.md)"
         case .badSetting(let name, let found):
             return "\(name) expected a number of seconds above 0, found '\(found)'"
-        case .call(let name, let rank, let host, let seconds):
-            let what = seconds.map { "got no answer for \(Int($0)) s: another process is stuck or gone" } ?? "failed"
+        case .call(let name, let rank, let host, let limit):
+            let what =
+                limit.map {
+                    "got no answer for \(String(format: "%g", $0.seconds)) s (\($0.variable)): another process is stuck"
+                        + " or gone"
+                } ?? "failed"
             return "process \(rank) on \(host): \(name) \(what); the run goes on from its last checkpoint with `resume`"
         }
     }
@@ -38,12 +48,15 @@ public final class MPIProcesses: ProcessGroup {
     public static let libraryVariable = "HYPERNETWORKS_MPI"
     /// Seconds that a message within a training step may take.
     public static let limitVariable = "HYPERNETWORKS_MPI_SECONDS"
+    /// Seconds that the first process may take between two steps.
+    public static let pauseLimitVariable = "HYPERNETWORKS_MPI_IDLE_SECONDS"
 
     public let rank: Int
     public let count: Int
     /// The library's name and version.
     public let library: String
-    private let seconds: Double
+    private let stepLimit: ProcessError.TimeLimit
+    private let pauseLimit: ProcessError.TimeLimit
     private let onFailure: @Sendable (ProcessError) -> Void
     private let sent = Atomic<Int>(0)
     private let calls = Atomic<Int>(0)
@@ -78,14 +91,9 @@ public final class MPIProcesses: ProcessGroup {
         processes: Int, library: String?, _ environment: [String: String],
         _ onFailure: @escaping @Sendable (ProcessError) -> Void
     ) throws(ProcessError) {
-        if let text = environment[Self.limitVariable] {
-            guard let number = Double(text), number > 0, number.isFinite else {
-                throw .badSetting(name: Self.limitVariable, found: text)
-            }
-            seconds = number
-        } else {
-            seconds = 300
-        }
+        stepLimit = try Self.limit(Self.limitVariable, in: environment, standard: 300)
+        // The first process reads the validation split alone, however few its cores are.
+        pauseLimit = try Self.limit(Self.pauseLimitVariable, in: environment, standard: 4 * 3600)
         if let reason = mpi_load(library) {
             throw .noLibrary(processes: processes, reason: String(cString: reason))
         }
@@ -99,6 +107,16 @@ public final class MPIProcesses: ProcessGroup {
         guard Int(count) == processes else { throw .otherCount(started: processes, found: Int(count)) }
     }
 
+    private static func limit(
+        _ variable: String, in environment: [String: String], standard: Double
+    ) throws(ProcessError) -> ProcessError.TimeLimit {
+        guard let text = environment[variable] else { return .init(seconds: standard, variable: variable) }
+        guard let seconds = Double(text), seconds > 0, seconds.isFinite else {
+            throw .badSetting(name: variable, found: text)
+        }
+        return .init(seconds: seconds, variable: variable)
+    }
+
     /// Leaves the group; the last call of a process that is about to end.
     public func leave() { mpi_leave() }
 
@@ -106,7 +124,7 @@ public final class MPIProcesses: ProcessGroup {
         precondition(all.count == count * given.count, "\(all.count) bytes for \(count) times \(given.count)")
         guard let from = given.baseAddress, let to = all.baseAddress else { return }
         call("gathering", sending: given.count * (count - 1)) {
-            mpi_all_gather(from, to, Int64(given.count), seconds)
+            mpi_all_gather(from, to, Int64(given.count), $0)
         }
     }
 
@@ -114,26 +132,35 @@ public final class MPIProcesses: ProcessGroup {
         precondition(given.count % count == 0 && taken.count == given.count, "\(given.count) bytes to \(taken.count)")
         guard let from = given.baseAddress, let to = taken.baseAddress else { return }
         call("exchanging", sending: given.count / count * (count - 1)) {
-            mpi_all_to_all(from, to, Int64(given.count / count), seconds)
+            mpi_all_to_all(from, to, Int64(given.count / count), $0)
         }
     }
 
-    public func broadcast(_ data: UnsafeMutableRawBufferPointer, isUnbounded: Bool) {
+    public func broadcast(_ data: UnsafeMutableRawBufferPointer, limit: WaitLimit) {
         guard let start = data.baseAddress else { return }
-        call("broadcasting", sending: isFirst ? data.count : 0) {
-            mpi_broadcast(start, Int64(data.count), isUnbounded ? 0 : seconds)
+        call("broadcasting", sending: isFirst ? data.count : 0, limit: limit) {
+            mpi_broadcast(start, Int64(data.count), $0)
         }
     }
 
-    private func call(_ name: String, sending bytes: Int, _ body: () -> mpi_outcome) {
-        let outcome = body()
+    /// - Parameter body: Given the seconds that it may take, 0 for any.
+    private func call(
+        _ name: String, sending bytes: Int, limit: WaitLimit = .step, _ body: (_ seconds: Double) -> mpi_outcome
+    ) {
+        let allowed: ProcessError.TimeLimit? =
+            switch limit {
+            case .step: stepLimit
+            case .pause: pauseLimit
+            case .endless: nil
+            }
+        let outcome = body(allowed?.seconds ?? 0)
         sent.add(bytes, ordering: .relaxed)
         calls.add(1, ordering: .relaxed)
         guard outcome != mpi_done else { return }
         onFailure(
             .call(
                 name: name, rank: rank, host: ProcessInfo.processInfo.hostName,
-                seconds: outcome == mpi_out_of_time ? seconds : nil))
+                exceeded: outcome == mpi_out_of_time ? allowed : nil))
         mpi_abort(1)
     }
 }

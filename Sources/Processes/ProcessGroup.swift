@@ -1,3 +1,13 @@
+/// How long a message of the first process may take before that process counts as stuck.
+public enum WaitLimit: Sendable {
+    /// Within a step, where it is on its way.
+    case step
+    /// Between two steps, where the first process may read a split or write a checkpoint.
+    case pause
+    /// Between two runs, where it may do anything: no limit.
+    case endless
+}
+
 /// The processes that share the work of a run, this one among them.
 ///
 /// The processes call the same functions in the same order: each call waits for all others. A call that fails does not
@@ -21,25 +31,26 @@ public protocol ProcessGroup: AnyObject, Sendable {
 
     /// Overwrites `data` by the first process's.
     ///
-    /// - Parameter isUnbounded: Whether the first process may take its time, as it does while it reads a split alone. Else a
-    ///   time limit holds, so that a process that hangs does not hold the others for ever.
-    func broadcast(_ data: UnsafeMutableRawBufferPointer, isUnbounded: Bool)
+    /// - Parameter limit: How long to wait for it, so that a process that hangs does not hold the others for ever.
+    func broadcast(_ data: UnsafeMutableRawBufferPointer, limit: WaitLimit)
 }
 
 extension ProcessGroup {
     public var isFirst: Bool { rank == 0 }
 
     /// An empty message to the others, which ends their waiting; called by the first process.
-    public func dismiss() { if isFirst, count > 1 { _ = broadcast([], isUnbounded: true) } }
+    public func dismiss() { if isFirst, count > 1 { _ = broadcast([], limit: .endless) } }
 
     /// The first process's bytes, whatever their number.
     ///
-    /// - Parameter data: Read in the first process only.
-    public func broadcast(_ data: [UInt8], isUnbounded: Bool = false) -> [UInt8] {
+    /// - Parameters:
+    ///   - data: Read in the first process only.
+    ///   - limit: How long to wait for the message to begin.
+    public func broadcast(_ data: [UInt8], limit: WaitLimit = .step) -> [UInt8] {
         var length = UInt64(data.count)
-        withUnsafeMutableBytes(of: &length) { broadcast($0, isUnbounded: isUnbounded) }
+        withUnsafeMutableBytes(of: &length) { broadcast($0, limit: limit) }
         var result = isFirst ? data : [UInt8](repeating: 0, count: Int(length))
-        result.withUnsafeMutableBytes { if !$0.isEmpty { broadcast($0, isUnbounded: false) } }
+        result.withUnsafeMutableBytes { if !$0.isEmpty { broadcast($0, limit: .step) } }
         return result
     }
 
@@ -77,5 +88,5 @@ public final class OneProcess: ProcessGroup {
         taken.copyMemory(from: given)
     }
 
-    public func broadcast(_ data: UnsafeMutableRawBufferPointer, isUnbounded: Bool) {}
+    public func broadcast(_ data: UnsafeMutableRawBufferPointer, limit: WaitLimit) {}
 }

@@ -26,6 +26,8 @@ public enum SafetensorsError: Error, Equatable, Sendable {
     case wrongShape(path: String, name: String, expected: [Int], found: [Int])
     /// The entry has another element type.
     case wrongDType(path: String, name: String, expected: SafetensorsFile.DType, found: SafetensorsFile.DType)
+    /// The entry holds a number that is not finite as one of the type that it is converted to.
+    case outOfRange(path: String, name: String, expected: SafetensorsFile.DType, found: Double)
 }
 
 extension SafetensorsError: CustomStringConvertible {
@@ -56,6 +58,8 @@ extension SafetensorsError: CustomStringConvertible {
             "\(path): \(name): expected shape \(expected), found \(found)"
         case .wrongDType(let path, let name, let expected, let found):
             "\(path): \(name): expected \(expected.rawValue), found \(found.rawValue)"
+        case .outOfRange(let path, let name, let expected, let found):
+            "\(path): \(name): expected finite numbers within the range of \(expected.rawValue), found \(found)"
         }
     }
 }

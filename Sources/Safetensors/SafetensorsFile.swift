@@ -225,16 +225,33 @@ extension SafetensorsFile {
     /// The elements of an entry of floating-point numbers, as F32: F16 and BF16 are exact, F64 is rounded.
     ///
     /// - Parameter shape: the shape that it must have; nil takes any.
-    /// - Throws: `SafetensorsError.missingName`, `.wrongShape`, `.wrongDType`.
+    /// - Throws: `SafetensorsError.missingName`, `.wrongShape`, `.wrongDType`; `.outOfRange` for a number that is not
+    ///   finite after it was converted.
     public func floats(_ name: String, shape: [Int]? = nil) throws(SafetensorsError) -> [Float] {
         let entry = try entry(name, shape: shape)
         switch entry.values {
         case .float32(let values): return values
-        case .float16(let values): return values.map { Float($0) }
-        case .bfloat16(let values): return values.map { Float(bitPattern: UInt32($0) << 16) }
-        case .float64(let values): return values.map { Float($0) }
+        case .float16(let values): return try converted(values, of: entry) { Double($0) }
+        case .bfloat16(let values):
+            return try converted(values, of: entry) { Double(Float(bitPattern: UInt32($0) << 16)) }
+        case .float64(let values): return try converted(values, of: entry) { $0 }
         default: throw wrongDType(entry, expected: .float32)
         }
+    }
+
+    private func converted<Number>(
+        _ numbers: [Number], of entry: Entry, asDouble: (Number) -> Double
+    ) throws(SafetensorsError) -> [Float] {
+        var floats: [Float] = []
+        floats.reserveCapacity(numbers.count)
+        for number in numbers {
+            let value = asDouble(number), float = Float(value)
+            guard float.isFinite else {
+                throw .outOfRange(path: errorPath, name: entry.name, expected: .float32, found: value)
+            }
+            floats.append(float)
+        }
+        return floats
     }
 
     /// The types of number that `floats` converts, such as "BF16"; nil where all are F32.

@@ -27,7 +27,8 @@ made=
 scratch=${1:-$made}
 rm -rf "$scratch"
 mkdir -p "$scratch"
-trap 'status=$?; [ $status = 0 ] && rm -rf ${made:+"$made"} || echo "everything is in $scratch"' EXIT
+trap 'status=$?; umount "$scratch/full" 2>/dev/null || true
+    [ $status = 0 ] && rm -rf ${made:+"$made"} || echo "everything is in $scratch"' EXIT
 fail() {
     echo "failed: $1" >&2
     [ -z "${2:-}" ] || tail -n 20 "$2" >&2
@@ -98,8 +99,23 @@ kill -STOP "${ranks[1]}"
 ! wait $job || fail "a process that hung was not noticed" "$scratch/hangs.log"
 grep -q 'got no answer for 3 s' "$scratch/hangs.log" || fail "no word of the hang" "$scratch/hangs.log"
 kill -KILL "${ranks[1]}" 2>/dev/null || true
-train hangs 2 "${characters[@]}" || fail "not resumed" "$scratch/hangs.log"
+train hangs 4 "${characters[@]}" || fail "not resumed on 4" "$scratch/hangs.log"
 expect_same characters-1 hangs
+
+echo "-- the first process hangs, within a step or between two"
+HYPERNETWORKS_MPI_SECONDS=3 HYPERNETWORKS_MPI_IDLE_SECONDS=5 train first-hangs 2 "${characters[@]}" &
+job=$!
+until grep -q 'step [2-9]' "$scratch/first-hangs.log" 2>/dev/null; do
+    kill -0 $job 2>/dev/null || fail "ended by itself" "$scratch/first-hangs.log"
+    sleep 0.05
+done
+ranks=($(pgrep -P "$(pgrep -P $job)"))
+kill -STOP "${ranks[0]}"
+! wait $job || fail "a first process that hung was not noticed" "$scratch/first-hangs.log"
+grep -q 'got no answer for [35] s' "$scratch/first-hangs.log" || fail "no word of the hang" "$scratch/first-hangs.log"
+kill -KILL "${ranks[0]}" 2>/dev/null || true
+train first-hangs 2 "${characters[@]}" || fail "not resumed" "$scratch/first-hangs.log"
+expect_same characters-1 first-hangs
 
 echo "-- a signal to mpirun"
 train signaled 2 "${characters[@]}" &
@@ -115,12 +131,17 @@ expect_same characters-1 signaled
 
 echo "-- a file system that is full for the first process"
 mkdir "$scratch/full"
-if mount -t tmpfs -o size=6m none "$scratch/full" 2>/dev/null; then
+# Room for two checkpoints and a half: the first without it is the one after step 30, beside the latest and the best.
+size=$(du -sk --apparent-size "$(ls -d "$scratch"/characters-1/*/0/checkpoints/step-* | tail -n 1)" | cut -f 1)
+if mount -t tmpfs -o "size=$((size * 5 / 2))k" none "$scratch/full" 2>/dev/null; then
     status=0
     train full 4 "${characters[@]}" || status=$?
-    umount "$scratch/full"
     [ $status != 0 ] || fail "a full disk went unnoticed" "$scratch/full.log"
     grep -q -i 'no space left' "$scratch/full.log" || fail "no word of the full disk" "$scratch/full.log"
+    grep -q '"latest" : "step-00000[1-9]' "$scratch"/full/*/0/checkpoints/index.json || fail "no checkpoint survived" "$scratch/full.log"
+    mount -o remount,size=64m "$scratch/full"
+    train full 2 "${characters[@]}" || fail "not resumed on 2" "$scratch/full.log"
+    expect_same characters-1 full
 else
     echo "   skipped: no right to mount one"
 fi
@@ -128,6 +149,7 @@ fi
 echo "-- processes that do not fit"
 ! mpirun -n 2 "$programs/char-hyperlstm" train sample-lstm --out "$scratch/unfit" >"$scratch/unfit.log" 2>&1 || fail "one shard on two"
 grep -q 'set training.shards=2' "$scratch/unfit.log" || fail "no advice" "$scratch/unfit.log"
+[ ! -e "$scratch/unfit" ] || fail "a folder was made" "$scratch/unfit.log"
 ! HYPERNETWORKS_MPI=/none/libmpi.so mpirun -n 2 "$programs/char-hyperlstm" train sample-lstm --out "$scratch/unfit" >"$scratch/unfit.log" 2>&1 ||
     fail "no MPI"
 grep -q 'MPI cannot be loaded' "$scratch/unfit.log" || fail "no advice" "$scratch/unfit.log"

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# A Slurm cluster of this machine alone, and on it what docs/cluster.md promises: a job array of the generated sample × 2 seeds,
-# one run interrupted near its time limit, one cancelled and one killed and both submitted again, in the end every weight, every logged
+# A Slurm cluster of this machine alone, and on it what docs/cluster.md promises: a job array of sample-lstm × 2 seeds,
+# one run interrupted near its time limit, one canceled and one killed and both submitted again, in the end every weight, every logged
 # step and every figure as in runs that nothing interrupted, bit by bit; a run that fails, which is not queued again; and one run on
 # two processes, interrupted and queued again.
 #
 # usage: Tests/Cluster/slurm.sh [SCRATCH]     SCRATCH is where everything is made, emptied first
-#        CONFIGURATIONS="sample-lstm sample-layer-norm-hyperlstm" Tests/Cluster/slurm.sh     other runs
+#        CONFIGURATIONS="sample-lstm sample-layer-norm-hyperlstm" Tests/Cluster/slurm.sh     both models of the sample
 #
 # No privileges are needed besides those to install Slurm. Without Slurm it is skipped.
 set -euo pipefail
@@ -126,12 +126,12 @@ holds "submitted $count of $count runs" "$scratch/said" || fail "expected $count
 one=$out/${configurations[0]}/1 zero=$out/${configurations[0]}/0
 await 300 "steps of seed 1" has_logged "$one" 5
 
-echo "-- cancelled: a checkpoint, and submitted again"
+echo "-- canceled: a checkpoint, and submitted again"
 scancel "${first}_1"
 await 60 "the end of ${first}_1" is_gone "${first}_1"
 record_has "$one" '"status" : "interrupted"' || fail "$one: expected a run that was interrupted with a checkpoint"
 reproduce --seeds 0,1
-holds "submitted 1 of $count runs" "$scratch/said" || fail "expected the cancelled run alone to be submitted"
+holds "submitted 1 of $count runs" "$scratch/said" || fail "expected the canceled run alone to be submitted"
 second=$array
 steps=$(logged_steps "$one")
 await 600 "more steps" has_logged "$one" $((steps + 5))

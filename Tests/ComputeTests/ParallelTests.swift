@@ -17,6 +17,21 @@ private func everyIndexRunsOnce(_ count: Int) -> Bool {
     return counters.allSatisfy { $0.count == 1 }
 }
 
+#if canImport(Glibc)
+    /// Sets the size of the stack of threads that state none. With one that no address space has room for, no such
+    /// thread starts; a limit on the number of threads would not stop root.
+    private func setDefaultStack(_ bytes: Int) throws {
+        typealias SetDefault = @convention(c) (UnsafePointer<pthread_attr_t>) -> Int32
+        let symbol = try #require(dlsym(nil, "pthread_setattr_default_np"))
+        let setDefault = unsafeBitCast(symbol, to: SetDefault.self)
+        var attributes = pthread_attr_t()
+        pthread_attr_init(&attributes)
+        pthread_attr_setstacksize(&attributes, bytes)
+        let code = setDefault(&attributes)
+        try #require(code == 0)
+    }
+#endif
+
 /// The thread pool. Each test runs in a process of its own: it sets the number of threads, and has the pool to itself.
 struct ParallelTests {
     @Test(.timeLimit(.minutes(2))) func everyIndexRunsExactlyOnceWithOneToEightThreads() async {
@@ -142,6 +157,32 @@ struct ParallelTests {
                 for product in products { BlasTests.check(product, "on \(threads) threads") }
             }
         }
+    }
+
+    #if canImport(Glibc)
+        @Test(.timeLimit(.minutes(2))) func threadsThatTheSystemDoesNotStartAreAnErrorThatNamesBothNumbers() async {
+            await #expect(processExitsWith: .success) {
+                try setDefaultStack(1 << 50)
+                let error = #expect(throws: ComputeError.self) { try ComputeEnvironment.configure(threads: 4) }
+                #expect(error == ComputeError.threadsNotStarted(asked: 4, started: 1, setting: "--threads"))
+                #expect(error?.description.contains("asked for 4 threads, and the system started 1") == true)
+                #expect(ComputeEnvironment.threads == 1 && everyIndexRunsOnce(100))
+                // And those that can be started later are used.
+                try setDefaultStack(8 << 20)
+                try ComputeEnvironment.configure(threads: 4)
+                #expect(ComputeEnvironment.threads == 4 && everyIndexRunsOnce(100))
+            }
+        }
+    #endif
+
+    @Test func aThreadOfItsOwnRunsOrIsSaidNotToHaveStarted() {
+        let ran = DispatchSemaphore(value: 0)
+        let isStarted = ComputeEnvironment.startThread(stack: 1 << 20) { ran.signal() }
+        #expect(isStarted)
+        if isStarted { ran.wait() }
+        // No address space has room for its stack.
+        let isTooLargeStarted = ComputeEnvironment.startThread(stack: 1 << 50) {}
+        #expect(!isTooLargeStarted)
     }
 
     @Test func aNumberOfThreadsOutOfRangeIsRefused() {

@@ -26,12 +26,23 @@ import Testing
         #expect(try choose(["OMP_NUM_THREADS": "many"]) == (8, "physical cores"))
     }
 
-    @Test func processesStartedTogetherShareCoresThatAreBoundToNone() throws {
+    @Test func processesStartedTogetherTakeNoMoreCoresThanTheMachineHas() throws {
         let neighbors = ["OMPI_COMM_WORLD_LOCAL_SIZE": "4"]
         #expect(try choose(neighbors) == (2, "physical cores, shared by 4 processes"))
         #expect(try choose(["MPI_LOCALNRANKS": "16"]) == (1, "physical cores, shared by 16 processes"))
-        // Bound, each has its own.
-        #expect(try choose(neighbors, allowed: 3) == (3, "physical cores of 8, by affinity"))
+        // Bound, each to cores of its own.
+        #expect(try choose(neighbors, allowed: 2) == (2, "physical cores of 8, by affinity"))
+        #expect(try choose(neighbors, allowed: 1, all: 2) == (1, "physical cores of 2, by affinity"))
+        // Bound in pairs, to one of two sockets with 16 cores each.
+        #expect(try choose(neighbors, allowed: 16, all: 32) == (8, "physical cores, shared by 4 processes"))
+    }
+
+    /// (SLURM_STEP_TASKS_PER_NODE, threads of 8 cores)
+    @Test(arguments: [("4", 2), ("1(x4)", 8), ("2(x3),1", 4), ("1,4(x2)", 2), ("", 8), ("x", 8)])
+    func slurmSaysHowManyProcessesANodeHas(tasks: String, threads: Int) throws {
+        #expect(try choose(["SLURM_STEP_TASKS_PER_NODE": tasks]).count == threads)
+        // Of a job's mpirun, the step is its own helpers, one a node.
+        #expect(try choose(["SLURM_STEP_TASKS_PER_NODE": tasks, "OMPI_COMM_WORLD_LOCAL_SIZE": "8"]).count == 1)
     }
 
     @Test func anOptionOrTheSuitesVariableIsObeyedWhateverTheLimits() throws {
@@ -67,6 +78,20 @@ import Testing
             ),
             (
                 [
+                    ("proc/self/cgroup", "4:cpuacct,cpu:/x\n"),
+                    ("sys/fs/cgroup/cpu,cpuacct/x/cpu.cfs_quota_us", "50000\n"),
+                    ("sys/fs/cgroup/cpu,cpuacct/x/cpu.cfs_period_us", "100000\n"),
+                ], 0.5
+            ),
+            (
+                [
+                    ("proc/self/cgroup", "4:cpuacct,cpu:/x\n"),
+                    ("sys/fs/cgroup/cpu/x/cpu.cfs_quota_us", "50000\n"),
+                    ("sys/fs/cgroup/cpu/x/cpu.cfs_period_us", "100000\n"),
+                ], 0.5
+            ),
+            (
+                [
                     ("proc/self/cgroup", "4:cpu,cpuacct:/x\n"),
                     ("sys/fs/cgroup/cpu,cpuacct/x/cpu.cfs_quota_us", "-1\n"),
                     ("sys/fs/cgroup/cpu,cpuacct/x/cpu.cfs_period_us", "100000\n"),
@@ -76,6 +101,34 @@ import Testing
         ] as [([(String, String)], Double?)])
     func theControlGroupsQuotaIsTheLeastUpTheHierarchy(files: [(String, String)], quota: Double?) throws {
         #expect(try withRoot(of: files) { ThreadChoice.controlGroupQuota(root: $0) } == quota)
+    }
+}
+
+/// A machine of three cores: two of them have two threads each; of the third, one is offline.
+@Suite struct ProcessorTests {
+    private let files = [
+        ("online", "0-2,4-5\n"), ("cpu0/topology/thread_siblings_list", "0,4\n"),
+        ("cpu1/topology/thread_siblings_list", "1,5\n"), ("cpu2/topology/thread_siblings_list", "2\n"),
+        ("cpu4/topology/thread_siblings_list", "0,4\n"), ("cpu5/topology/thread_siblings_list", "1,5\n"),
+    ]
+
+    @Test func processorsOfOneCoreCountOnceAndOfflineOnesNotAtAll() throws {
+        try withRoot(of: files.map { ("sys/devices/system/cpu/\($0.0)", $0.1) }) { root in
+            let online = Processors.online(root: root)
+            #expect(online == [0, 1, 2, 4, 5])
+            #expect(Processors.cores(of: online, root: root) == 3)
+            #expect(Processors.cores(of: [1, 5], root: root) == 1)
+            #expect(Processors.oneOfEachCoreFirst([0, 4, 1, 5, 2], root: root) == [0, 1, 2, 4, 5])
+        }
+    }
+
+    @Test func whereTheSystemTellsNothingEveryProcessorIsACore() throws {
+        try withRoot(of: []) { root in
+            let online = Processors.online(root: root)
+            #expect(online == Array(0..<ProcessInfo.processInfo.processorCount))
+            #expect(Processors.cores(of: online, root: root) == online.count)
+            #expect(Processors.oneOfEachCoreFirst([3, 1], root: root) == [3, 1])
+        }
     }
 }
 

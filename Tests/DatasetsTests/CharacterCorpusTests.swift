@@ -175,7 +175,7 @@ import Testing
                 == .tooShort(path: path, minimumBytes: 20, found: 19))
         try folder.write([UInt8](repeating: 97, count: 20), to: "text8/text8")
         let shortest = try CharacterCorpus.open(.text8, dataFolder: folder.dataFolder)
-        #expect(CorpusSplit.allCases.map { shortest[$0].count } == [18, 1, 1])
+        #expect(DataSplit.allCases.map { shortest[$0].count } == [18, 1, 1])
     }
 
     @Test func text8_longerTextThanTheOfficialOneIsRejected() throws {
@@ -222,7 +222,7 @@ import Testing
         #expect(corpus.name == "sample")
         #expect(corpus.displayName == "Generated sample")
         #expect(corpus.entropyRateBits == SampleCorpus.entropyRateBits)
-        #expect(CorpusSplit.allCases.map { corpus[$0].count } == [1_001_202, 51_825, 49_653])
+        #expect(DataSplit.allCases.map { corpus[$0].count } == [1_001_202, 51_825, 49_653])
     }
 
     @Test func sample_changedTextHasNoKnownEntropyRate() throws {
@@ -260,7 +260,7 @@ import Testing
         let folder = try #require(realDataFolder(with: "text8/text8.prefix-6877825.gz"))
         let corpus = try CharacterCorpus.open(.text8, dataFolder: folder)
         #expect(corpus.displayName == "text8, first 6,877,825 characters")
-        #expect(CorpusSplit.allCases.map { corpus[$0].count } == [6_190_043, 343_891, 343_891])
+        #expect(DataSplit.allCases.map { corpus[$0].count } == [6_190_043, 343_891, 343_891])
         #expect(corpus.vocabulary.bytes == Array(" abcdefghijklmnopqrstuvwxyz".utf8))
     }
 }

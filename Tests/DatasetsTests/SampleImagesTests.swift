@@ -204,7 +204,7 @@ import Testing
             train: classifier.accuracy(train, dataset.train.labels),
             test: classifier.accuracy(test, dataset.test.labels)
         )
-        #expect(found.train > 0.25, "it did learn what can be learnt by heart: \(found)")
+        #expect(found.train > 0.25, "it did learn what can be learned by heart: \(found)")
         #expect(found.test < 0.4, "\(found)")
     }
 

@@ -198,6 +198,7 @@ import Testing
         }
     }
 
+    /// And what somebody put beside the checkpoints stays.
     @Test func leftoversOfAKilledProcessAreRemovedByTheNextCheckpoint() throws {
         let run = try TestRun()
         let interruption = Interruption()
@@ -210,8 +211,13 @@ import Testing
         let orphan = store.url.appendingPathComponent("step-0000005")
         try FileManager.default.createDirectory(at: orphan, withIntermediateDirectories: true)
         try Data("not named by the index".utf8).write(to: orphan.appendingPathComponent("model.safetensors"))
+        let copies = ["step-0000003.copy", "step-0000003-best", "before the change", "notes.txt"]
+        for name in copies { try Data("mine".utf8).write(to: store.url.appendingPathComponent(name)) }
         #expect(try run.resume(training.folder).run() == .finished)
         #expect(!FileManager.default.fileExists(atPath: leftover.path))
         #expect(!FileManager.default.fileExists(atPath: orphan.path))
+        for name in copies {
+            #expect(FileManager.default.fileExists(atPath: store.url.appendingPathComponent(name).path), "\(name)")
+        }
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import Safetensors
 import Testing
 
 @testable import CharacterExperiments
@@ -176,6 +177,55 @@ import Testing
         #expect(unknown.status != 0 && unknown.errors.contains("\"Q\"") && unknown.text.isEmpty)
     }
 
+    @Test func weightsThatGiveNoFiniteFigureAreNamed() throws {
+        let run = try TestRun(overrides: ["training.steps=2"]), training = try run.begin()
+        _ = try training.run()
+        let checkpoint = try Checkpoint(at: training.folder), weights = try checkpoint.weights()
+        var damaged = SafetensorsFile(metadata: weights.metadata)
+        for entry in weights.entries {
+            damaged.append(
+                entry.name, shape: entry.shape, .float32([Float](repeating: .nan, count: entry.values.count)))
+        }
+        let folder = try TemporaryFolder()
+        try damaged.write(to: folder.url.appendingPathComponent(CheckpointFile.model).path)
+        try folder.write(try checkpoint.configuration().yaml, to: CheckpointFile.configuration)
+        for more in [[], ["--json"]] {
+            let output = try Self.run(
+                ["evaluate", folder.url.path, "--data", run.folder.url.appendingPathComponent("data").path] + more)
+            #expect(output.status == 1 && output.text.isEmpty)
+            #expect(
+                output.errors.contains("\(folder.url.path): the loss of the test split is not finite"),
+                "\(output.errors)")
+        }
+    }
+
+    @Test func verifyReadsEveryOtherFigureWhereOneFileOfWeightsIsDamaged() throws {
+        let run = try TestRun(overrides: ["training.steps=2"]), training = try run.begin()
+        _ = try training.run()
+        let project = try TemporaryFolder()
+        for mark in ["Package.swift", "Sources/ExperimentKit/a.swift"] { try project.write("", to: mark) }
+        let kept = try CommittedWeights.keep(
+            training.folder, in: ProjectFolder(url: project.url).experiment("char-hyperlstm"), half: false,
+            replace: false)
+        // The same run under another name, with half of its weights.
+        let record = try String(contentsOf: kept.folder.appendingPathComponent("record.json"), encoding: .utf8)
+        let damaged = "experiments/char-hyperlstm/runs/damaged/3"
+        try project.write(
+            record.replacingOccurrences(of: "\"configuration\" : \"tiny\"", with: "\"configuration\" : \"damaged\""),
+            to: "\(damaged)/record.json")
+        let yaml = try String(contentsOf: kept.folder.appendingPathComponent("config.yaml"), encoding: .utf8)
+        try project.write(yaml, to: "\(damaged)/config.yaml")
+        let weights = try Data(contentsOf: kept.folder.appendingPathComponent(CheckpointFile.model))
+        let file = project.url.appendingPathComponent("\(damaged)/\(CheckpointFile.model)")
+        try weights.prefix(weights.count / 2).write(to: file)
+        let output = try Self.run([
+            "verify", "--project", project.url.path, "--data", run.folder.url.appendingPathComponent("data").path,
+            "--threads", "1",
+        ])
+        #expect(output.status == 1 && output.errors.contains("not readable: damaged/3"), "\(output.errors)")
+        #expect(output.text.contains("FAILED: \(file.path)") && output.text.contains("the same"), "\(output.text)")
+    }
+
     @Test func variantsWithNamesHaveFoldersAndLinesOfTheirOwn() throws {
         let run = try TestRun(overrides: [])
         for (name, rate) in [("slow", "0.001"), ("fast", "0.02")] {
@@ -206,6 +256,12 @@ import Testing
             (["resume", "/nonexistent"], ["/nonexistent", "no run"]),
             (["evaluate", "/nonexistent"], ["/nonexistent", "no checkpoint"]),
             (["sample", "/nonexistent", "--temperature", "-1"], ["--temperature"]),
+            (
+                ["sample", "/nonexistent", "--prompt", "a", "--length", "9223372036854775807"],
+                ["--length", "from 0 to 10,000,000", "9223372036854775807"]
+            ),
+            (["sample", "/nonexistent", "--gates", "--length", "1"], ["--length", "from 2 to 10,000", "1"]),
+            (["figures", "--length", "10001"], ["--length", "from 2 to 10,000", "10001"]),
             (["reproduce", "--profile", "slow"], ["quick", "steps-5000", "paper"]),
         ]
         for (arguments, words) in cases {
@@ -258,15 +314,19 @@ import Testing
 
     @Test func everyCommandCanBeToldTheCheckout() throws {
         for program in ["char-hyperlstm", "static-hypernet"].map(BuiltProgram.init(name:)) {
-            let help = try program.run(["--help"]).text
-            // "  train      What it does"; the lines between go on with a text.
-            let subcommands = help.matches(of: #/\n  ([a-z-]+)  /#).map { String($0.1) }.filter { $0 != "--version" }
-            #expect(subcommands.count > 12)
-            for command in subcommands {
+            for command in try Self.subcommands(of: program) {
                 #expect(
                     try program.run([command, "--help"]).text.contains("--project <dir>"), "\(program.name) \(command)")
             }
         }
+    }
+
+    private static func subcommands(of program: BuiltProgram) throws -> [String] {
+        let help = try program.run(["--help"]).text
+        // "  train      What it does"; the lines between go on with a text.
+        let subcommands = help.matches(of: #/\n  ([a-z-]+)  /#).map { String($0.1) }.filter { $0 != "--version" }
+        #expect(subcommands.count > 12)
+        return subcommands
     }
 
     private static func json(_ arguments: [String]) throws -> JSONValue {
@@ -327,19 +387,20 @@ import Testing
         #expect(unwritable.status != 0 && unwritable.errors.contains("/nonexistent/page.html"))
     }
 
-    /// Where a terminal tells no width, help is set for 80 columns.
+    /// Where a terminal tells no width, help is set for 80 columns: lines that are set in columns, such as examples
+    /// with their meanings, stay whole there.
     @Test func examplesInHelpFitNarrowTerminals() throws {
         for program in ["char-hyperlstm", "static-hypernet"].map(BuiltProgram.init(name:)) {
-            for command in [[], ["train"], ["report"]] {
-                let output = try program.run(command + ["--help"], before: "unset COLUMNS;")
-                let help = output.text.split(separator: "\n", omittingEmptySubsequences: false)
-                let examples = help.indices.filter { help[$0].hasPrefix("  \(program.name) ") }
-                #expect(!examples.isEmpty)
-                for line in examples {
-                    // What does not fit goes on at the left edge.
-                    let next = help[line + 1]
-                    #expect(help[line].count <= 80 && (next.isEmpty || next.hasPrefix("  ")), "\(help[line])")
+            for command in [""] + (try Self.subcommands(of: program)) {
+                func words(_ columns: String) throws -> [Substring] {
+                    let arguments = command.isEmpty ? ["--help"] : [command, "--help"]
+                    let help = try program.run(arguments, before: columns).text
+                    return help.components(separatedBy: "\nUSAGE:")[0].split(separator: "\n")
                 }
+                let narrow = Set(try words("unset COLUMNS;"))
+                let columns = try words("export COLUMNS=1000;").filter { $0.contains("  ") }
+                #expect(!columns.isEmpty || !["", "train", "report", "figures"].contains(command), "\(command)")
+                for line in columns { #expect(narrow.contains(line), "\(program.name) \(command): \(line)") }
             }
         }
     }

@@ -11,6 +11,9 @@ import Testing
         ("table2-hyper-wide-resnet-40-1", "paper", "hyper-wide-resnet-40-1"),
         ("cifar-10-epochs-hyper-wide-resnet-40-1", "10 epochs", "hyper-wide-resnet-40-1"),
         ("cifar-10-epochs-peak-0.004-hyper-wide-resnet-40-1", "10 epochs", "hyper-wide-resnet-40-1"),
+        ("table3-layer-norm-hyperlstm-quick-peak-0.002", "quick peak", "layer-norm-hyperlstm"),
+        ("table2-hyper-wide-resnet-40-1-epochs-100-peak-0.002", "epochs-100 peak", "hyper-wide-resnet-40-1"),
+        ("table2-hyper-wide-resnet-40-1-epochs-100-peak-0.002", "epochs-100", "hyper-wide-resnet-40-1"),
         ("ptb-1000-steps-lstm", "1000 steps", "lstm"), ("a1-coordinates", "paper", "coordinates"),
         ("table3-lstm-steps-5000", "steps-5000", "lstm"),
     ]) func aRowsNameIsItsConfigurationsWithoutTableAndBudget(configuration: String, budget: String, row: String) {
@@ -22,7 +25,7 @@ import Testing
         _ = try run.run()
         let experiment = try TemporaryFolder()
         let kept = try CommittedWeights.keep(run.folder, in: experiment.url, half: true, replace: false)
-        #expect(try kept.isHalfPrecision())
+        #expect(try Checkpoint(at: kept.folder).weights().convertedType == "F16")
         let all = try CommittedWeights.all(in: experiment.url)
         #expect(all.map(\.record) == [run.record])
         let row = CommittedWeights.rowName(run.record.configuration, budget: run.record.budget)
@@ -43,5 +46,43 @@ import Testing
             try CommittedWeights.keep(run.folder, in: experiment.url, half: false, replace: false)
         }
         _ = try CommittedWeights.keep(run.folder, in: experiment.url, half: false, replace: true)
+    }
+
+    @Test func damagedWeightsAreNotKept() throws {
+        let test = try TestRun(overrides: ["training.steps=2"]), run = try test.begin()
+        _ = try run.run()
+        let experiment = try TemporaryFolder()
+        let file = try Checkpoint(at: run.folder).url.appendingPathComponent(CheckpointFile.model)
+        var bytes = try Data(contentsOf: file)
+        bytes[bytes.count - 1] ^= 1
+        try bytes.write(to: file)
+        let error = #expect(throws: CheckpointError.self) {
+            try CommittedWeights.keep(run.folder, in: experiment.url, half: false, replace: false)
+        }
+        #expect(error?.description.hasPrefix("\(file.path): damaged: expected the SHA-256") == true)
+        #expect(try CommittedWeights.all(in: experiment.url).isEmpty)
+    }
+
+    @Test func weightsThatHalfPrecisionDoesNotHaveAreNamed() throws {
+        let test = try TestRun(overrides: ["training.steps=2"]), run = try test.begin()
+        _ = try run.run()
+        let weights = try Checkpoint(at: run.folder).weights()
+        var large = SafetensorsFile(metadata: weights.metadata)
+        for entry in weights.entries {
+            var values = try weights.floats(entry.name)
+            if entry.name == weights.entries[1].name { values[0] = 70_000 }
+            large.append(entry.name, shape: entry.shape, .float32(values))
+        }
+        // Weights in the run's own folder come before those of its checkpoints, and have no checksum.
+        let file = run.folder.appendingPathComponent(CheckpointFile.model)
+        try large.write(to: file.path)
+        let experiment = try TemporaryFolder()
+        let error = #expect(throws: KeepError.self) {
+            try CommittedWeights.keep(run.folder, in: experiment.url, half: true, replace: false)
+        }
+        #expect(
+            error == .notFinite(path: file.path, name: weights.entries[1].name, value: 70_000, half: true))
+        #expect(error?.description.contains("at most 65,504") == true)
+        _ = try CommittedWeights.keep(run.folder, in: experiment.url, half: false, replace: false)
     }
 }

@@ -105,7 +105,7 @@ import Testing
     @Test(arguments: [
         "model.cell=perceptron", "model.keepInput=0", "model.keepInput=1.1", "training.batch=0", "training.steps=-1",
         "evaluation.reportedStreams=0", "training.clipNorm=0", "data.corpus=wikitext", "training.seeds=[-1]",
-        "model.hyperUnits=0",
+        "model.hyperUnits=0", "evaluation.validateAt=[5, 1000000001]", "training.steps=1000000001",
     ])
     func aValueThatMakesNoSenseIsRefused(override: String) throws {
         guard case .invalidValue(let origin, _, _, _) = try error([override]) else {

@@ -36,6 +36,14 @@ import Testing
         #expect(Self.sum(record[(12 + event.count)...]) == EventFile.maskedCRC32C(event))
     }
 
+    @Test func aNegativeStepIsTenBytes() {
+        var file = EventFile(began: Date(timeIntervalSince1970: 0))
+        file.add(step: -2, seconds: 0, numbers: [])
+        // Behind the file's first record, of 40 bytes: length and sum of this one, the time, the step.
+        let step = file.bytes.dropFirst(40 + 12 + 9).prefix(11)
+        #expect(Array(step) == [0x10, 0xFE] + [UInt8](repeating: 0xFF, count: 8) + [0x01])
+    }
+
     private static func sum(_ bytes: ArraySlice<UInt8>) -> UInt32 {
         bytes.reversed().reduce(0) { $0 << 8 | UInt32($1) }
     }
@@ -67,7 +75,23 @@ import Testing
             try shorter.write(to: url)
             #expect(try content() == shorter.bytes)
         }
-        #expect(throws: RecordError.self) { try file(steps: 1).write(to: url.appendingPathComponent("below")) }
+    }
+
+    @Test func whatIsInTheWayIsNamedAndStays() throws {
+        let folder = try TemporaryFolder(), file = EventFile(began: Date(timeIntervalSince1970: 0))
+        let output = try folder.write("a report", to: "output")
+        let refused = #expect(throws: RecordError.self) {
+            try file.write(to: output.appendingPathComponent("run/events"))
+        }
+        #expect(refused?.description.contains("\(output.path): cannot be written: expected a folder") == true)
+        // A link to itself: there, and not to be read by anybody.
+        let link = folder.url.appendingPathComponent("events").path
+        try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: link)
+        for url in [URL(fileURLWithPath: link), folder.url] {
+            let error = #expect(throws: RecordError.self) { try file.write(to: url) }
+            #expect(error?.description.hasPrefix("\(url.path): cannot be read") == true)
+        }
+        #expect(try FileManager.default.destinationOfSymbolicLink(atPath: link) == link)
     }
 
     /// Numbers, steps and pictures of a run as TensorBoard's reader has them, before and after the run went on.

@@ -34,6 +34,12 @@ import Testing
         #expect(again.text.contains("kernels owned"))
         let twice = try Self.program.run(["bake", plain])
         #expect(twice.status != 0 && twice.errors.contains("nothing to bake"))
+        // A file of weights has no folder of its own: the network goes beside it.
+        let weights = try run.folder.write("", to: "weights/generated.safetensors")
+        let checkpoint = try Checkpoint(at: URL(fileURLWithPath: folder))
+        try Data(contentsOf: checkpoint.url.appendingPathComponent(CheckpointFile.model)).write(to: weights)
+        let beside = try Self.program.run(["bake", weights.path])
+        #expect(beside.status == 0 && beside.text.contains("weights/baked.safetensors: "), "\(beside.errors)")
     }
 
     @Test func aSignalWritesACheckpointAndResumeGoesOn() throws {

@@ -44,13 +44,32 @@ import Testing
         func values(_ path: String) throws -> [String] {
             try #require(reference.keys.first { $0.path == path }, "\(path)").values
         }
-        #expect(try values("model.blocks") == ["a whole number of at least 0"])
+        #expect(try values("model.blocks") == ["a whole number from 0 to 4,096"])
+        #expect(try values("data.splitSeed") == ["a whole number of at least 0"])
+        #expect(try values("training.steps") == ["a whole number of at least 1"])
         #expect(try values("training.nesterov.momentum") == ["a number from 0 to 0.999999"])
         #expect(try values("training.learningRate[].untilStep") == ["a whole number of at least 1"])
         #expect(try values("training.learningRate").contains("a list of stages"))
         #expect(try values("training.patience").contains("null"))
         #expect(try values("model.kernels") == ["one of 'owned', 'generated'"])
         #expect(reference.markdown.contains("| `training.l2` | a number from 0 to 1 | coefficient of"))
+    }
+
+    @Test func theModelsOwnBoundsAreThoseThatItIsHeldTo() throws {
+        let reference = try KeyReference(
+            of: CharacterConfiguration.self, files: try files(committedConfigurations))
+        for (key, most, other) in [("layers", "1,024", 1025), ("units", "65,536", 65_537)] {
+            let path = "model.\(key)"
+            #expect(
+                reference.keys.first { $0.path == path }?.values == ["a whole number from 1 to \(most)"], "\(path)")
+            let file = try TestRun(overrides: []).file
+            let root = try file.root.overlaid(with: ["\(path)=\(other)"])
+            #expect {
+                _ = try CharacterConfiguration(root)
+            } throws: { error in
+                "\(error)".contains("'\(path)' expects a whole number of at most \(most), found \(other)")
+            }
+        }
     }
 
     @Test func aSectionStandsBeforeItsKeys() throws {

@@ -31,10 +31,18 @@ import Testing
         }
     }
 
-    @Test(arguments: ["soon", "0", "-1", "inf"]) func aTimeLimitIsANumberAboveZero(text: String) {
-        let environment = ["PMI_SIZE": "2", MPIProcesses.limitVariable: text]
-        #expect(throws: ProcessError.badSetting(name: MPIProcesses.limitVariable, found: text)) {
-            try MPIProcesses.started(environment: environment, onFailure: { _ in })
+    @Test(arguments: ["soon", "0", "-1", "inf"], [MPIProcesses.limitVariable, MPIProcesses.pauseLimitVariable])
+    func aTimeLimitIsANumberAboveZero(text: String, variable: String) {
+        #expect(throws: ProcessError.badSetting(name: variable, found: text)) {
+            try MPIProcesses.started(environment: ["PMI_SIZE": "2", variable: text], onFailure: { _ in })
+        }
+    }
+
+    @Test func aCallThatTakesTooLongNamesTheLimitThatItExceeded() {
+        let limit = ProcessError.TimeLimit(seconds: 14_400, variable: MPIProcesses.pauseLimitVariable)
+        let error = ProcessError.call(name: "broadcasting", rank: 1, host: "node", exceeded: limit)
+        for words in ["process 1 on node", "14400 s", "HYPERNETWORKS_MPI_IDLE_SECONDS", "`resume`"] {
+            #expect(error.description.contains(words), "\(error)")
         }
     }
 

@@ -30,6 +30,17 @@ import Testing
         #expect(throws: RecordError.self) { try StepLog.read(log(folder).url) }
     }
 
+    @Test(arguments: [
+        (#"{"step":-1,"seconds":1}"#, "step"), (#"{"step":1,"seconds":-1}"#, "seconds"),
+        (#"{"step":1,"seconds":1,"lossNats":-1e300}"#, "lossNats"),
+    ])
+    func aNumberThatNoRunCanHaveWrittenIsNamedByLineAndKey(line: String, key: String) throws {
+        let folder = try TemporaryFolder()
+        let file = try folder.write("{\"step\":1,\"seconds\":0}\n\(line)\n", to: "steps.jsonl")
+        let error = #expect(throws: RecordError.self) { try StepLog.read(file) }
+        #expect(error?.description.hasPrefix("\(file.path):2: cannot be read: '\(key)' expected a") == true)
+    }
+
     @Test(arguments: [(true, 4), (false, 3)])
     func truncationKeepsWhatTheCheckpointKnows(keepingValidation: Bool, count: Int) throws {
         let folder = try TemporaryFolder()
@@ -68,6 +79,79 @@ import Testing
         for words in ["avx2 → avx512", "Haswell → SkylakeX", "threads 4 → 2", "not bit by bit"] {
             #expect(text.contains(words), "\(text)")
         }
+    }
+}
+
+@Suite struct RunRecordTests {
+    private func record() throws -> RunRecord {
+        let run = try TestRun(), configuration = try run.configuration
+        return RunRecord(
+            experiment: "char-hyperlstm", configuration: run.file, decoded: configuration, unit: "characters", seed: 3,
+            code: RunRecord.Code(commit: "aaaaaaaaaaaa", treeDirty: false),
+            data: CharacterExperiment.describe(run.corpus, configuration), parameterCount: 1)
+    }
+
+    private func environment(_ cpu: String, threads: Int) -> RunRecord.Environment {
+        RunRecord.Environment(
+            swift: "Swift", operatingSystem: "", cpu: cpu, simd: "avx2", threads: threads, threadsReason: nil,
+            blas: "OpenBLAS", blasVersion: "", blasCore: "")
+    }
+
+    private func sitting(_ commit: String, fromStep: Int) -> RunRecord.Sitting {
+        RunRecord.Sitting(
+            began: "", fromStep: fromStep, code: RunRecord.Code(commit: commit, treeDirty: commit.hasPrefix("c")),
+            version: nil, programSHA256: nil, cpu: "A", cores: 8, memoryGiB: 16, simd: "avx2", blasCore: nil,
+            threads: 1, processes: 1)
+    }
+
+    @Test func everyCommitAndMachineOfARunIsListedOnceInOrder() throws {
+        var record = try record()
+        #expect(record.provenance[0...2] == ["`aaaaaaaaaa`", "-", "-"])
+        record.sittings = [
+            sitting("aaaaaaaaaaaa", fromStep: 0), sitting("cccccccccccc", fromStep: 5),
+            sitting("aaaaaaaaaaaa", fromStep: 9),
+        ]
+        record.environments = [
+            environment("A", threads: 1), environment("A", threads: 2), environment("A", threads: 1),
+        ]
+        #expect(
+            record.provenance[0...2] == [
+                "`aaaaaaaaaa`, then `cccccccccc` with uncommitted changes", "A, 1 thread, then A, 2 threads",
+                "OpenBLAS; avx2; Swift",
+            ])
+    }
+
+    /// Numbers that would be divided by, drawn or taken for a size.
+    @Test(arguments: [
+        ("\"seed\" : 3", "\"seed\" : -1", "seed"),
+        ("\"parameterCount\" : 1,", "\"parameterCount\" : -1,", "parameterCount"),
+        ("\"stepsDone\" : 8", "\"stepsDone\" : 9223372036854775807", "training.stepsDone"),
+        ("\"selectedStep\" : 8", "\"selectedStep\" : -8", "training.selectedStep"),
+        ("\"wallSeconds\" : 2.5", "\"wallSeconds\" : -2.5", "training.wallSeconds"),
+        ("\"streams\" : 1,", "\"streams\" : 0,", "test.streams"),
+        ("\"streams\" : 1,", "\"streams\" : 9223372036854775807,", "test.streams"),
+        ("\"predictions\" : 90", "\"predictions\" : 0", "test.predictions"),
+        ("\"wrong\" : 7", "\"wrong\" : 91", "test.wrong"),
+        ("\"lossNats\" : 1.5", "\"lossNats\" : 1e300", "test.lossNats"),
+        ("\"fromStep\" : 0", "\"fromStep\" : -1", "sittings[0].fromStep"),
+    ])
+    func aNumberThatNoRunCanHaveWrittenIsNamedByItsKey(found: String, damage: String, key: String) throws {
+        var record = try record()
+        record.training.stepsDone = 8
+        record.training.selectedStep = 8
+        record.training.wallSeconds = 2.5
+        record.sittings = [sitting("aaaaaaaaaaaa", fromStep: 0)]
+        record.test = SplitEvaluation(lossNats: 1.5, predictions: 90, wrong: 7, streams: 1, seconds: 1)
+        let folder = try TemporaryFolder(), file = folder.url.appendingPathComponent("record.json")
+        try record.write(to: file)
+        #expect(try RunRecord(contentsOf: file) == record)
+        let text = try String(contentsOf: file, encoding: .utf8)
+        try #require(text.contains(found), "\(text)")
+        try folder.write(text.replacingOccurrences(of: found, with: damage), to: "record.json")
+        let error = #expect(throws: RecordError.self) { try RunRecord(contentsOf: file) }
+        #expect(
+            error?.description.hasPrefix("\(file.path): cannot be read: '\(key)' expected a") == true,
+            "\(String(describing: error))")
     }
 }
 

@@ -217,6 +217,21 @@ import Testing
         #expect(try results.staleFiles(project: project).contains("RESULTS.md"))
     }
 
+    /// To take such a file for absent would be to lose what other programs wrote into it.
+    @Test func aDocumentThatCannotBeReadIsNamedAndStaysAsItIs() throws {
+        let experiment = try Experiment(), results = try experiment.results
+        let project = ProjectFolder(url: experiment.folder.url)
+        _ = try results.write(project: project)
+        var bytes = try Data(contentsOf: project.results)
+        bytes.append(0xff)
+        try bytes.write(to: project.results)
+        for call in [results.write(project:), results.staleFiles(project:)] {
+            let error = #expect(throws: RecordError.self) { try call(project) }
+            #expect(error?.description.hasPrefix("\(project.results.path): cannot be read: not UTF-8") == true)
+        }
+        #expect(try Data(contentsOf: project.results) == bytes)
+    }
+
     // MARK: - Runs of another program
 
     /// Two models of one run; the second was not finite in the end.
@@ -259,8 +274,8 @@ import Testing
         #expect(lines.contains { $0.contains("| step 100 | step 200 | step 500 | step 1,000 | validation |") })
         #expect(
             lines.filter { $0.hasPrefix(row) } == [
-                "\(row) \(link) | 0.002 | - | - | 1.9000 | 1.7000 | **1.6900** | 1.6600 | 16 streams | 0.020 for 2 |",
-                "\(row) \(link) | 0.004 | - | - | 1.8000 | - | - | - | 16 streams | 0.020 for 2 |",
+                "\(row) \(link) | 0.002 | - | - | 1.9000 | 1.7000 | **1.6900** | 1.6600 | 16 streams | 0.020 (2 models at once) |",
+                "\(row) \(link) | 0.004 | - | - | 1.8000 | - | - | - | 16 streams | 0.020 (2 models at once) |",
                 "\(row) [this suite, seed 3](../experiments/char-hyperlstm/runs/table3-layer-norm-hyperlstm/3/record.json)"
                     + " | 0.002 | - | - | 1.8500 | 1.6800 | 1.6800 | 1.6500 | one sequence | - |",
                 "\(row) author's plot, HyperLSTM 1000 | - | - | - | 1.790 | 1.630 | - | - | - | - |",

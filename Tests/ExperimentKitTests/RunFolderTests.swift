@@ -180,8 +180,8 @@ import Testing
     @Test(arguments: [
         // The kernel let go: whoever held it on this host has ended.
         ("here", "boot 1", 5.0, true, false),
-        // The host was started anew since.
-        ("here", "boot 0", 5.0, true, false),
+        // A host of this name from another start: this one or another, which would have renewed it.
+        ("here", "boot 0", 5.0, true, true), ("here", "boot 0", 91.0, true, false),
         // Another host renewed it just now, or has not for long.
         ("there", "boot 2", 5.0, true, true), ("there", "boot 2", 601.0, true, false),
     ])
@@ -221,6 +221,59 @@ import Testing
         // And the other, woken up, finds that it lost it.
         try Data(StableJSON.encodeLine(other)).write(to: file)
         #expect(throws: RecordError.lockLost(path: file.path)) { try lock.check() }
+    }
+
+    @Test func aLockThatAnotherTookOverIsNotRenewed() throws {
+        let folder = try TemporaryFolder()
+        let other = RunLock.Holder(host: "there", process: 7, boot: "another", since: "")
+        let file = folder.url.appendingPathComponent("lock")
+        try Data(StableJSON.encodeLine(other)).write(to: file)
+        func age() throws -> Double {
+            let attributes = try FileManager.default.attributesOfItem(atPath: file.path)
+            let renewed = try #require(attributes[.modificationDate] as? Date)
+            return -renewed.timeIntervalSinceNow
+        }
+        try FileManager.default.setAttributes(
+            [.modificationDate: Date(timeIntervalSinceNow: -1000)], ofItemAtPath: file.path)
+        let descriptor = open(file.path, O_RDWR)
+        defer { close(descriptor) }
+        RunLock.renew(file.path, open: descriptor, as: here)
+        #expect(try age() > 900)
+        RunLock.renew(file.path, open: descriptor, as: other)
+        #expect(try age() < 900)
+    }
+
+    /// Another host takes a run's folder over when a given step is done.
+    private final class TakeOverAtStep: ProgressReporter {
+        private let step: Int
+        private let folder: URL
+        private(set) var record: Data?
+
+        init(_ step: Int, _ folder: URL) {
+            self.step = step
+            self.folder = folder
+        }
+
+        func report(_ event: ProgressEvent) {
+            guard case .step(let progress) = event, progress.step == step else { return }
+            let other = RunLock.Holder(host: "there", process: 7, boot: "another", since: "")
+            try? Data(StableJSON.encodeLine(other)).write(to: folder.appendingPathComponent("lock"))
+            record = try? Data(contentsOf: folder.appendingPathComponent("record.json"))
+        }
+    }
+
+    @Test func aProcessThatLostItsLockWritesNothingMore() throws {
+        let run = try TestRun()
+        let folder = CharacterRun.folder(
+            in: run.folder.url.appendingPathComponent("runs"), configuration: "tiny", seed: 3)
+        // The next checkpoint is that of step 10, the next validation that of step 8.
+        let progress = TakeOverAtStep(6, folder), training = try run.begin(progress: progress)
+        #expect(throws: RecordError.lockLost(path: folder.appendingPathComponent("lock").path)) {
+            try training.run()
+        }
+        #expect(try StepLog.read(folder.appendingPathComponent("steps.jsonl")).last?.step == 6)
+        let before = try #require(progress.record)
+        #expect(try Data(contentsOf: folder.appendingPathComponent("record.json")) == before)
     }
 
     @Test func aLockFileOfAnEndedProcessOrWithoutContentIsTakenOver() throws {

@@ -40,23 +40,53 @@ import Testing
         return text.split(separator: "\n").map(String.init)
     }
 
+    /// What became of runs, two at a time: those that failed.
+    private func failures(of names: [String]) -> [String] {
+        RunQueue(
+            executable: script, runs: queued(names), jobs: 2, arguments: [], interruption: Interruption(),
+            claims: folder.url
+        ).run().map(\.configuration).sorted()
+    }
+
     @Test func aRunThatFailsOrCrashesDoesNotStopTheOthers() throws {
-        let queue = RunQueue(
-            executable: script, runs: queued(["a", "bad", "crash", "b"]), jobs: 2, arguments: [],
-            interruption: Interruption())
-        #expect(try queue.run().map(\.configuration).sorted() == ["bad", "crash"])
+        #expect(failures(of: ["a", "bad", "crash", "b"]) == ["bad", "crash"])
         #expect(log.filter { $0.hasPrefix("begin") }.count == 4)
         #expect(Set(log.filter { $0.hasPrefix("end") }) == ["end a 7", "end b 7"])
         let words = try String(contentsOf: folder.url.appendingPathComponent("out/bad/7.log"), encoding: .utf8)
         #expect(words == "no such thing\n")
     }
 
+    @Test func aRunThatCannotBeStartedDoesNotStopTheOthersEither() throws {
+        // A file where the run's folder belongs, and a folder where its log does.
+        try folder.write("", to: "out/file")
+        try folder.write("", to: "out/folder/7.log/x")
+        #expect(failures(of: ["a", "file", "folder", "b"]) == ["file", "folder"])
+        #expect(Set(log.filter { $0.hasPrefix("end") }) == ["end a 7", "end b 7"])
+    }
+
+    @Test func aLogIsAddedToAndAnEarlierCallsMessageIsNotThisOnes() throws {
+        try folder.write("earlier\n", to: "out/bad/7.log")
+        #expect(failures(of: ["bad"]) == ["bad"])
+        let run = queued(["bad"])[0]
+        #expect(try String(contentsOf: run.log, encoding: .utf8) == "earlier\nno such thing\n")
+        #expect(run.lastMessage()?.hasPrefix("no such thing;") == true)
+        #expect(run.lastMessage(after: 22) == nil)
+    }
+
     @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/taskset")))
     func severalAtATimeHaveACoreEach() throws {
-        let queue = RunQueue(
-            executable: script, runs: queued(["a", "b"]), jobs: 2, arguments: [], interruption: Interruption())
-        #expect(try queue.run().isEmpty)
+        #expect(failures(of: ["a", "b"]).isEmpty)
         #expect(Set(log.filter { $0.hasPrefix("begin") }) == ["begin a 7 1", "begin b 7 1"])
+    }
+
+    @Test func queuesAtTheSameTimeClaimDifferentProcessors() {
+        func claim() -> ProcessorClaim? { ProcessorClaim.first(of: [3, 5], in: folder.url) }
+        var claims = [claim(), claim(), claim()]
+        #expect(claims.map { $0?.processor } == [3, 5, nil])
+        claims[0] = nil
+        let next = claim()
+        #expect(next?.processor == 3 && claims[1]?.processor == 5)
+        #expect(ProcessorClaim.first(of: [3], in: folder.url.appendingPathComponent("missing")) == nil)
     }
 
     @Test func aStopReachesEveryRunAndBeginsNoOther() throws {
@@ -67,7 +97,8 @@ import Testing
         pthread_sigmask(SIG_UNBLOCK, &stop, nil)
         let interruption = Interruption()
         let queue = RunQueue(
-            executable: script, runs: queued(["long", "a"]), jobs: 1, arguments: [], interruption: interruption)
+            executable: script, runs: queued(["long", "a"]), jobs: 1, arguments: [], interruption: interruption,
+            claims: folder.url)
         let logFile = folder.url.appendingPathComponent("log").path
         let stopper = Thread {
             while !FileManager.default.fileExists(atPath: logFile) { usleep(10_000) }
@@ -75,7 +106,7 @@ import Testing
             interruption.request(signal: SIGTERM)
         }
         stopper.start()
-        #expect(try queue.run().isEmpty)
+        #expect(queue.run().isEmpty)
         #expect(log.contains("term long") && !log.contains { $0.hasPrefix("begin a") })
     }
 

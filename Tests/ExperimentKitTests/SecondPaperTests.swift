@@ -103,7 +103,7 @@ import Testing
                 for line in source.split(separator: "\n")
                 where !line.trimmingCharacters(in: .whitespaces).hasPrefix("//") {
                     // Variables of the environment bear the project's name.
-                    let code = line.replacing(/HYPERNETWORKS_(DATA|PROJECT)/, with: "")
+                    let code = line.replacing(/HYPERNETWORKS_[A-Z_]+/, with: "")
                     #expect(code.firstMatch(of: words) == nil, "\(folder)/\(file): \(line)")
                 }
             }

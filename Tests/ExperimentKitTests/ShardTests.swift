@@ -53,7 +53,7 @@ private final class ThreadGroup: @unchecked Sendable {
             taken.copyBytes(from: group.exchange(given, rank).flatMap { $0[rank * block..<(rank + 1) * block] })
         }
 
-        func broadcast(_ data: UnsafeMutableRawBufferPointer, isUnbounded: Bool) {
+        func broadcast(_ data: UnsafeMutableRawBufferPointer, limit: WaitLimit) {
             data.copyBytes(from: group.exchange(UnsafeRawBufferPointer(data), rank)[0])
         }
     }
@@ -135,7 +135,7 @@ private final class ThreadGroup: @unchecked Sendable {
 
     // MARK: - The same numbers as the whole batch
 
-    /// Loss and gradient of a batch as a whole, and of its shards.
+    /// Losses and gradient norms of three steps, then parameters and buffers: of a batch as a whole, and of its shards.
     private func firstStep<Work: Experiment>(
         _ configuration: Work.Configuration, _ data: Work.Data, shards: Int, of: Work.Type
     ) throws -> (loss: Double, norm: Double, tensors: [[Float]]) {
@@ -144,11 +144,11 @@ private final class ThreadGroup: @unchecked Sendable {
                 configuration: configuration, data: data, seed: 3, shard: BatchShard(index: $0, count: shards),
                 progress: SilentProgress(), interruption: Interruption())
         }
-        let step = TrainingStep(tasks: tasks, optimizer: tasks[0].optimizer, settings: configuration.loop)
+        let step = try TrainingStep(tasks: tasks, optimizer: tasks[0].optimizer, settings: configuration.loop)
         let results = try (1...3).map { try step.take($0, lastCheckpoint: nil) }
         return (
             results.reduce(0) { $0 + $1.lossNats }, results.reduce(0) { $0 + $1.gradientNorm },
-            tasks[0].buffers.map(\.tensor.floats)
+            tasks[0].parameters.map(\.variable.value.floats) + tasks[0].buffers.map(\.tensor.floats)
         )
     }
 
@@ -198,6 +198,26 @@ private final class ThreadGroup: @unchecked Sendable {
         }
     }
 
+    @Test func moreShardsThanAProcessMayHaveThreadsAreRefused() throws {
+        func configuration(shards: Int) throws -> CharacterConfiguration {
+            try TestRun(overrides: ["training.batch=2048", "training.shards=\(shards)"]).configuration
+        }
+        #expect(try configuration(shards: 1024).loop.shards == 1024)
+        let error = #expect(throws: ConfigurationError.self) { try configuration(shards: 2048) }
+        #expect(try #require(error).description.contains("at most 1,024"))
+    }
+
+    @Test func processesThatDoNotFitAreRefusedBeforeThereIsAFolder() throws {
+        let run = try TestRun(), out = run.folder.url.appendingPathComponent("runs")
+        #expect(throws: ShardError.shards(1, processes: 4)) {
+            try CharacterRun(
+                beginning: try NamedConfiguration(run.file), seed: 3, data: run.corpus, out: out,
+                code: RunRecord.Code(commit: "test", treeDirty: nil), progress: SilentProgress(),
+                interruption: Interruption(), processes: 4)
+        }
+        #expect(!FileManager.default.fileExists(atPath: out.path))
+    }
+
     @Test func moreProcessesThanShardsAreRefusedAndNobodyWaits() throws {
         let run = try TestRun(), training = try run.begin()
         #expect(throws: ShardError.shards(1, processes: 2)) {
@@ -232,8 +252,26 @@ private final class ThreadGroup: @unchecked Sendable {
                 _ = try training.run(with: $0)
             }
             Issue.record("the run went on")
-        } catch ShardError.different(let what, let rank, _, _, _) {
+        } catch ShardError.different(let what, let rank, _, _, _, _) {
             #expect(what == "data set" && rank == 1)
+        }
+    }
+
+    @Test func aProcessWithAnotherBLASOrBuildIsNamedWithWhatToDo() throws {
+        func report(blas: String = "OpenBLAS 0.3.21, kernels Haswell", program: String = "1f") -> ProcessReport {
+            ProcessReport(host: "node", failure: nil, simd: "avx2", blas: blas, program: program, data: "")
+        }
+        try ProcessReport.requireAlike([report(), report()])
+        let cases = [
+            (report(blas: "plain loops, kernels none"), ["another BLAS", "found plain loops", "HYPERNETWORKS_BLAS"]),
+            (report(program: "2e"), ["another build", "expected 1f, found 2e", "the same file"]),
+        ]
+        for (other, words) in cases {
+            let error = #expect(throws: ShardError.self) {
+                try ProcessReport.requireAlike([report(), report(), other])
+            }
+            let text = try #require(error).description
+            for word in ["process 2 on node"] + words { #expect(text.contains(word), "\(text)") }
         }
     }
 }

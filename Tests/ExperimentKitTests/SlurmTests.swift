@@ -217,7 +217,7 @@ import Testing
         #expect(calls.count == 1)
     }
 
-    /// Slurm itself queues a preempted task again; a cancelled one stays cancelled.
+    /// Slurm itself queues a preempted task again; a canceled one stays canceled.
     @Test func aRunThatIsCancelledWritesItsCheckpointAndIsNotQueuedAgain() throws {
         #expect(try task(2, signal: SIGTERM) == 140)
         #expect(calls.last == "usr2")
@@ -227,5 +227,88 @@ import Testing
         #expect(try task(4) == 0)
         #expect(calls.filter { $0.hasPrefix("train busy") }.count == 3)
         #expect(calls.filter { $0 == "sleep 60" }.count == 2)
+    }
+}
+
+/// `cluster/processes.slurm` in a shell, with scripts in the place of `srun`, of the program and of `scontrol`.
+@Suite(.serialized) struct ProcessesTemplateTests {
+    private let folder: TemporaryFolder
+
+    init() throws {
+        folder = try TemporaryFolder()
+        // Without its own options, `srun` is the program once.
+        try script(#"while [[ $1 == --* ]]; do shift; done; exec "$@""#, to: "bin/srun")
+        try script(#"echo "scontrol $*" >>"$here/calls""#, to: "bin/scontrol")
+        try checkpoint(10)
+    }
+
+    private func script(_ text: String, to name: String) throws {
+        let file = try folder.write("#!/bin/bash\nhere='\(folder.url.path)'\n\(text)\n", to: name)
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: file.path)
+    }
+
+    /// Makes the step of the latest checkpoint of the run `tiny`, seed 7.
+    private func checkpoint(_ step: Int) throws {
+        try folder.write("{\n  \"latest\" : \"step-00000\(step)\"\n}\n", to: "out/tiny/7/checkpoints/index.json")
+    }
+
+    /// Job 12, with a program that leaves its latest checkpoint at a step and ends with a status.
+    private func submit(
+        _ options: [String], step: Int = 10, status: Int32 = 0
+    ) throws -> (status: Int32, output: String, calls: [String]) {
+        try script(
+            #"""
+            echo "$*" >>"$here/calls"
+            sed -i 's/step-[0-9]*/step-00000\#(step)/' "$here/out/tiny/7/checkpoints/index.json"
+            exit \#(status)
+            """#, to: "program")
+        let process = Process(), output = Pipe(), path = folder.url.path
+        process.executableURL = URL(fileURLWithPath: "/bin/bash")
+        process.arguments =
+            [checkout.url.appendingPathComponent("cluster/processes.slurm").path, "\(path)/program", "a/tiny.yaml"]
+            + options
+        process.environment = ["PATH": "\(path)/bin:/usr/bin:/bin", "SLURM_JOB_ID": "12"]
+        process.standardOutput = output
+        process.standardError = output
+        try process.run()
+        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        let calls = (try? String(contentsOf: folder.url.appendingPathComponent("calls"), encoding: .utf8)) ?? ""
+        return (process.terminationStatus, text, calls.split(separator: "\n").map(String.init))
+    }
+
+    private var out: String { folder.url.appendingPathComponent("out").path }
+
+    @Test func aRunWhoseTimeIsUpIsQueuedAgain() throws {
+        let job = try submit(["--seed", "7", "--out", out, "--set", "training.shards=2"], step: 20, status: 138)
+        #expect(job.status == 0 && job.output.contains("job 12: the time limit is near: queued again at step 20"))
+        #expect(
+            job.calls == [
+                "train a/tiny.yaml --or-resume --seed 7 --out \(out) --set training.shards=2", "scontrol requeue 12",
+            ])
+    }
+
+    @Test func aRunThatGetsNowhereWithinItsTimeIsNotQueuedForEver() throws {
+        let job = try submit(["--out=\(out)", "--seed=7"], status: 138)
+        #expect(job.status == 1 && job.output.contains("give a longer one") && job.calls.count == 1, "\(job.output)")
+    }
+
+    /// The run has the name that it is given.
+    @Test func aNameOfItsOwnIsFollowed() throws {
+        let job = try submit(["--out", out, "--seed", "7", "--name", "tiny"], step: 20, status: 138)
+        #expect(job.status == 0 && job.calls.last == "scontrol requeue 12", "\(job.output)")
+        let other = try submit(["--out", out, "--seed", "7", "--name", "other"], step: 30, status: 138)
+        #expect(other.status == 1 && other.output.contains("no step done"), "\(other.output)")
+    }
+
+    @Test(arguments: [0, 3] as [Int32]) func aRunThatIsFinishedOrFailsIsNotQueuedAgain(status: Int32) throws {
+        let job = try submit(["--seed", "7", "--out", out], step: 20, status: status)
+        #expect(job.status == status && job.calls.count == 1)
+    }
+
+    @Test(arguments: [["--seed", "7"], ["--out", "x"], []])
+    func whichRunItIsHasToBeSaid(options: [String]) throws {
+        let job = try submit(options)
+        #expect(job.status == 1 && job.calls.isEmpty && job.output.contains("expected --seed SEED and --out OUT"))
     }
 }

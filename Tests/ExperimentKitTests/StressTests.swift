@@ -1,4 +1,5 @@
 import Foundation
+import NeuralNetwork
 import TestSupport
 import Testing
 
@@ -24,7 +25,7 @@ import Testing
                 try read(file)
                 accepted += 1
             } catch {
-                #expect("\(error)".contains(name) || error is DecodingError, "case \(number): \(error)")
+                #expect("\(error)".contains(name), "case \(number): \(error)")
             }
             #expect(ContinuousClock.now - start < .seconds(10), "case \(number) of \(name) takes for ever")
         }
@@ -85,18 +86,32 @@ import Testing
         }
     }
 
-    /// What a checkpoint from before checksums could hold: its files alone must not trap either.
+    /// What a checkpoint from before checksums could hold: a run goes on from its files, or the error names the file.
     @Test func checkpointWithoutChecksums() throws {
-        let run = try TestRun(overrides: ["training.steps=2"])
-        let training = try run.begin()
+        let run = try TestRun(), interruption = Interruption()
+        let training = try run.begin(progress: StopAtStep(20, interruption), interruption: interruption)
         _ = try training.run()
-        let checkpoint = try #require(try CheckpointStore(runFolder: training.folder).latest)
+        let store = try CheckpointStore(runFolder: training.folder), checkpoint = try #require(store.latest)
         try FileManager.default.removeItem(at: checkpoint.url.appendingPathComponent(CheckpointFile.sums))
         let state = checkpoint.url.appendingPathComponent(CheckpointFile.state)
         let text = try String(contentsOf: state, encoding: .utf8)
         try Data(text.replacingOccurrences(of: "\"checksums\"", with: "\"_\"").utf8).write(to: state)
+
+        let configuration = try run.configuration
+        let work = try CharacterExperiment(
+            configuration: configuration, data: run.corpus, seed: 3, shard: .whole, progress: SilentProgress(),
+            interruption: Interruption())
+        let updates = try TrainingStep(tasks: [work], optimizer: work.optimizer, settings: configuration.loop)
+        let loop = TrainingLoop(
+            updates: updates, checkpoints: store,
+            stepLog: StepLog(url: run.folder.url.appendingPathComponent("steps.jsonl")), progress: SilentProgress(),
+            interruption: Interruption(), configurationYAML: "", modelMetadata: [:],
+            metric: CharacterExperiment.metric, onMilestone: { _ in })
+        try loop.restore()
+        #expect(loop.state.step == 20)
+
         let before = peakMemory()
-        for name in [CheckpointFile.model, CheckpointFile.state] {
+        for name in [CheckpointFile.model, CheckpointFile.optimizer, CheckpointFile.carried, CheckpointFile.state] {
             let file = checkpoint.url.appendingPathComponent(name)
             let original = try [UInt8](Data(contentsOf: file))
             // The header and the metadata are where sizes are stated.
@@ -104,8 +119,16 @@ import Testing
             for number in Damage.cases(200).prefix(20_000) {
                 var damage = Damage(case: number)
                 try Data(damage.damaged(Array(original[..<head])) + original[head...]).write(to: file)
-                _ = try? TrainedCharacterModel(checkpoint)
-                _ = try? checkpoint.state(CheckpointState<CharacterExperiment.Position>.self)
+                if name == CheckpointFile.model { _ = try? TrainedCharacterModel(checkpoint) }
+                do {
+                    try loop.restore()
+                    _ = try updates.take(loop.state.step + 1, lastCheckpoint: nil)
+                } catch is TrainingError {
+                    // Other weights or moments may give a loss or a gradient that is not finite.
+                    work.clearGradients()
+                } catch {
+                    #expect("\(error)".contains(name), "case \(number) of \(name): \(error)")
+                }
             }
             try Data(original).write(to: file)
         }

@@ -167,10 +167,12 @@ private final class ScriptedTask: TrainingTask {
     let unitsPerStep = 1
     let carriedTensors: [(name: String, tensor: Tensor)] = []
     private let validationLoss: Double
+    private let figures: [String: Double]?
 
-    init(losses: [Float], validationLoss: Double = 1) {
+    init(losses: [Float], validationLoss: Double = 1, figures: [String: Double]? = nil) {
         self.losses = losses
         self.validationLoss = validationLoss
+        self.figures = figures
         parameters = [NamedParameter("x", variable)]
     }
 
@@ -186,7 +188,7 @@ private final class ScriptedTask: TrainingTask {
     }
 
     func validate() -> SplitEvaluation {
-        SplitEvaluation(lossNats: validationLoss, predictions: 1, streams: 1, seconds: 0)
+        SplitEvaluation(lossNats: validationLoss, predictions: 1, streams: 1, seconds: 0, figures: figures)
     }
     func restore(position: Int, carried: [NamedTensor]) { self.position = position }
 }
@@ -198,7 +200,7 @@ private final class ScriptedTask: TrainingTask {
 
     private func loop(_ task: ScriptedTask, in folder: URL) throws -> TrainingLoop<ScriptedTask> {
         TrainingLoop(
-            updates: TrainingStep(
+            updates: try TrainingStep(
                 tasks: [task], optimizer: Adam(parameters: task.parameters), settings: Self.settings),
             checkpoints: try CheckpointStore(runFolder: folder),
             stepLog: StepLog(url: folder.appendingPathComponent("steps.jsonl")), progress: SilentProgress(),
@@ -230,6 +232,44 @@ private final class ScriptedTask: TrainingTask {
                 lastCheckpoint: folder.url.appendingPathComponent("checkpoints/step-0000008").path)
         ) { try loop(task, in: folder.url).run() }
         #expect(try StepLog.read(folder.url.appendingPathComponent("steps.jsonl")).allSatisfy { $0.validation == nil })
+    }
+
+    @Test func aFigureOfAValidationThatIsNotFiniteIsNamed() throws {
+        let folder = try TemporaryFolder()
+        let task = ScriptedTask(
+            losses: [Float](repeating: 1, count: 10), figures: ["accuracy": 1, "perplexity": .infinity])
+        #expect(
+            throws: TrainingError.notFinite(
+                what: "validation figure 'perplexity'", step: 10,
+                lastCheckpoint: folder.url.appendingPathComponent("checkpoints/step-0000008").path)
+        ) { try loop(task, in: folder.url).run() }
+    }
+
+    /// In a checkpoint from before there were checksums nothing else tells the damage, and a sum with the number may
+    /// overflow steps later.
+    @Test(arguments: [
+        ("\"evaluationsSinceBest\" : 0", "training.evaluationsSinceBest"),
+        ("\"optimizerStepCount\" : 10", "optimizerStepCount"), ("\"position\" : 10", "position"),
+        ("\"step\" : 10,\n    \"trainingSeconds\"", "training.step"),
+    ])
+    func aNumberOfTheStateThatNoRunCanHaveWrittenIsNamed(good: String, key: String) throws {
+        let folder = try TemporaryFolder()
+        _ = try loop(ScriptedTask(losses: [Float](repeating: 1, count: 10)), in: folder.url).run()
+        let latest = try #require(try CheckpointStore(runFolder: folder.url).latest)
+        let state = latest.url.appendingPathComponent(CheckpointFile.state)
+        let text = try String(contentsOf: state, encoding: .utf8)
+            .replacingOccurrences(of: "\"checksums\"", with: "\"_\"")
+        try #require(text.contains(good), "\(text)")
+        try FileManager.default.removeItem(at: latest.url.appendingPathComponent(CheckpointFile.sums))
+        for bad in [Int.max, -1] {
+            let damaged = text.replacingOccurrences(of: good, with: good.replacing(/[0-9]+/, with: "\(bad)"))
+            try Data(damaged.utf8).write(to: state)
+            let error = #expect(throws: RecordError.self) {
+                try loop(ScriptedTask(losses: [1]), in: folder.url).restore()
+            }
+            let message = try #require(error).description
+            #expect(message.contains(state.path) && message.contains("'\(key)'") && message.contains("\(bad)"))
+        }
     }
 
     /// The running statistics of batch normalization can be infinite while every loss is finite.

@@ -59,6 +59,21 @@ import Testing
         #expect(svg.contains("nan") == false)
     }
 
+    @Test func curvesThatBelongTogetherShareAColorOrAKindOfLine() throws {
+        func series(_ color: Int, _ dash: Int) -> LineChart.Series {
+            LineChart.Series(name: "", look: LineChart.Series.Look(color: color, dash: dash), points: [(1, 1), (2, 2)])
+        }
+        let svg = LineChart(
+            title: "", xLabel: "x", yLabel: "y", xScale: .logarithmic,
+            series: [series(0, 0), series(0, 1), series(1, 0), series(1, 1)]
+        ).svg
+        // Each curve, and then each of the lines beside their names.
+        let lines = svg.matches(of: /<polyline class="(s\d)" .*?stroke-width="2"( stroke-dasharray)?/).prefix(4)
+        #expect(lines.map { String($0.1) } == ["s0", "s0", "s1", "s1"])
+        #expect(lines.map { $0.2 != nil } == [false, true, false, true])
+        #expect(svg.contains(">x (logarithmic)</text>") && svg.contains(">y</text>"))
+    }
+
     @Test(arguments: [
         (values: [0.0, 1000], scale: Axis.Scale.linear, ticks: ["0", "200", "400", "600", "800", "1000"]),
         (values: [0.12, 0.31], scale: .linear, ticks: ["0.10", "0.15", "0.20", "0.25", "0.30", "0.35"]),
@@ -72,6 +87,11 @@ import Testing
         #expect(axis.ticks.map(axis.label) == ticks)
         #expect(axis.place(axis.ticks[0]) == 0)
         #expect(axis.place(axis.ticks[axis.ticks.count - 1]) == 1)
+    }
+
+    @Test(arguments: [1e17, -1e38]) func anAxisOfOneNumberHasTicksAroundItHoweverLargeItIs(number: Double) throws {
+        let axis = Axis([number, number], scale: .linear), place = try #require(axis.place(number))
+        #expect(axis.ticks.count > 2 && abs(place - 0.5) < 0.2)
     }
 
     @Test func aLogarithmicAxisHasNoPlaceForZero() {

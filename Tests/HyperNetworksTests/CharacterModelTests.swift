@@ -210,18 +210,6 @@ struct CharacterModelTests {
             hyper.h.value.floats, plain.h.value.floats.map(Double.init), relative: 1e-5, absolute: 1e-6, what: "h")
     }
 
-    @Test func equation7_scalingARowOfWIsElementwiseScalingOfItsProduct() {
-        var random = RandomStream(seed: 6, stream: 0)
-        let W = Variable(Tensor(random.normal(5 * 7), shape: [5, 7])),
-            d = Variable(Tensor(random.normal(7), shape: [7]))
-        let h = Variable(Tensor(random.normal(3 * 5), shape: [3, 5]))
-        // The paper's rows of W are the columns here: matrices are applied from the right.
-        let scaledMatrix = matmul(h, scaleColumns(W, by: d)), scaledProduct = scaleColumns(matmul(h, W), by: d)
-        expectClose(
-            scaledMatrix.value.floats, scaledProduct.value.floats.map(Double.init), relative: 1e-5, absolute: 1e-6,
-            what: "W(z) h")
-    }
-
     @Test func equation8_isEquation5WhereEachSliceOfWhzIsWhWithScaledRows() {
         var random = RandomStream(seed: 7, stream: 0)
         let (I, H, h, Nz, B) = (4, 6, 3, 2, 5)

@@ -223,6 +223,19 @@ struct DamagedSafetensorsTests {
         #expect(SafetensorsFile(entries: [.init(name: "W", shape: [1], values: .float32([1]))]).convertedType == nil)
     }
 
+    @Test(arguments: [
+        (SafetensorsFile.Values.float64([1, -1e300]), -1e300),
+        (SafetensorsFile.Values.float16([1, .infinity]), Double.infinity),
+        (SafetensorsFile.Values.bfloat16([0x3fc0, 0xff80]), -Double.infinity),
+    ])
+    func aNumberThatIsNotFiniteAfterItsConversionIsNamed(values: SafetensorsFile.Values, found: Double) throws {
+        let file = SafetensorsFile(entries: [.init(name: "W", shape: [2], values: values)])
+        let read = try SafetensorsFile(bytes: file.encoded(), path: "p")
+        let error = #expect(throws: SafetensorsError.self) { try read.floats("W") }
+        #expect(error == .outOfRange(path: "p", name: "W", expected: .float32, found: found))
+        #expect(error?.description == "p: W: expected finite numbers within the range of F32, found \(found)")
+    }
+
     @Test func offsetsThatDoNotFitTheShapeAreRefused() {
         #expect(
             error(header: #"{"x":{"dtype":"F32","shape":[2,1],"data_offsets":[0,4]}}"#, data: [0, 0, 0, 0])

@@ -17,9 +17,7 @@ struct CharactersCommand: ParsableCommand {
 
     @Flag(help: "Print where the time of drawing a character goes instead.") var profile = false
 
-    func validate() throws {
-        guard count > 0 else { throw ValidationError("--count: expected at least 1, found \(count)") }
-    }
+    func validate() throws { try require("--count", count, in: 1...mostTimed) }
 
     func run() throws {
         try ComputeEnvironment.configure(threads: threads)

@@ -23,8 +23,8 @@ struct CompareCommand: ParsableCommand {
     var output: String?
 
     func validate() throws {
-        guard rounds > 0 else { throw ValidationError("--rounds: expected at least 1, found \(rounds)") }
-        guard steps > 0 else { throw ValidationError("--steps: expected at least 1, found \(steps)") }
+        try require("--rounds", rounds, in: 1...mostTimed)
+        try require("--steps", steps, in: 1...mostTimed)
     }
 
     func run() throws {

@@ -44,11 +44,29 @@ struct Exchange: Codable {
         let seconds: Double
     }
 
-    /// For people: the network.
+    /// For people: the network, such as "10gbit, no delay added".
     let network: String
     let library: String
     let cpu: String
-    var entries: [Entry]
+    let entries: [Entry]
+
+    /// The network with the unit of its rate written out.
+    var networkName: String { network.replacing("gbit", with: " Gbit/s").replacing("mbit", with: " Mbit/s") }
+
+    /// The measurements that a file has from an earlier call; nil where there is none.
+    ///
+    /// - Throws: `RecordError`, `UserError`: what is there and cannot be read is not replaced.
+    static func earlier(in file: String) throws -> Exchange? {
+        let url = URL(fileURLWithPath: file)
+        guard try RunFolder.exists(url) else { return nil }
+        do {
+            return try StableJSON.decode(Exchange.self, from: [UInt8](Data(contentsOf: url)))
+        } catch {
+            throw UserError(
+                description: "\(file): expected measurements of an earlier call, to add these to:"
+                    + " \(error.localizedDescription); move it away, or name another file with --output")
+        }
+    }
 }
 
 /// Times the messages of a training step, without the step.
@@ -64,23 +82,25 @@ struct ExchangeCommand: ParsableCommand {
     @Option(help: "Steps to time, after one that is not.") var steps = 7
     @Option(help: "A file of JSON that this is added to.") var output: String?
 
+    func validate() throws { try require("--steps", steps, in: 1...mostTimed) }
+
     func run() throws {
+        let earlier = try output.flatMap { try Exchange.earlier(in: $0) }
         guard let processes = try MPIProcesses.started(onFailure: { note("Error: \($0)") }) else {
             throw ValidationError("exchange is for several processes: mpirun -n 4 benchmarks exchange …")
         }
         defer { processes.leave() }
         let entries = StepKind.inTable.map { time($0, processes) }
         guard processes.isFirst else { return }
-        var exchange = Exchange(
-            network: network, library: processes.library, cpu: ComputeEnvironment.cpuName, entries: entries)
-        if let output, let data = FileManager.default.contents(atPath: output) {
-            exchange.entries = try StableJSON.decode(Exchange.self, from: [UInt8](data)).entries + entries
-        }
-        let bytes = try StableJSON.encode(exchange)
-        if let output {
+        let bytes = try StableJSON.encode(
+            Exchange(
+                network: network, library: processes.library, cpu: ComputeEnvironment.cpuName,
+                entries: (earlier?.entries ?? []) + entries))
+        guard let output else { return try writeResult(bytes: bytes) }
+        do {
             try Data(bytes).write(to: URL(fileURLWithPath: output), options: .atomic)
-        } else {
-            try writeResult(bytes: bytes)
+        } catch {
+            throw UserError(description: "\(output): cannot be written: \(error.localizedDescription)")
         }
     }
 

@@ -54,7 +54,7 @@ struct ScalingModel {
         let secondsPerByte: Double
 
         init(_ exchange: Exchange) {
-            name = exchange.network
+            name = exchange.networkName
             (latency, secondsPerByte) = fit(
                 exchange.entries.map { (Double($0.calls) * log2(Double($0.processes)), Double($0.bytes), $0.seconds) })
         }
@@ -140,7 +140,7 @@ struct ScalingPage {
         let counts = [2, 4]
         let header =
             ["step", "parameters", "calls"] + counts.map { "MB sent by each of \($0)" }
-            + exchanges.flatMap { exchange in counts.map { "s, \(exchange.network), \($0) processes" } }
+            + exchanges.flatMap { exchange in counts.map { "s, \(exchange.networkName), \($0) processes" } }
         let rows = StepKind.inTable.map { kind in
             let messages = StepMessages(kind)
             return [kind.rawValue, grouped(messages.parameters), "\(messages.calls)"]
@@ -203,15 +203,16 @@ struct ScalingPage {
             rows)
     }
 
-    /// Speed-up against processes.
+    /// Speed-up against processes: a color for each model, a kind of line for each network.
     var figure: String {
         LineChart(
-            title: "How many times faster a step is on P processes", xLabel: "processes of one thread",
-            yLabel: "times faster than one", xScale: .logarithmic, yScale: .logarithmic,
-            series: models.flatMap { model in
-                networks.map { network in
+            title: "Speed-up predicted by the model of the step", xLabel: "processes of one thread each",
+            yLabel: "speed-up over one process", xScale: .logarithmic, yScale: .logarithmic,
+            series: models.enumerated().flatMap { color, model in
+                networks.enumerated().map { dash, network in
                     LineChart.Series(
                         name: "\(model.kind.rawValue), \(network.name.prefix { $0 != "," })",
+                        look: LineChart.Series.Look(color: color, dash: dash),
                         points: Self.counts.map {
                             (Double($0), model.seconds(1, network) / model.seconds($0, network))
                         })

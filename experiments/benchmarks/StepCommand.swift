@@ -24,9 +24,10 @@ struct StepCommand: ParsableCommand {
     @Flag(help: "Print where the time goes instead: time, GFLOP/s and GB/s of each operation.") var profile = false
 
     func validate() throws {
-        for (name, value) in [("steps", steps), ("units", units), ("batch", batch), ("sequence", sequence)]
-        where value < 1 {
-            throw ValidationError("--\(name): expected at least 1, found \(value)")
+        try require("--steps", steps, in: 1...mostTimed)
+        // Small enough that no count of numbers or operations overflows; what memory allows is less.
+        for (name, value) in [("--units", units), ("--batch", batch), ("--sequence", sequence)] {
+            try require(name, value, in: 1...10_000)
         }
         guard keep > 0, keep <= 1 else { throw ValidationError("--keep: expected a number in (0, 1], found \(keep)") }
     }

@@ -11,9 +11,9 @@ struct FiguresCommand: ParsableCommand {
         commandName: "figures",
         abstract: "Draw what happens while a model writes: Figures 4 and 5, and the weight scaling d_h.",
         discussion: """
-            figure-4-gate-changes-MODEL   a written text; under each character how much each gate's weights changed
-            figure-5-cell-outputs         histograms of φ(c_t) while writing, one a model
-            weight-scaling-MODEL          d_h of every gate over a passage
+            figure-4-gate-changes-MODEL  a written text, and how much each gate changed
+            figure-5-cell-outputs        histograms of φ(c_t) while writing
+            weight-scaling-MODEL         d_h of every gate over a passage
 
             Each as SVG; pictures made of pixels as PNG too. Without MODEL the committed weights of every row are drawn, \
             of several budgets the longest. In a terminal: `sample MODEL --gates`.
@@ -27,7 +27,7 @@ struct FiguresCommand: ParsableCommand {
     var output: String?
     @Option(help: "The text to begin with, none by default; each character must be in every model's vocabulary.")
     var prompt: String = ""
-    @Option(help: "Characters to write for Figures 4 and 5.")
+    @Option(help: "Characters to write for Figures 4 and 5, 2 to 10,000.")
     var length: Int = 396
     @Option(help: "Seed of the draws.")
     var seed: UInt64 = 0
@@ -36,6 +36,10 @@ struct FiguresCommand: ParsableCommand {
 
     /// Characters of the passage over which d_h is shown.
     static let passage = 96
+    /// Characters that a model can be looked into for: the states of all stay in memory, and a change takes two.
+    static let lengths = 2...10_000
+
+    func validate() throws { try Self.lengths.validate(length, option: "--length") }
 
     func run() throws {
         let experiment = CharacterExperiment.program
@@ -45,6 +49,7 @@ struct FiguresCommand: ParsableCommand {
         var traces: [(name: String, trace: CharacterTrace)] = []
         for (name, url) in locations {
             let trained = try TrainedCharacterModel(try Checkpoint(at: url)), name = shortName(name)
+            noteConverted(name, from: trained.convertedType)
             let trace = try trained.trace(prompt: prompt, length: length, temperature: 1, seed: seed).trace
             traces.append((name, trace))
             if let figure = trace.figure4(name: name) {
@@ -55,6 +60,17 @@ struct FiguresCommand: ParsableCommand {
             }
         }
         if !traces.isEmpty { try folder.write("figure-5-cell-outputs.svg", CharacterTrace.figure5(traces).svg) }
+    }
+}
+
+extension ClosedRange<Int> {
+    /// Holds the value of an option to the range.
+    ///
+    /// - Throws: `ValidationError`.
+    func validate(_ value: Int, option: String) throws {
+        guard !contains(value) else { return }
+        throw ValidationError(
+            "\(option) expects a whole number from \(grouped(lowerBound)) to \(grouped(upperBound)), found \(value)")
     }
 }
 

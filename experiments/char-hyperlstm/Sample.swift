@@ -15,7 +15,7 @@ struct Sample: ParsableCommand {
     var checkpoint: String
     @Option(help: "The text to go on from; each character must be in the model's vocabulary.")
     var prompt: String = ""
-    @Option(help: "Characters to write.")
+    @Option(help: "Characters to write, at most 10,000,000; at most 10,000 with --gates.")
     var length: Int = 500
     @Option(
         help:
@@ -30,7 +30,8 @@ struct Sample: ParsableCommand {
     @OptionGroup var project: ProjectOption
 
     func validate() throws {
-        if length < 0 { throw ValidationError("--length expects a whole number of at least 0, found \(length)") }
+        let lengths = gates ? FiguresCommand.lengths : 0...10_000_000
+        try lengths.validate(length, option: gates ? "--length with --gates" : "--length")
         guard temperature >= 0, temperature.isFinite else {
             throw ValidationError("--temperature expects a number of at least 0, found \(temperature)")
         }
@@ -41,6 +42,7 @@ struct Sample: ParsableCommand {
         let checkpoint = try Checkpoint(at: location)
         try threads.configure()
         let trained = try TrainedCharacterModel(checkpoint)
+        noteConverted(self.checkpoint, from: trained.convertedType)
         if gates {
             try showGates(of: trained, name: shortName(location.path))
             return

@@ -12,7 +12,7 @@ struct Bake: ParsableCommand {
             weights. The file holds an ordinary network with the same logits, running statistics and the statistics of its \
             images; it needs no hypernetwork, no data and no configuration.
 
-              static-hypernet bake runs/table2-hyper-wide-resnet-40-1/0 --output plain.safetensors
+              static-hypernet bake hyper-wide-resnet-40-1 --output plain.safetensors
               static-hypernet evaluate plain.safetensors
             """)
 
@@ -29,10 +29,12 @@ struct Bake: ParsableCommand {
         let url = try modelLocation(model, experiment: ImageExperiment.program)
         try threads.configure()
         let trained = try TrainedImageModel(at: url)
+        noteConverted(model, from: trained.convertedType)
         guard trained.configuration.kernels == .generated else {
             throw UserError(description: "\(url.path): a plain network already, there is nothing to bake")
         }
-        let file = output.map { URL(fileURLWithPath: $0) } ?? url.appendingPathComponent("baked.safetensors")
+        let folder = url.pathExtension == "safetensors" ? url.deletingLastPathComponent() : url
+        let file = output.map { URL(fileURLWithPath: $0) } ?? folder.appendingPathComponent("baked.safetensors")
         let plain = try trained.writeBaked(to: file)
         try writeResult(
             "\(file.path): \(grouped(trained.model.parameterCount)) parameters with the hypernetwork,"

@@ -12,9 +12,9 @@ struct FiguresCommand: ParsableCommand {
         commandName: "figures",
         abstract: "Draw kernels and layer embeddings: Figures 2, 12 and 13, and a map of z.",
         discussion: """
-            figure-2-kernels              second kernels of MNIST networks, owned beside generated
-            figures-12-13-kernels         kernels of Wide ResNets, owned beside generated
-            embeddings-MODEL              embeddings z of a hypernetwork's layers, along their two principal axes
+            figure-2-kernels       second kernels of MNIST networks, owned beside generated
+            figures-12-13-kernels  kernels of Wide ResNets, owned beside generated
+            embeddings-MODEL       embeddings z of all layers along two principal axes
 
             Each as SVG; pictures made of pixels as PNG too. Without MODEL the committed weights of every row are drawn, \
             of several budgets the longest.
@@ -37,6 +37,7 @@ struct FiguresCommand: ParsableCommand {
         var convNets: [KernelFigures.Named<MNISTConvNet>] = [], residuals: [KernelFigures.Named<WideResNet>] = []
         for (name, url) in locations {
             let trained = try TrainedImageModel(at: url)
+            noteConverted(name, from: trained.convertedType)
             let label = "\(shortName(name)), \(trained.configuration.kernels.rawValue)"
             if let network = trained.model as? MNISTConvNet { convNets.append((label, network)) }
             if let network = trained.model as? WideResNet {

@@ -249,9 +249,13 @@ const ck_kernels *_Nonnull ck_kernels_best(void);
 /// A call from inside `body`, or while another thread uses the pool, runs on the calling thread alone.
 void ck_parallel(int64_t count, void (*_Nonnull body)(void *_Nullable context, int64_t index, int64_t worker),
                  void *_Nullable context);
-/// Sets the pool's size, the caller included, from 1 to ck_most_threads; returns what it is.
+/// Sets the pool's size, the caller included, from 1 to ck_most_threads, and starts its threads; returns how many it has:
+/// fewer where the system starts no more.
 int ck_parallel_threads(int threads);
 enum { ck_most_threads = 256 };
+/// Starts a thread of its own, which ends when `body(context)` returns; `stack` is the size of its stack in bytes, 0 for the
+/// system's. Returns 0, or why the system starts none (errno).
+int ck_start_thread(int64_t stack, void *_Nullable (*_Nonnull body)(void *_Nullable context), void *_Nullable context);
 
 /// The numbers of the processors that this process may run on (its affinity), at most `most` of them; returns how many
 /// there are in `processors`, 0 where the system does not tell.

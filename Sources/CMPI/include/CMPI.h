@@ -34,8 +34,8 @@ mpi_outcome mpi_all_to_all(const void *given, void *taken, int64_t bytes, double
 /// The first process's bytes to all.
 mpi_outcome mpi_broadcast(void *data, int64_t bytes, double seconds);
 
-/// Ends all processes at once, this one with `status`.
-void mpi_abort(int status);
+/// Ends all processes at once, this one with `status`; never returns.
+__attribute__((noreturn)) void mpi_abort(int status);
 
 /// Leaves; nothing of this header may be called afterwards.
 void mpi_leave(void);

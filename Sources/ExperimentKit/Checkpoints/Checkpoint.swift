@@ -122,7 +122,7 @@ public struct Checkpoint: Sendable {
             struct Training: Decodable { let step: Int }
             let training: Training
         }
-        return (try? state(State.self))?.training.step
+        return (try? state(State.self)).map(\.training.step).flatMap { $0 < 0 ? nil : $0 }
     }
 
     /// The tensors of one of the checkpoint's files.

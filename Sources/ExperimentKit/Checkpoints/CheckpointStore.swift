@@ -94,11 +94,17 @@ public final class CheckpointStore {
         return "\(name)-\(number)"
     }
 
-    /// Leftovers of a killed process go as well: partial folders and temporary files.
+    /// Removes the checkpoints that the index no longer names, and what a killed process left half written.
     private func removeAllOthers() {
-        let kept = Set([index.latest, index.best, "index.json"].compactMap { $0 })
-        for name in (try? FileManager.default.contentsOfDirectory(atPath: url.path)) ?? [] where !kept.contains(name) {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: url.path)) ?? []
+        for name in names where name != index.latest && name != index.best && Self.isOwn(name) {
             try? FileManager.default.removeItem(at: url.appendingPathComponent(name))
         }
+    }
+
+    /// Whether a name is one that the store gives to a checkpoint or to an unfinished file. Anything else, such as a
+    /// copy that somebody put beside the checkpoints, is not the store's to remove.
+    private static func isOwn(_ name: String) -> Bool {
+        name.wholeMatch(of: /step-[0-9]{7,}(-[0-9]+)?|.+\.partial|\..*\.tmp/) != nil
     }
 }

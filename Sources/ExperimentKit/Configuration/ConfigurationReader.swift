@@ -84,12 +84,9 @@ public final class ConfigurationReader {
     public func integer(
         _ key: String, atLeast minimum: Int, here least: Int = .min, atMost most: Int = most
     ) throws(ConfigurationError) -> Int {
-        note(key, Self.wholeNumber(minimum))
-        let number = try integer(of: try value(key), keyPath: keyPath(key), atLeast: max(minimum, least))
-        guard number <= most else {
-            throw invalid(key, expected: "a whole number of at most \(grouped(most))", found: "\(number)")
-        }
-        return number
+        note(key, Self.wholeNumber(minimum, most))
+        return try integer(
+            of: try value(key), keyPath: keyPath(key), atLeast: max(minimum, least), atMost: most)
     }
 
     /// A whole number of at least `minimum`, or null.
@@ -98,8 +95,12 @@ public final class ConfigurationReader {
         return try isNull(key) ? nil : integer(key, atLeast: minimum)
     }
 
-    /// A sequence of whole numbers of at least `minimum`.
-    public func integers(_ key: String, atLeast minimum: Int) throws(ConfigurationError) -> [Int] {
+    /// A sequence, not an empty one, of whole numbers of at least `minimum`.
+    ///
+    /// - Parameter most: The most that each may be.
+    public func integers(
+        _ key: String, atLeast minimum: Int, atMost most: Int = most
+    ) throws(ConfigurationError) -> [Int] {
         note(key, Self.wholeNumbers(minimum))
         let node = try value(key)
         guard case .sequence(let values) = node.content, !values.isEmpty else {
@@ -107,7 +108,8 @@ public final class ConfigurationReader {
         }
         var numbers: [Int] = []
         for (index, value) in values.enumerated() {
-            numbers.append(try integer(of: value, keyPath: "\(keyPath(key))[\(index)]", atLeast: minimum))
+            numbers.append(
+                try integer(of: value, keyPath: "\(keyPath(key))[\(index)]", atLeast: minimum, atMost: most))
         }
         return numbers
     }
@@ -166,7 +168,7 @@ public final class ConfigurationReader {
     }
 
     private func integer(
-        of node: ConfigurationNode, keyPath: String, atLeast minimum: Int
+        of node: ConfigurationNode, keyPath: String, atLeast minimum: Int, atMost most: Int
     ) throws(ConfigurationError) -> Int {
         guard case .scalar(let text, .integer) = node.content,
             let number = Int(text.replacingOccurrences(of: "_", with: ""))
@@ -177,6 +179,11 @@ public final class ConfigurationReader {
         guard number >= minimum else {
             throw .invalidValue(
                 origin: node.origin, keyPath: keyPath, expected: Self.wholeNumber(minimum), found: "\(number)")
+        }
+        guard number <= most else {
+            throw .invalidValue(
+                origin: node.origin, keyPath: keyPath, expected: "a whole number of at most \(grouped(most))",
+                found: "\(number)")
         }
         return number
     }
@@ -196,7 +203,11 @@ public final class ConfigurationReader {
         return number
     }
 
-    static func wholeNumber(_ minimum: Int) -> String { "a whole number of at least \(minimum)" }
+    /// The words for a whole number of a range; a bound that all keys have is not among them.
+    static func wholeNumber(_ minimum: Int, _ most: Int = most) -> String {
+        most < Self.most
+            ? "a whole number from \(minimum) to \(grouped(most))" : "a whole number of at least \(minimum)"
+    }
 
     static func wholeNumbers(_ minimum: Int) -> String { "a list of whole numbers of at least \(minimum)" }
 

@@ -134,11 +134,6 @@ extension Experiment {
     }
 }
 
-/// A part of a data set.
-public enum DataSplit: String, CaseIterable, Sendable {
-    case train, validation, test
-}
-
 /// A split as read with trained weights.
 public struct TrainedEvaluation: Sendable {
     public let result: SplitEvaluation

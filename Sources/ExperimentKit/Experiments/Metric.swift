@@ -44,6 +44,9 @@ public struct Metric: Sendable {
             split.errorPercent.map { ($0 * (100 - $0) / Double(split.predictions)).squareRoot() }
         }, figure: { $0.errorPercent })
 
+    /// As the axis of a chart of any split names it: `bits per character`, `error, %`.
+    var axis: String { label.isEmpty ? unit : "\(label), \(unit)" }
+
     public func value(_ split: SplitEvaluation) -> Double? { figure(split) }
 
     /// The standard error of a split's figure that comes of its size; nil where it is not known.

@@ -26,7 +26,7 @@ public struct RunFolder {
     /// Whether there is something at a path.
     ///
     /// - Throws: `RecordError.unreadable` where the system does not say: what cannot be seen is not taken for absent.
-    static func exists(_ url: URL) throws -> Bool {
+    package static func exists(_ url: URL) throws -> Bool {
         var status = stat()
         if stat(url.path, &status) == 0 { return true }
         guard errno == ENOENT || errno == ENOTDIR else {
@@ -38,7 +38,7 @@ public struct RunFolder {
     /// Makes the folder and those above it.
     ///
     /// - Throws: `RecordError.unwritable`, naming the file that stands where a folder is needed.
-    func make() throws {
+    package func make() throws {
         var missing: [URL] = [], folder = url.standardizedFileURL
         while try !Self.exists(folder), folder.path != "/" {
             missing.append(folder)
@@ -47,7 +47,7 @@ public struct RunFolder {
         var status = stat()
         guard stat(folder.path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
             throw RecordError.unwritable(
-                path: folder.path, reason: "expected a folder, found a file; give another --out")
+                path: folder.path, reason: "expected a folder, found a file; name another")
         }
         for next in missing.reversed() where mkdir(next.path, 0o777) != 0 && errno != EEXIST {
             throw RecordError.unwritable(path: next.path, reason: String(cString: strerror(errno)))

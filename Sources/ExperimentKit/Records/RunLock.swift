@@ -6,11 +6,14 @@ import Safetensors
 /// The file `lock` in the folder names its holder. Among processes of one kernel `flock` decides, and lets go when the
 /// holder ends, however it ends. Between hosts the file itself decides as well, because not every shared file system
 /// carries `flock` from one to the other: its holder renews the file's time every `renewalSeconds`, and a lock of another
-/// host that nobody renewed for `staleSeconds` is taken over, as is one from before this host's last start, and one that
-/// the same Slurm job left when it ran before: Slurm begins a job again only when its processes have ended.
+/// host that nobody renewed for `staleSeconds` is taken over. One of a host of the same name from another start is
+/// taken over after `restartSeconds`: either this host was started anew since, or another is called the same, such as
+/// `localhost`, and would have renewed it by then. One that the same Slurm job left when it ran before is taken over at
+/// once: Slurm begins a job again only when its processes have ended.
 final class RunLock {
     static let fileName = "lock"
     static let renewalSeconds = 30
+    static let restartSeconds = 3 * renewalSeconds
     static let staleSeconds = 600
 
     /// The process that works in a folder.
@@ -69,7 +72,7 @@ final class RunLock {
         }
         renewal = DispatchSource.makeTimerSource(queue: .global(qos: .utility))
         renewal.schedule(deadline: .now(), repeating: .seconds(Self.renewalSeconds))
-        renewal.setEventHandler { [descriptor] in futimens(descriptor, nil) }
+        renewal.setEventHandler { [path, descriptor] in Self.renew(path, open: descriptor, as: holder) }
         renewal.resume()
     }
 
@@ -81,11 +84,20 @@ final class RunLock {
     }
 
     /// Whether the file still names this holder; another host takes over from a process that was suspended too long.
-    var isHeld: Bool { Self.isFile(path, open: descriptor) && Self.content(of: descriptor).holder == holder }
+    var isHeld: Bool { Self.isHeld(path, open: descriptor, by: holder) }
 
     /// - Throws: `RecordError.lockLost`.
     func check() throws {
         guard isHeld else { throw RecordError.lockLost(path: path) }
+    }
+
+    private static func isHeld(_ path: String, open descriptor: Int32, by holder: Holder) -> Bool {
+        isFile(path, open: descriptor) && content(of: descriptor).holder == holder
+    }
+
+    /// Sets the file's time to now, if it still names the holder: whoever took it over renews it, or has ended.
+    static func renew(_ path: String, open descriptor: Int32, as holder: Holder) {
+        if isHeld(path, open: descriptor, by: holder) { futimens(descriptor, nil) }
     }
 
     /// - Returns: the descriptor of a lock file that is nobody else's.
@@ -126,7 +138,7 @@ final class RunLock {
             return !isLocked && present.process != observer.process
                 && (kill(present.process, 0) == 0 || errno == EPERM)
         }
-        return present.host != observer.host && age < Double(staleSeconds)
+        return age < Double(present.host == observer.host ? restartSeconds : staleSeconds)
     }
 
     /// The holder that an open lock file names, nil if it names none; and the seconds since it was renewed.

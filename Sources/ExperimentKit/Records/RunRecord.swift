@@ -119,20 +119,111 @@ public struct RunRecord: Codable, Equatable, Sendable {
         }
     }
 
-    /// - Throws: `RecordError.unreadable`.
+    /// - Throws: `RecordError.unreadable`, for a number that no run can have written too: it names the key.
     public init(contentsOf url: URL) throws {
+        let bytes = try Self.bytes(of: url)
         do {
-            self = try StableJSON.decode(RunRecord.self, from: [UInt8](Foundation.Data(contentsOf: url)))
+            self = try StableJSON.decode(RunRecord.self, from: bytes)
         } catch {
             throw RecordError.unreadable(path: url.path, reason: "\(error)")
         }
-        for (name, number) in [
-            ("seed", seed), ("stepsDone", training.stepsDone), ("stepsPlanned", training.stepsPlanned),
-            ("parameterCount", parameterCount),
-        ] where number < 0 {
-            throw RecordError.unreadable(
-                path: url.path, reason: "'\(name)' expected a whole number of at least 0, found \(number)")
+        try checkNumbers(path: url.path)
+    }
+
+    /// The content of a file of a run's folder.
+    ///
+    /// - Throws: `RecordError.unreadable`.
+    static func bytes(of url: URL) throws(RecordError) -> [UInt8] {
+        do {
+            return [UInt8](try Foundation.Data(contentsOf: url))
+        } catch {
+            throw .unreadable(path: url.path, reason: error.localizedDescription)
         }
+    }
+
+    private func checkNumbers(path: String) throws(RecordError) {
+        let check = NumberCheck(path: path)
+        try check.count("seed", seed, upTo: .max)
+        try check.count("parameterCount", parameterCount)
+        try check.count("training.stepsPlanned", training.stepsPlanned)
+        try check.count("training.stepsDone", training.stepsDone)
+        try check.count("training.selectedStep", training.selectedStep)
+        try check.split("training.selectionValidation", training.selectionValidation)
+        try check.count("training.unitsPerStep", training.unitsPerStep)
+        try check.seconds("training.trainingSeconds", training.trainingSeconds)
+        try check.seconds("training.secondsPerStep", training.secondsPerStep)
+        try check.seconds("training.wallSeconds", training.wallSeconds)
+        for (index, environment) in environments.enumerated() {
+            try check.count("environments[\(index)].threads", environment.threads)
+        }
+        for (index, sitting) in (sittings ?? []).enumerated() {
+            try check.count("sittings[\(index)].fromStep", sitting.fromStep)
+            try check.count("sittings[\(index)].cores", sitting.cores)
+            try check.count("sittings[\(index)].memoryGiB", sitting.memoryGiB)
+            try check.count("sittings[\(index)].threads", sitting.threads)
+            try check.count("sittings[\(index)].processes", sitting.processes)
+        }
+        try check.split("validation", validation)
+        try check.split("test", test)
+    }
+}
+
+/// Holds the numbers of a record, a log or a state to what a run can have written: readers divide by them, draw them
+/// and make room for them.
+struct NumberCheck {
+    /// The file, with the number of the line where each line has numbers of its own.
+    let path: String
+
+    /// More than any run counts, and little enough to be multiplied by ten.
+    static let most = 1_000_000_000_000_000
+
+    /// A whole number from `least`; nil is in order.
+    func count(
+        _ key: String, _ number: Int?, from least: Int = 0, upTo most: Int = NumberCheck.most
+    ) throws(RecordError) {
+        guard let number, number < least || number > most else { return }
+        throw .unreadable(
+            path: path,
+            reason: "'\(key)' expected a whole number from \(grouped(least)) to \(grouped(most)), found \(number)")
+    }
+
+    /// A duration, up to thirty thousand years; nil is in order.
+    func seconds(_ key: String, _ number: Double?) throws(RecordError) { try real(key, number, in: 0...1e12) }
+
+    /// A number that is computed in single precision, whose greatest is 3.4 · 10³⁸; nil is in order.
+    func figure(_ key: String, _ number: Double?) throws(RecordError) { try real(key, number, in: -1e39...1e39) }
+
+    private func real(_ key: String, _ number: Double?, in range: ClosedRange<Double>) throws(RecordError) {
+        guard let number, !range.contains(number) else { return }
+        throw .unreadable(
+            path: path,
+            reason: "'\(key)' expected a number from \(range.lowerBound) to \(range.upperBound), found \(number)")
+    }
+
+    /// A split with all its figures; nil is in order.
+    func split(_ key: String, _ split: SplitEvaluation?) throws(RecordError) {
+        guard let split else { return }
+        try figure("\(key).lossNats", split.lossNats)
+        try figure("\(key).bits", split.bits)
+        try count("\(key).predictions", split.predictions, from: 1)
+        try count("\(key).wrong", split.wrong, upTo: split.predictions)
+        try count("\(key).streams", split.streams, from: 1, upTo: split.predictions)
+        try seconds("\(key).seconds", split.seconds)
+        for (name, number) in split.figures ?? [:] { try figure("\(key).figures.\(name)", number) }
+    }
+}
+
+extension StepRecord {
+    /// - Throws: `RecordError.unreadable` for a number that no run can have written; it names the key.
+    func checkNumbers(path: String) throws(RecordError) {
+        let check = NumberCheck(path: path)
+        try check.count("step", step)
+        try check.seconds("seconds", seconds)
+        try check.figure("lossNats", lossNats)
+        try check.figure("objective", objective)
+        try check.figure("rate", rate)
+        try check.figure("gradientNorm", gradientNorm)
+        try check.split("validation", validation)
     }
 }
 
@@ -217,11 +308,10 @@ extension RunRecord.Sitting {
     static func current(
         fromStep step: Int, code: RunRecord.Code, processes: Int, changes: [String]?
     ) -> RunRecord.Sitting {
-        let program = Bundle.main.executableURL.flatMap { try? Checksum.sha256(ofFile: $0.path) }
         let machine = ProcessInfo.processInfo
         return RunRecord.Sitting(
             began: Date().formatted(.iso8601), fromStep: step, code: code, version: Software.version,
-            programSHA256: program,
+            programSHA256: Software.programSHA256,
             cpu: ComputeEnvironment.cpuName, cores: machine.processorCount,
             memoryGiB: Int(machine.physicalMemory >> 30), simd: ComputeEnvironment.simdName,
             blasCore: ComputeEnvironment.blasCoreName, threads: ComputeEnvironment.threads, processes: processes,

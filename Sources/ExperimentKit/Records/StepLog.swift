@@ -34,13 +34,16 @@ public struct StepRecord: Codable, Equatable, Sendable {
 /// The log of a run, one JSON object a line, written as it happens.
 public final class StepLog {
     public let url: URL
+    /// Held while lines are written.
+    var lock: RunLock?
 
     public init(url: URL) { self.url = url }
 
     /// Adds a line.
     ///
-    /// - Throws: `RecordError.unwritable`.
+    /// - Throws: `RecordError.unwritable`; `.lockLost` where another process has taken the run's folder over.
     public func append(_ record: StepRecord) throws {
+        try lock?.check()
         do {
             let line = try StableJSON.encodeLine(record)
             let file = open(url.path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o666)
@@ -58,7 +61,7 @@ public final class StepLog {
     /// The lines of a log in order, none where there is no log; a last line without its end, which a killed process
     /// left, is passed over.
     ///
-    /// - Throws: `RecordError.unreadable` for a log that is there and cannot be read, and for a damaged line.
+    /// - Throws: `RecordError.unreadable` for a log that is there and cannot be read, and for a damaged line or number.
     public static func read(_ url: URL) throws -> [StepRecord] {
         guard try RunFolder.exists(url) else { return [] }
         let bytes: [UInt8]
@@ -69,11 +72,14 @@ public final class StepLog {
         }
         let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).dropLast()
         return try lines.enumerated().map { number, line in
+            let record: StepRecord, place = "\(url.path):\(number + 1)"
             do {
-                return try StableJSON.decode(StepRecord.self, from: [UInt8](line))
+                record = try StableJSON.decode(StepRecord.self, from: [UInt8](line))
             } catch {
-                throw RecordError.unreadable(path: "\(url.path):\(number + 1)", reason: "no line of a step log")
+                throw RecordError.unreadable(path: place, reason: "no line of a step log")
             }
+            try record.checkNumbers(path: place)
+            return record
         }
     }
 
@@ -118,6 +124,7 @@ public final class StepLog {
 
     /// Drops what a run did after its last checkpoint; resuming does it again.
     func truncate(toStep step: Int, keepingItsValidation: Bool) throws {
+        try lock?.check()
         let kept = try Self.read(url).filter {
             $0.step < step || ($0.step == step && ($0.validation == nil || keepingItsValidation))
         }

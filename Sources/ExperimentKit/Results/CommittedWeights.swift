@@ -17,12 +17,6 @@ public struct CommittedWeights {
     /// The words of the row that the run is of.
     public var row: String { Self.rowName(record.configuration, budget: record.budget) }
 
-    /// Whether the weights were rounded to half precision.
-    public func isHalfPrecision() throws -> Bool {
-        try SafetensorsFile(path: folder.appendingPathComponent(CheckpointFile.model).path).entries
-            .contains { $0.dtype == .float16 }
-    }
-
     /// All of an experiment, by configuration and seed.
     ///
     /// - Throws: `RecordError`.
@@ -63,15 +57,16 @@ public struct CommittedWeights {
 
     /// `table3-layer-norm-hyperlstm-quick` to `layer-norm-hyperlstm`.
     static func rowName(_ configuration: String, budget: String) -> String {
-        let budgetWords = budget.replacingOccurrences(of: " ", with: "-")
-        var name = configuration.replacing(/^[a-z0-9]+-/, with: "")
+        // Runs that chose a rate have it before the row's words or at the end, and their budget may be called after it.
+        let budgetWords = budget.replacingOccurrences(of: " ", with: "-").replacing(/-peak$/, with: "")
+        var name = configuration.replacing(/^[a-z0-9]+-/, with: "").replacing(/-peak-[\d.]+$/, with: "")
         if name.hasSuffix("-\(budgetWords)") { name.removeLast(budgetWords.count + 1) }
         if name.hasPrefix(budgetWords + "-") { name.removeFirst(budgetWords.count + 1) }
-        // Runs that chose a rate.
         return name.replacing(/^peak-[\d.]+-/, with: "")
     }
 
-    /// Puts a finished run among the committed records: record, configuration, log, and the best checkpoint's weights.
+    /// Puts a finished run among the committed records: record, configuration, log, and the best checkpoint's weights,
+    /// which are held to their checksum.
     ///
     /// - Parameters:
     ///   - run: The run's folder.
@@ -93,28 +88,37 @@ public struct CommittedWeights {
             throw KeepError.otherRecord(path: folder.path)
         }
 
-        let model = try Checkpoint(at: run).url.appendingPathComponent(CheckpointFile.model)
-        let weights = try SafetensorsFile(path: model.path)
+        let weights = try Checkpoint(at: run).weights()
         var kept = SafetensorsFile(metadata: weights.metadata)
         for entry in weights.entries {
             let values = try weights.floats(entry.name)
+            if let value = values.first(where: { half ? !Float16($0).isFinite : !$0.isFinite }) {
+                throw KeepError.notFinite(path: weights.errorPath, name: entry.name, value: value, half: half)
+            }
             kept.append(
                 entry.name, shape: entry.shape, half ? .float16(values.map { Float16($0) }) : .float32(values))
         }
         let bytes = kept.encoded()
         guard bytes.count <= greatestSize else {
-            throw KeepError.tooLarge(path: model.path, bytes: bytes.count, half: half)
+            throw KeepError.tooLarge(path: weights.errorPath, bytes: bytes.count, half: half)
         }
+        // All of them are read before anything is written.
+        var files = try [source.configuration, source.log, source.record].map {
+            (name: $0.lastPathComponent, bytes: try RunRecord.bytes(of: $0))
+        }
+        files.append((CheckpointFile.model, bytes))
         do {
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-            for file in [source.configuration, source.log, source.record] {
-                try writeFileAtomically(
-                    path: folder.appendingPathComponent(file.lastPathComponent).path,
-                    bytes: [UInt8](try Data(contentsOf: file)))
-            }
-            try writeFileAtomically(path: folder.appendingPathComponent(CheckpointFile.model).path, bytes: bytes)
         } catch {
-            throw RecordError.unwritable(path: folder.path, reason: "\(error)")
+            throw RecordError.unwritable(path: folder.path, reason: error.localizedDescription)
+        }
+        for file in files {
+            let path = folder.appendingPathComponent(file.name).path
+            do {
+                try writeFileAtomically(path: path, bytes: file.bytes)
+            } catch {
+                throw RecordError.unwritable(path: path, reason: "\(error)")
+            }
         }
         return CommittedWeights(folder: folder, record: record)
     }
@@ -125,6 +129,8 @@ public enum KeepError: Error, Equatable, CustomStringConvertible {
     case unfinished(path: String, status: String)
     case otherRecord(path: String)
     case tooLarge(path: String, bytes: Int, half: Bool)
+    /// A weight is not finite as the type of number that is to be kept.
+    case notFinite(path: String, name: String, value: Float, half: Bool)
 
     public var description: String {
         switch self {
@@ -136,6 +142,11 @@ public enum KeepError: Error, Equatable, CustomStringConvertible {
             return
                 "\(path): \(grouped(bytes)) bytes of weights, at most \(grouped(CommittedWeights.greatestSize)) are kept"
                 + (half ? "" : ": --half rounds them to half precision")
+        case .notFinite(let path, let name, let value, let half):
+            return
+                "\(path): \(name): expected finite weights"
+                + (half ? " of at most 65,504, the greatest number in half precision" : "") + ", found \(value)"
+                + (half && value.isFinite ? ": keep them without --half" : "")
         }
     }
 }

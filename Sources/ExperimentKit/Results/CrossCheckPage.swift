@@ -1,3 +1,4 @@
+import Datasets
 import Figures
 import Foundation
 
@@ -69,7 +70,7 @@ struct CrossCheckPage<Work: Experiment> {
 
     private func seconds(_ check: CrossCheck) -> String {
         let count = check.run.models.count
-        return fixed(check.run.millisecondsPerStep / 1000, 3) + (count == 1 ? "" : " for \(count)")
+        return fixed(check.run.millisecondsPerStep / 1000, 3) + (count == 1 ? "" : " (\(count) models at once)")
     }
 
     // MARK: - The table
@@ -151,7 +152,7 @@ struct CrossCheckPage<Work: Experiment> {
             return (
                 "experiments/\(Work.program)/figures/cross-check-\(comparison.configuration.name).svg",
                 LineChart(
-                    title: "\(comparison.row): validation of the independent run", xLabel: "training steps",
+                    title: "\(comparison.row): validation, independent runs and this suite's", xLabel: "training steps",
                     yLabel: Work.metric.name, series: independent + own + [curve.series(upTo: last)])
             )
         }
@@ -181,7 +182,7 @@ struct CrossCheckPage<Work: Experiment> {
         guard let mean = SeedStatistics(all)?.mean, let size = SeedStatistics(all.map(abs))?.mean else { return nil }
         let (products, name) = (link(rounded.run.products, rounded), link(exact.run.products, exact))
         return
-            "### \(rounded.run.products) beside \(exact.run.products)\n\nThe loss of a training batch in nats, \(products) less \(name). Of \(all.count) differences"
+            "### \(rounded.run.products) beside \(exact.run.products)\n\nThe loss of a training batch in nats, \(products) minus \(name). Of \(all.count) differences"
             + " \(all.count { $0 > 0 }) are above zero; their mean is \(signed(mean, 4)), the mean of their sizes"
             + " \(fixed(size, 4)).\n\n"
             + markdownTable(

@@ -27,7 +27,7 @@ extension Experiment {
         of runs: [NamedLog], title: String, paper: [LineChart.Series]
     ) -> [(kind: String, chart: LineChart)] {
         func chart(
-            _ what: String, x: String, y: String = metric.name, isNoisy: Bool = false, others: [LineChart.Series] = [],
+            _ what: String, x: String, y: String, isNoisy: Bool = false, others: [LineChart.Series] = [],
             point: (StepRecord) -> (x: Double, y: Double)?
         ) -> LineChart {
             let series = runs.map { LineChart.Series(name: $0.name, points: $0.log.compactMap(point)) }
@@ -40,13 +40,13 @@ extension Experiment {
         return [
             (
                 "steps",
-                chart("validation", x: "training steps", others: paper) { line in
+                chart("validation", x: "training steps", y: metric.axis, others: paper) { line in
                     line.validation.flatMap(metric.value).map { (Double(line.step), $0) }
                 }
             ),
             (
                 "hours",
-                chart("validation by time", x: "hours, evaluations included") { line in
+                chart("validation by time", x: "hours, evaluations included", y: metric.axis) { line in
                     line.validation.flatMap(metric.value).map { (line.seconds / 3600, $0) }
                 }
             ),
@@ -72,11 +72,12 @@ extension PaperCurve {
 }
 
 extension LineChart.Series {
-    /// At most 200 points, each the mean of the same number of neighbors: what a chart can show of a noisy curve.
+    /// At most 200 points, each the mean of the same number of neighbors: what a chart can show of a noisy curve. What is
+    /// left over at the end would be a mean of fewer, and noisier, and is left out.
     fileprivate var smoothed: LineChart.Series {
         let width = max(1, (points.count + 199) / 200)
-        let means = stride(from: 0, to: points.count, by: width).map { first in
-            let part = points[first..<min(first + width, points.count)]
+        let means = stride(from: 0, to: points.count - points.count % width, by: width).map { first in
+            let part = points[first..<first + width]
             return (x: part[part.endIndex - 1].x, y: part.reduce(0) { $0 + $1.y } / Double(part.count))
         }
         return LineChart.Series(name: name, kind: kind, points: means)

@@ -75,12 +75,18 @@ public struct EventFile {
     /// Brings a file on the disk in step with this one. What is there already stays as it is, so that a TensorBoard that has
     /// it open reads on; only a file that is no beginning of this one is replaced.
     ///
-    /// - Throws: `RecordError.unwritable`.
+    /// - Throws: `RecordError.unreadable` for a file that is there and cannot be read: it stays as it is; `.unwritable`.
     public func write(to url: URL) throws {
+        try RunFolder(url: url.deletingLastPathComponent()).make()
+        var existing = Data()
+        if try RunFolder.exists(url) {
+            do {
+                existing = try Data(contentsOf: url)
+            } catch {
+                throw RecordError.unreadable(path: url.path, reason: error.localizedDescription)
+            }
+        }
         do {
-            try FileManager.default.createDirectory(
-                at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
-            let existing = (try? Data(contentsOf: url)) ?? Data()
             guard !existing.isEmpty, bytes.starts(with: existing) else {
                 return try writeFileAtomically(path: url.path, bytes: bytes)
             }
@@ -128,10 +134,10 @@ private struct Message {
     /// - Parameter kind: 0 for a variable number of bytes, 1 for eight, 2 for a length and as many, 5 for four.
     private mutating func key(_ field: UInt64, kind: UInt64) { variable(field << 3 | kind) }
 
-    /// - Precondition: `value` is not negative.
+    /// Writes an `int32` or `int64`; a negative one takes ten bytes.
     mutating func integer(_ field: UInt64, _ value: Int) {
         key(field, kind: 0)
-        variable(UInt64(value))
+        variable(UInt64(bitPattern: Int64(value)))
     }
 
     mutating func double(_ field: UInt64, _ value: Double) {

@@ -258,7 +258,8 @@ public struct ExperimentResults<Work: Experiment> {
         let groups = Group.groups(
             of: runs.filter { $0.configuration.reproduces == nil && !$0.record.data.isSample })
         guard !groups.isEmpty else { return "" }
-        return "### Runs beside the paper's tables\n\n\(Work.metric.name):\n\n" + runTable(groups, nil)
+        return "### Runs beside the paper's tables\n\n\(Work.metric.name); where a figure surprises:"
+            + " [docs/shortfalls.md](docs/shortfalls.md).\n\n" + runTable(groups, nil)
             + footnotes(groups)
     }
 
@@ -321,7 +322,10 @@ public struct ExperimentResults<Work: Experiment> {
             var drawn: Set<String> = []
             let paper = ours.compactMap { table.curves[$0.row.row] }.filter { drawn.insert($0.title).inserted }
             return Work.charts(
-                of: ours.map { row, run in NamedLog(name: "\(row.name), \(run.record.budget)", log: run.log) },
+                of: ours.map { row, run in
+                    let budget = run.record.budget == "paper" ? "the paper's budget" : run.record.budget
+                    return NamedLog(name: "\(row.name), ours, \(budget)", log: run.log)
+                },
                 title: table.title, paper: paper.map { $0.series(upTo: lastStep) }
             ).map { kind, chart in
                 let name = table.id.lowercased().filter { $0.isLetter || $0.isNumber }
@@ -362,23 +366,26 @@ extension ExperimentResults {
     /// The files that the records give, by path relative to the checkout.
     ///
     /// - Parameter existing: The text of a file as it is; empty where there is none.
-    func files(existing: (String) -> String) -> [(path: String, text: String)] {
-        func sectioned(_ path: String, _ preamble: String, _ parts: [(id: String, body: String)]) -> (String, String) {
-            var document = SectionedDocument(preamble: preamble, existing(path))
+    /// - Throws: What `existing` throws.
+    func files(existing: (String) throws -> String) throws -> [(path: String, text: String)] {
+        func sectioned(
+            _ path: String, _ preamble: String, _ parts: [(id: String, body: String)]
+        ) throws -> (path: String, text: String) {
+            var document = SectionedDocument(preamble: preamble, try existing(path))
             for part in parts { document.replace(id: part.id, body: part.body) }
             return (path, document.text)
         }
         let id = Work.program
-        var files: [(path: String, text: String)] = [
-            sectioned(
+        var files = [
+            try sectioned(
                 "RESULTS.md", resultsPreamble,
                 [("Paper: \(Work.paper.name)", paper), ("Summary: \(id)", summary), (id, section)]),
-            sectioned(
+            try sectioned(
                 "docs/deviations.md",
                 "# Where the paper is silent or contradicts itself, and what the runs here do\n\n" + madeBy,
                 [(id, deviations)]),
-            sectioned("docs/provenance.md", "# Where each record was made\n\n" + madeBy, [(id, provenance)]),
-            sectioned(
+            try sectioned("docs/provenance.md", "# Where each record was made\n\n" + madeBy, [(id, provenance)]),
+            try sectioned(
                 "docs/configuration.md",
                 """
                 # The keys of a configuration
@@ -386,8 +393,8 @@ extension ExperimentResults {
                 \(madeBy)
                 Every key has to stand in a file or in the one that its `base:` names (a path, from the file's own folder); there are
                 no defaults. `--set key.path=value` puts another value in its place, and `show CONFIG` prints what a name stands for.
-                Whole numbers are at most 1,000,000,000, seeds excepted. A run that needs more memory than there is ends before its first step,
-                naming the keys.
+                Whole numbers without another bound are at most 1,000,000,000, seeds excepted. A run that needs more memory than there is ends
+                before its first step, naming the keys.
 
                 """, [(id, keyReference)]),
         ]
@@ -395,7 +402,7 @@ extension ExperimentResults {
         for (path, id, body) in [
             ("README.md", "Summary: \(id)", summaryOfRuns), ("docs/cross-check.md", id, crossChecks.section),
         ] {
-            let text = SectionedDocument.replacing(id: id, body: body, in: existing(path))
+            let text = SectionedDocument.replacing(id: id, body: body, in: try existing(path))
             if let text { files.append((path, text)) }
         }
         return files + figures.map { ($0.path, $0.chart.svg) } + crossChecks.figures.map { ($0.path, $0.chart.svg) }
@@ -425,30 +432,42 @@ extension ExperimentResults {
         """
     }
 
-    private func existing(in project: ProjectFolder) -> (String) -> String {
-        { path in (try? String(contentsOf: project.url.appendingPathComponent(path), encoding: .utf8)) ?? "" }
+    /// Reads the files of a checkout. One that is there and cannot be read is not taken for absent: the sections of the
+    /// other programs in it would be lost.
+    private func existing(in project: ProjectFolder) -> (String) throws -> String {
+        { path in
+            let url = project.url.appendingPathComponent(path)
+            guard try RunFolder.exists(url) else { return "" }
+            guard let text = String(validating: try RunRecord.bytes(of: url), as: UTF8.self) else {
+                throw RecordError.unreadable(
+                    path: url.path, reason: "not UTF-8 text: put it right, or back as it was committed")
+            }
+            return text
+        }
     }
 
     /// Files that are not what the records give.
+    ///
+    /// - Throws: `RecordError.unreadable`.
     public func staleFiles(project: ProjectFolder) throws -> [String] {
         let existing = existing(in: project)
-        return files(existing: existing).filter { existing($0.path) != $0.text }.map(\.path)
+        return try files(existing: existing).filter { try existing($0.path) != $0.text }.map(\.path)
     }
 
     /// Writes the documents and the figures.
     ///
     /// - Returns: The paths written, relative to the checkout.
-    /// - Throws: `RecordError.unwritable`.
+    /// - Throws: `RecordError.unreadable` before anything is written; `RecordError.unwritable`.
     public func write(project: ProjectFolder) throws -> [String] {
         var written: [String] = []
-        for file in files(existing: existing(in: project)) {
+        for file in try files(existing: existing(in: project)) {
             let url = project.url.appendingPathComponent(file.path)
             do {
                 try FileManager.default.createDirectory(
                     at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
                 try Data(file.text.utf8).write(to: url, options: .atomic)
             } catch {
-                throw RecordError.unwritable(path: url.path, reason: "\(error)")
+                throw RecordError.unwritable(path: url.path, reason: error.localizedDescription)
             }
             written.append(file.path)
         }

@@ -140,13 +140,21 @@ extension RunRecord {
     /// The columns of `provenance`.
     static let provenanceColumns = ["commit", "machine", "libraries", "seconds a step", "time in all", "data"]
 
-    /// The origin of the run as cells of a table in Markdown, by its last machine.
+    /// The origin of the run as cells of a table in Markdown: all commits, machines and libraries that worked on it,
+    /// each once, in the order of the sittings.
     var provenance: [String] {
-        let machine = environments.last
+        func list(_ texts: [String]) -> String {
+            var seen: Set<String> = []
+            let distinct = texts.filter { seen.insert($0).inserted }
+            return distinct.isEmpty ? "-" : distinct.joined(separator: ", then ")
+        }
         return [
-            "`\(code.commit.prefix(10))`\(code.treeDirty == true ? ", with uncommitted changes" : "")",
-            machine.map { "\($0.cpu), \($0.threads) \($0.threads == 1 ? "thread" : "threads")" } ?? "-",
-            machine.map { "\($0.blas); \($0.simd); \($0.swift)" } ?? "-",
+            list(
+                ([code] + (sittings ?? []).map(\.code)).map {
+                    "`\($0.commit.prefix(10))`\($0.treeDirty == true ? " with uncommitted changes" : "")"
+                }),
+            list(environments.map { "\($0.cpu), \($0.threads) \($0.threads == 1 ? "thread" : "threads")" }),
+            list(environments.map { "\($0.blas); \($0.simd); \($0.swift)" }),
             training.secondsPerStep.map { fixed($0, 3) } ?? "-", durationText(seconds: training.wallSeconds),
             data.official || data.isSample ? data.displayName : "\(data.displayName) (not the official file)",
         ]

@@ -38,7 +38,6 @@ public final class TextProgress: ProgressReporter {
     private let width: () -> Int?
     private let write: (String) -> Void
     private var lastLine = -Double.infinity
-    private var hasOpenLine = false
 
     /// - Parameters:
     ///   - label: what each line starts with: the configuration and the seed.
@@ -47,7 +46,7 @@ public final class TextProgress: ProgressReporter {
     ///   - secondsBetweenLines: at most one plain line in this time; on a terminal ten times as often.
     ///   - now: a clock in seconds.
     ///   - width: the terminal's columns, which a line that is redrawn has to fit; nil where unknown.
-    ///   - write: takes the text, line ends included.
+    ///   - write: takes the text, line ends included; a line that the next text is to replace has none.
     public init(
         label: String, display: MetricDisplay, isTerminal: Bool, secondsBetweenLines: Double = 10,
         now: @escaping () -> Double = { ProcessInfo.processInfo.systemUptime },
@@ -90,19 +89,14 @@ public final class TextProgress: ProgressReporter {
         guard always || time - lastLine >= (isTerminal ? secondsBetweenLines / 10 : secondsBetweenLines) else { return }
         lastLine = time
         if isTerminal {
-            // A line that wraps would not be overwritten by the next one.
-            write("\r\(fitted(line, width: width()))\u{1B}[K")
-            hasOpenLine = true
+            // A line that wraps would not be replaced whole.
+            write(fitted(line, width: width()))
         } else {
             write(line + "\n")
         }
     }
 
-    private func standing(_ text: String) {
-        // A line that stays overwrites the one that was being redrawn.
-        write((hasOpenLine ? "\r\u{1B}[K" : "") + text + "\n")
-        hasOpenLine = false
-    }
+    private func standing(_ text: String) { write(text + "\n") }
 }
 
 /// Nobody watches; used by tests.

@@ -7,7 +7,7 @@ import Processes
 public enum ShardError: Error, Equatable, CustomStringConvertible {
     case shards(Int, processes: Int)
     case process(rank: Int, host: String, reason: String)
-    case different(what: String, rank: Int, host: String, expected: String, found: String)
+    case different(what: String, rank: Int, host: String, expected: String, found: String, advice: String)
 
     public var description: String {
         switch self {
@@ -19,8 +19,9 @@ public enum ShardError: Error, Equatable, CustomStringConvertible {
                 + " multiple\(why)"
         case .process(let rank, let host, let reason):
             return "process \(rank) on \(host): \(reason)"
-        case .different(let what, let rank, let host, let expected, let found):
-            return "process \(rank) on \(host) has another \(what) than the first: expected \(expected), found \(found)"
+        case .different(let what, let rank, let host, let expected, let found, let advice):
+            return "process \(rank) on \(host) has another \(what) than the first: expected \(expected),"
+                + " found \(found); \(advice)"
         }
     }
 }
@@ -33,6 +34,59 @@ extension Int {
     }
 }
 
+/// A process's message to all others before they begin.
+struct ProcessReport: Codable {
+    let host: String
+    /// Why it cannot take part; nil where it can.
+    let failure: String?
+    let simd: String
+    /// Library and kernels.
+    let blas: String
+    /// SHA-256 of the program's own file.
+    let program: String
+    /// Checksums of the data.
+    let data: String
+
+    /// This process's.
+    static func own(failure: String?, data: String) -> ProcessReport {
+        ProcessReport(
+            host: ProcessInfo.processInfo.hostName, failure: failure, simd: ComputeEnvironment.simdName,
+            blas: "\(Blas.shared.library), kernels \(Blas.shared.coreName)",
+            program: Software.programSHA256 ?? "unknown", data: data)
+    }
+
+    /// Holds all processes to having what the first has.
+    ///
+    /// - Throws: `ShardError` naming the first process that cannot take part or is different, and what to do.
+    static func requireAlike(_ reports: [ProcessReport]) throws(ShardError) {
+        for (rank, report) in reports.enumerated() {
+            if let failure = report.failure {
+                throw .process(rank: rank, host: report.host, reason: failure)
+            }
+            let parts: [(what: String, key: KeyPath<ProcessReport, String>, advice: String)] = [
+                // Every process updates its own copy of the parameters, and they must stay the same.
+                (
+                    "instruction set", \.simd,
+                    "give all of them one that each has, by \(Kernels.variable)=avx2 for example"
+                ),
+                // A shard's gradient must not depend on the process that computes it.
+                (
+                    "BLAS", \.blas,
+                    "give all of them one library, by HYPERNETWORKS_BLAS, and its kernels, by OPENBLAS_CORETYPE=Haswell"
+                        + " for example"
+                ),
+                ("build of the program", \.program, "start the same file on every host"),
+                ("data set", \.data, "give every host the same files, by HYPERNETWORKS_DATA for example"),
+            ]
+            for (what, key, advice) in parts where reports[0][keyPath: key] != report[keyPath: key] {
+                throw .different(
+                    what: what, rank: rank, host: report.host, expected: reports[0][keyPath: key],
+                    found: report[keyPath: key], advice: advice)
+            }
+        }
+    }
+}
+
 /// Brings the processes of a run together before its first step.
 struct RunTeam<Work: Experiment> {
     /// The first process's message to the others, which begins a run.
@@ -42,30 +96,31 @@ struct RunTeam<Work: Experiment> {
         let seed: UInt64
     }
 
-    /// A process's message to all others before they begin.
-    private struct Report: Codable {
-        let host: String
-        let failure: String?
-        let simd: String
-        let data: String
-    }
-
     private let processes: any ProcessGroup
 
     init(_ processes: any ProcessGroup) { self.processes = processes }
 
+    /// Refuses a run that its data, this machine's memory or the number of processes do not allow, before anything is
+    /// written.
+    ///
+    /// - Throws: `ShardError.shards`; what `Experiment.check` throws; `MemoryError`.
+    static func requireFeasible(_ configuration: Work.Configuration, _ data: Work.Data, processes: Int) throws {
+        let shards = configuration.loop.shards
+        guard shards % processes == 0 else { throw ShardError.shards(shards, processes: processes) }
+        try Work.requireFeasible(configuration, data, shards: shards / processes)
+    }
+
     /// In the first process: calls the others to a run, and gives its updates.
     ///
-    /// - Throws: `ShardError`; what the experiment throws.
+    /// - Throws: `ShardError`; `MemoryError`; `ComputeError.threadsNotStarted`; what the experiment throws.
     func lead(
         configurationYAML: String, name: String, configuration: Work.Configuration, data: Work.Data, seed: UInt64,
         progress: any ProgressReporter, interruption: Interruption
     ) throws -> TrainingStep<Work> {
-        let shards = configuration.loop.shards
-        guard shards % processes.count == 0 else { throw ShardError.shards(shards, processes: processes.count) }
+        try Self.requireFeasible(configuration, data, processes: processes.count)
         if processes.count > 1 {
             let job = Job(name: name, configurationYAML: configurationYAML, seed: seed)
-            _ = processes.broadcast(try StableJSON.encode(job), isUnbounded: true)
+            _ = processes.broadcast(try StableJSON.encode(job), limit: .endless)
         }
         return try assemble(configuration, seed: seed, progress, interruption) { data }
     }
@@ -75,7 +130,7 @@ struct RunTeam<Work: Experiment> {
     /// - Parameter open: Opens the data of a configuration.
     func follow(open: (Work.Configuration) throws -> Work.Data) throws {
         while true {
-            let message = processes.broadcast([], isUnbounded: true)
+            let message = processes.broadcast([], limit: .endless)
             if message.isEmpty { return }
             let job = try StableJSON.decode(Job.self, from: message)
             let configuration = try Work.Configuration(
@@ -88,55 +143,38 @@ struct RunTeam<Work: Experiment> {
         }
     }
 
-    /// The tasks of this process, once all processes are known to have fitting ones.
+    /// The updates by the tasks of this process, once all processes are known to have fitting ones.
     private func assemble(
         _ configuration: Work.Configuration, seed: UInt64, _ progress: any ProgressReporter,
         _ interruption: Interruption, data open: () throws -> Work.Data
     ) throws -> TrainingStep<Work> {
         let shards = configuration.loop.shards, own = shards / processes.count
         var content = ""
-        let tasks = Result {
+        let step = Result {
             let data = try open()
-            try Work.requireFeasible(configuration, data, shards: own)
+            try Self.requireFeasible(configuration, data, processes: processes.count)
             if processes.count > 1 {
                 let description = Work.describe(data, configuration)
                 content = description.contentSHA256 ?? description.files.map(\.sha256).joined(separator: " ")
             }
-            return try (0..<own).map { member in
+            let tasks = try (0..<own).map { member in
                 try Work(
                     configuration: configuration, data: data, seed: seed,
                     shard: BatchShard(index: processes.rank * own + member, count: shards), progress: progress,
                     interruption: interruption)
             }
+            return try TrainingStep(
+                tasks: tasks, optimizer: tasks[0].optimizer, settings: configuration.loop, processes: processes)
         }
         if processes.count > 1 {
             var failure: String?
-            if case .failure(let error) = tasks { failure = "\(error)" }
-            let report = Report(
-                host: ProcessInfo.processInfo.hostName, failure: failure, simd: ComputeEnvironment.simdName,
-                data: content)
+            if case .failure(let error) = step { failure = "\(error)" }
+            let report = ProcessReport.own(failure: failure, data: content)
             let reports = try processes.allGather(try StableJSON.encode(report)).map {
-                try StableJSON.decode(Report.self, from: $0)
+                try StableJSON.decode(ProcessReport.self, from: $0)
             }
-            try check(reports)
+            try ProcessReport.requireAlike(reports)
         }
-        let all = try tasks.get()
-        return TrainingStep(
-            tasks: all, optimizer: all[0].optimizer, settings: configuration.loop, processes: processes)
-    }
-
-    private func check(_ reports: [Report]) throws {
-        for (rank, report) in reports.enumerated() {
-            if let failure = report.failure {
-                throw ShardError.process(rank: rank, host: report.host, reason: failure)
-            }
-            for (what, expected, found) in [
-                // Every process updates its own copy of the parameters, and they must stay the same.
-                ("instruction set", reports[0].simd, report.simd), ("data set", reports[0].data, report.data),
-            ] where expected != found {
-                throw ShardError.different(
-                    what: what, rank: rank, host: report.host, expected: expected, found: found)
-            }
-        }
+        return try step.get()
     }
 }

@@ -26,18 +26,37 @@ final class ShardTeam: @unchecked Sendable {
     /// Members that have given in this round of the exchange.
     private var arrived = 0
     private var running = 0
+    /// What the members compute at present; nil between two calls of `run`.
+    private var work: ((Int) -> [Double])?
+    /// Calls of `run` so far, by which a member tells a new one from one that it has done.
+    private var calls = 0
+    private var hasEnded = false
 
+    /// Starts a thread for each member but the first, which is the caller of `run`.
+    ///
     /// - Parameter members: Shards of this process; every process has as many.
-    init(members: Int, processes: any ProcessGroup) {
+    /// - Throws: `ComputeError.threadsNotStarted` where the system has no thread for a member.
+    init(members: Int, processes: any ProcessGroup) throws {
         self.members = members
         self.processes = processes
         idle = min(members, ComputeEnvironment.threads)
         waitsAwake = idle == members
         given = [[Double]](repeating: [], count: members)
+        for member in 1..<members {
+            let isStarted = ComputeEnvironment.startThread(stack: 16 << 20) { self.serve(member) }
+            guard isStarted else {
+                end()
+                throw ComputeError.threadsNotStarted(asked: members, started: member, setting: "training.shards")
+            }
+        }
     }
 
-    private struct Work: @unchecked Sendable {
-        let body: (Int) -> [Double]
+    /// Lets the threads go, and with them the team; `run` may not be called afterwards.
+    func end() {
+        condition.withLock {
+            hasEnded = true
+            condition.broadcast()
+        }
     }
 
     private struct Member: ShardExchange {
@@ -51,23 +70,42 @@ final class ShardTeam: @unchecked Sendable {
     ///
     /// - Returns: What `body` gives for each shard of the batch, those of all processes in order.
     func run(_ body: @escaping (_ member: Int) -> [Double]) -> [[Double]] {
-        let work = Work(body: body)
-        condition.withLock { running = members }
-        for member in 1..<members {
-            let thread = Thread { self.run(work, member) }
-            thread.stackSize = 16 << 20
-            thread.start()
+        condition.withLock {
+            work = body
+            calls += 1
+            running = members
+            condition.broadcast()
         }
-        let results = run(work, 0)
-        condition.withLock { while running > 0 { condition.wait() } }
+        let results = compute(body, 0)
+        condition.withLock {
+            while running > 0 { condition.wait() }
+            work = nil
+        }
         return results
     }
 
+    /// Does a member's part of each call of `run`, until the team ends.
+    private func serve(_ member: Int) {
+        var done = 0
+        while let body = nextWork(after: done) {
+            compute(body, member)
+            done += 1
+        }
+    }
+
+    /// Waits for a call of `run` beyond the first `done` of them; nil once the team has ended.
+    private func nextWork(after done: Int) -> ((Int) -> [Double])? {
+        condition.withLock {
+            while calls == done, !hasEnded { condition.wait() }
+            return hasEnded ? nil : work
+        }
+    }
+
     @discardableResult
-    private func run(_ work: Work, _ member: Int) -> [[Double]] {
+    private func compute(_ body: (Int) -> [Double], _ member: Int) -> [[Double]] {
         condition.withLock { takeThread() }
         let results = CurrentShard.$exchange.withValue(Member(team: self, index: member)) {
-            Parallel.$partsOverride.withValue(1) { gather(work.body(member), from: member) }
+            Parallel.$partsOverride.withValue(1) { gather(body(member), from: member) }
         }
         condition.withLock {
             idle += 1

@@ -29,6 +29,13 @@ public struct SplitEvaluation: Codable, Equatable, Sendable {
         self.figures = figures
     }
 
+    /// The name of a number that is NaN or infinite; nil where all are finite.
+    package var notFinite: String? {
+        let others = (figures ?? [:]).sorted { $0.key < $1.key }.map { ("figure '\($0.key)'", $0.value) }
+        let numbers = [("loss", lossNats), ("loss in bits", bits), ("seconds", seconds)] + others
+        return numbers.first { !$0.1.isFinite }?.0
+    }
+
     /// Wrong classes in percent of all; nil where they are not counted.
     public var errorPercent: Double? { wrong.map { 100 * Double($0) / Double(predictions) } }
 }

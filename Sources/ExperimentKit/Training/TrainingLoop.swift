@@ -15,6 +15,8 @@ public struct TrainingLoopSettings: Equatable, Sendable {
     public let checkpointEvery: Int
     /// Equal parts that a batch is computed in (`TrainingStep`): a power of two.
     public let shards: Int
+    /// Most shards: a process alone has a thread for each.
+    static let mostShards = 1024
 
     public init(
         steps: Int, learningRate: LearningRateSchedule, clipNorm: Double?, validate: EvaluationSchedule,
@@ -92,11 +94,11 @@ extension ConfigurationKeys {
 }
 
 extension ConfigurationReader {
-    /// Parts of a batch: a power of two that divides it.
+    /// Parts of a batch: a power of two that divides it, up to `TrainingLoopSettings.mostShards`.
     ///
     /// - Throws: `ConfigurationError`.
     fileprivate func shards(_ key: String, ofBatch batch: Int) throws(ConfigurationError) -> Int {
-        let shards = try integer(key, atLeast: 1)
+        let shards = try integer(key, atLeast: 1, atMost: TrainingLoopSettings.mostShards)
         guard shards & (shards - 1) == 0, batch % shards == 0 else {
             throw invalid(key, expected: "a power of two that divides the batch of \(batch)", found: "\(shards)")
         }
@@ -270,7 +272,7 @@ public final class TrainingLoop<Task: TrainingTask> {
 
     private func validate(_ updateWallSeconds: () -> Void) throws {
         let validation = try task.validate()
-        guard validation.lossNats.isFinite else { throw notFinite("validation loss", step: state.step) }
+        if let name = validation.notFinite { throw notFinite("validation \(name)", step: state.step) }
         let isBest = metric.isBetter(validation, than: state.best?.validation)
         if isBest {
             state.best = TrainingState.Best(step: state.step, validation: validation)
@@ -310,20 +312,24 @@ public final class TrainingLoop<Task: TrainingTask> {
 
     /// Goes back to the latest checkpoint: parameters, optimizer, task and log.
     ///
-    /// - Throws: `CheckpointError` if there is none or it belongs to another model.
+    /// - Throws: `CheckpointError` if there is none or it belongs to another model or other data;
+    ///   `RecordError.unreadable` for a number that no run can have written.
     public func restore() throws {
         guard let latest = checkpoints.latest else { throw CheckpointError.noCheckpoint(path: checkpoints.url.path) }
         let stateFile = try latest.state(CheckpointState<Task.Position>.self)
         let path = latest.url.appendingPathComponent(CheckpointFile.state).path
-        guard (0...settings.steps).contains(stateFile.training.step), stateFile.optimizerStepCount >= 0 else {
-            throw CheckpointError.file(
-                path: path, reason: "expected a step from 0 to \(settings.steps), found \(stateFile.training.step)")
-        }
+        try stateFile.checkNumbers(steps: settings.steps, path: path)
         try latest.restore(task.tensors)
         try latest.restore(optimizer.state, from: CheckpointFile.optimizer)
         optimizer.stepCount = stateFile.optimizerStepCount
         let carried = try latest.tensors(CheckpointFile.carried)
-        try task.restore(position: stateFile.position, carried: carried)
+        do {
+            try task.restore(position: stateFile.position, carried: carried)
+        } catch let error as CheckpointError {
+            // The task knows what the files held, and not where they lie.
+            let name = if case .otherModel = error { CheckpointFile.carried } else { CheckpointFile.state }
+            throw CheckpointError.file(path: latest.url.appendingPathComponent(name).path, reason: "\(error)")
+        }
         restored = carried
         state = stateFile.training
         try stepLog.truncate(toStep: state.step, keepingItsValidation: !state.validationDue)
@@ -337,6 +343,30 @@ struct CheckpointState<Position: Codable & Sendable>: Codable {
     let position: Position
     /// The file with the sums of the checkpoint's files; nil from before there was one.
     let checksums: String?
+
+    /// Holds every number to what a run of so many steps can have written: a checkpoint may have no checksums. The
+    /// largest that pass leave room for all that is added to them later.
+    ///
+    /// - Throws: `RecordError.unreadable` naming the key.
+    func checkNumbers(steps: Int, path: String) throws(RecordError) {
+        let check = NumberCheck(path: path)
+        try check.count("training.step", training.step, upTo: steps)
+        try check.count("training.best.step", training.best?.step, upTo: steps)
+        try check.count("training.evaluationsSinceBest", training.evaluationsSinceBest, upTo: steps)
+        try check.count("optimizerStepCount", optimizerStepCount, upTo: steps)
+        try check.split("training.best.validation", training.best?.validation)
+        try check.seconds("training.trainingSeconds", training.trainingSeconds)
+        try check.seconds("training.wallSeconds", training.wallSeconds)
+        for (key, number) in Self.counts(in: position, key: "position") { try check.count(key, number, upTo: 1 << 60) }
+    }
+
+    /// The whole numbers in a value and in what it consists of, by key; of a stream of random numbers its position
+    /// alone: its other numbers may be any.
+    private static func counts(in value: Any, key: String) -> [(key: String, number: Int)] {
+        if let number = value as? Int { return [(key, number)] }
+        if let random = value as? RandomStream { return [("\(key).position", Int(clamping: random.position))] }
+        return Mirror(reflecting: value).children.flatMap { counts(in: $0.value, key: "\(key).\($0.label ?? "")") }
+    }
 }
 
 /// Seconds of a step, smoothed over the last twenty or so; the first step is left out once there are others, because

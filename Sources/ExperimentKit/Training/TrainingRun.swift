@@ -32,7 +32,6 @@ public final class TrainingRun<Work: Experiment> {
     private var lock: RunLock?
 
     private var files: RunFolder { RunFolder(url: folder) }
-    private var log: StepLog { StepLog(url: files.log) }
 
     /// The folder of a run.
     public static func folder(in out: URL, configuration: String, seed: Int) -> URL {
@@ -44,14 +43,15 @@ public final class TrainingRun<Work: Experiment> {
 
     /// Begins a run: makes its folder, with the resolved configuration and a first record.
     ///
-    /// - Throws: `RecordError.runExists` if the folder already holds one; `RecordError.unwritable`; `MemoryError`, or what
-    ///   `Experiment.check` throws, before the folder is made.
+    /// - Parameter processes: Those that will share the work.
+    /// - Throws: `RecordError.runExists` if the folder already holds one; `RecordError.unwritable`; `ShardError.shards`,
+    ///   `MemoryError`, or what `Experiment.check` throws, before the folder is made.
     public init(
         beginning configuration: NamedConfiguration<Work.Configuration>, seed: Int, data: Work.Data, out: URL,
         code: RunRecord.Code,
-        progress: any ProgressReporter, interruption: Interruption
+        progress: any ProgressReporter, interruption: Interruption, processes: Int = 1
     ) throws {
-        try Work.requireFeasible(configuration.values, data, shards: 1)
+        try RunTeam<Work>.requireFeasible(configuration.values, data, processes: processes)
         let file = configuration.file
         self.configuration = configuration.values
         folder = Self.folder(in: out, configuration: file.name, seed: seed)
@@ -69,7 +69,7 @@ public final class TrainingRun<Work: Experiment> {
         try files.requireFree(experiment: Work.program)
         files.removeLitter()
         try writeConfiguration()
-        try record.write(to: files.record)
+        try writeRecord()
     }
 
     /// The configuration of a run in a folder, so that its data can be opened.
@@ -86,14 +86,16 @@ public final class TrainingRun<Work: Experiment> {
 
     /// Goes on with the run in a folder from its latest checkpoint; the folder's own `config.yaml` says how.
     ///
-    /// - Parameter overrides: `key.path=value` texts for this sitting and all later ones, of the keys in `changeable`; the
-    ///   record keeps them.
+    /// - Parameters:
+    ///   - overrides: `key.path=value` texts for this sitting and all later ones, of the keys in `changeable`; the
+    ///     record keeps them.
+    ///   - processes: Those that will share the work.
     /// - Throws: `RecordError` where it is no whole run of this program, another process works in it, its configuration
     ///   was edited, or `overrides` have other keys; `CheckpointError.otherData` if the data are not those it was begun
-    ///   with; `MemoryError`.
+    ///   with; `ShardError.shards`; `MemoryError`.
     public init(
         resuming folder: URL, overrides: [String] = [], data: Work.Data, progress: any ProgressReporter,
-        interruption: Interruption
+        interruption: Interruption, processes: Int = 1
     ) throws {
         self.folder = folder
         self.data = data
@@ -139,12 +141,18 @@ public final class TrainingRun<Work: Experiment> {
                 what: "the checksums of \(record.data.displayName)", expected: sums(record.data), found: sums(found))
         }
         guard record.status != .finished else { return }
-        try Work.requireFeasible(configuration, data, shards: 1)
+        try RunTeam<Work>.requireFeasible(configuration, data, processes: processes)
         if !overrides.isEmpty {
             record.change(overrides, from: agreed, to: root)
-            try record.write(to: files.record)
+            try writeRecord()
         }
         if resolvedYAML != written.yaml { try writeConfiguration() }
+    }
+
+    /// - Throws: `RecordError`, `.lockLost` where another process has taken the folder over.
+    private func writeRecord() throws {
+        try lock?.check()
+        try record.write(to: files.record)
     }
 
     private func writeConfiguration() throws {
@@ -170,9 +178,9 @@ public final class TrainingRun<Work: Experiment> {
             seed: UInt64(record.seed), progress: progress, interruption: interruption)
         defer { updates.end() }
         let work = updates.task, settings = configuration.loop
-        let checkpoints = try CheckpointStore(runFolder: folder)
-        checkpoints.lock = lock
-        defer { checkpoints.lock = nil }
+        let checkpoints = try CheckpointStore(runFolder: folder), log = StepLog(url: files.log)
+        (checkpoints.lock, log.lock) = (lock, lock)
+        defer { (checkpoints.lock, log.lock) = (nil, nil) }
         let loop = TrainingLoop(
             updates: updates, checkpoints: checkpoints, stepLog: log, progress: progress,
             interruption: interruption, configurationYAML: resolvedYAML,
@@ -215,7 +223,7 @@ public final class TrainingRun<Work: Experiment> {
         } catch let error as TrainingError {
             record.status = .notFinite
             record.stopReason = "\(error)"
-            try record.write(to: files.record)
+            try writeRecord()
             throw error
         }
         return .finished
@@ -240,21 +248,23 @@ public final class TrainingRun<Work: Experiment> {
         let isNews = validation.lossNats != record.training.selectionValidation?.lossNats
         if isNews { progress.report(.evaluated(split: "validation", step: step, result: validation, isBest: false)) }
         let test = try work.report(.test)
-        for (split, result) in [("validation", validation), ("test", test)] where !result.lossNats.isFinite {
-            throw TrainingError.notFinite(what: "\(split) loss", step: step, lastCheckpoint: best.path)
+        for (split, result) in [("validation", validation), ("test", test)] {
+            if let name = result.notFinite {
+                throw TrainingError.notFinite(what: "\(split) \(name)", step: step, lastCheckpoint: best.path)
+            }
         }
         progress.report(.evaluated(split: "test", step: step, result: test, isBest: false))
         record.validation = validation
         record.test = test
         record.training.wallSeconds += validation.seconds + test.seconds
         record.status = .finished
-        try record.write(to: files.record)
+        try writeRecord()
     }
 
     private func stop(signal: Int32) throws -> End {
         record.status = .interrupted
         record.stopReason = "signal \(signal)"
-        try record.write(to: files.record)
+        try writeRecord()
         progress.report(.note("stopped at step \(grouped(record.training.stepsDone)) with a checkpoint"))
         return .interrupted(signal: signal)
     }
@@ -266,6 +276,6 @@ public final class TrainingRun<Work: Experiment> {
         record.training.trainingSeconds = state.trainingSeconds
         record.training.secondsPerStep = state.step > 0 ? state.trainingSeconds / Double(state.step) : nil
         record.training.wallSeconds = state.wallSeconds
-        try record.write(to: files.record)
+        try writeRecord()
     }
 }

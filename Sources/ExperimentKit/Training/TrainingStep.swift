@@ -58,10 +58,11 @@ final class TrainingStep<Task: TrainingTask> {
     /// - Parameters:
     ///   - tasks: One for each shard of this process; as many in every process, a power of two.
     ///   - optimizer: Of the first task's parameters.
+    /// - Throws: `ComputeError.threadsNotStarted` where the system has no thread for a shard.
     init(
         tasks: [Task], optimizer: any CheckpointedOptimizer, settings: TrainingLoopSettings,
         processes: any ProcessGroup = OneProcess()
-    ) {
+    ) throws {
         self.tasks = tasks
         self.optimizer = optimizer
         self.settings = settings
@@ -70,13 +71,15 @@ final class TrainingStep<Task: TrainingTask> {
             (team, gradients, slices) = (nil, [], Tensor(zeros: [0]))
             return
         }
-        team = ShardTeam(members: tasks.count, processes: processes)
+        team = try ShardTeam(members: tasks.count, processes: processes)
         // Slices of whole cache lines.
         let grain = 16 * processes.count
         let count = (tasks[0].parameterCount + grain - 1) / grain * grain
         gradients = tasks.map { _ in Tensor(zeros: [count]) }
         slices = Tensor(zeros: processes.count == 1 ? [0] : [processes.count, count / processes.count])
     }
+
+    deinit { team?.end() }
 
     // MARK: - Updates
 
@@ -93,15 +96,18 @@ final class TrainingStep<Task: TrainingTask> {
             hasEnded = true
             return .notFinite(what: what, step: step, lastCheckpoint: lastCheckpoint)
         }
+        func isFinite(_ figures: (loss: Double, objective: Double?)) -> Bool {
+            figures.loss.isFinite && (figures.objective ?? 0).isFinite
+        }
         let figures: (loss: Double, objective: Double?)
         if let team {
             figures = computeInShards(team)
-            guard (figures.objective ?? figures.loss).isFinite else { throw notFinite("loss") }
+            guard isFinite(figures) else { throw notFinite("loss") }
             sumGradients()
         } else {
             let batch = task.nextLoss()
             figures = batch.figures
-            guard (figures.objective ?? figures.loss).isFinite else { throw notFinite("loss") }
+            guard isFinite(figures) else { throw notFinite("loss") }
             batch.objective.backward()
         }
         // Without a limit the norm is still measured, for the log.
@@ -191,7 +197,7 @@ final class TrainingStep<Task: TrainingTask> {
             step: step, optimizerStepCount: optimizer.stepCount, position: task.position,
             carried: Dictionary((carried ?? []).map { ($0.name, $0.shape) }) { first, _ in first })
         let message = processes.isFirst ? try StableJSON.encode(mine) : []
-        let start = try StableJSON.decode(Start.self, from: processes.broadcast(message, isUnbounded: true))
+        let start = try StableJSON.decode(Start.self, from: processes.broadcast(message, limit: .pause))
         for (_, tensor) in task.tensors + optimizer.state { broadcast(tensor) }
         optimizer.stepCount = start.optimizerStepCount
         let whole = start.carried.sorted { $0.key < $1.key }.map { name, shape in
@@ -205,7 +211,7 @@ final class TrainingStep<Task: TrainingTask> {
         return start.step
     }
 
-    private func broadcast(_ tensor: Tensor) { processes.broadcast(tensor.mutableBytes, isUnbounded: false) }
+    private func broadcast(_ tensor: Tensor) { processes.broadcast(tensor.mutableBytes, limit: .step) }
 
     /// The tensors that the tasks carry from step to step, of the whole batch; in the first process alone.
     func carriedTensors() -> [(name: String, tensor: Tensor)] {
@@ -231,7 +237,7 @@ final class TrainingStep<Task: TrainingTask> {
     // MARK: - Leading and following
 
     private func give(_ order: Order) {
-        if leads { _ = processes.broadcast([order.rawValue], isUnbounded: true) }
+        if leads { _ = processes.broadcast([order.rawValue], limit: .pause) }
     }
 
     /// Lets the other processes go; called by the first when no update follows. What failed in all has ended them already.
@@ -246,7 +252,7 @@ final class TrainingStep<Task: TrainingTask> {
     func follow() throws {
         var step = try share(step: 0, carried: nil)
         while true {
-            let message = processes.broadcast([], isUnbounded: true)
+            let message = processes.broadcast([], limit: .pause)
             switch message.first.flatMap({ byte in Order(rawValue: byte) }) {
             case .update:
                 step += 1

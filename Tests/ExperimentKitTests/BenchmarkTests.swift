@@ -1,0 +1,31 @@
+import Foundation
+import Testing
+
+/// The built `benchmarks`, as a user meets it.
+@Suite struct BenchmarkTests {
+    private static let program = BuiltProgram(name: "benchmarks")
+
+    @Test(arguments: [
+        ["step", "lstm", "--steps=9223372036854775807"], ["step", "lstm", "--units=10000000000"],
+        ["step", "wrn-40-1", "--batch=9223372036854775807"], ["step", "lstm", "--sequence=0"],
+        ["characters", "--count=9223372036854775807"], ["compare", "--rounds=-1"], ["compare", "--steps=0"],
+        ["exchange", "--network=none", "--steps=-1"],
+    ])
+    func aNumberOutOfRangeIsRefusedByItsOption(arguments: [String]) throws {
+        let output = try Self.program.run(arguments)
+        let parts = try #require(arguments.last).split(separator: "=")
+        #expect(output.status == 64 && output.text.isEmpty)
+        #expect(output.errors.contains("\(parts[0]): expected a whole number from 1 to"), "\(output.errors)")
+        #expect(output.errors.contains("found \(parts[1])"), "\(output.errors)")
+    }
+
+    /// What is there is neither passed over nor replaced.
+    @Test func measurementsThatCannotBeReadAreNotReplaced() throws {
+        let folder = try TemporaryFolder(), file = try folder.write("{", to: "exchange.json")
+        for path in [file.path, folder.url.path] {
+            let output = try Self.program.run(["exchange", "--network", "none", "--output", path])
+            #expect(output.status == 1 && output.errors.contains("\(path): expected measurements"), "\(output.errors)")
+        }
+        #expect(try String(contentsOf: file, encoding: .utf8) == "{")
+    }
+}

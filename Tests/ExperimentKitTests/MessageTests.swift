@@ -1,0 +1,76 @@
+import Foundation
+import Testing
+
+@testable import CharacterExperiments
+@testable import ExperimentCommands
+@testable import ExperimentKit
+
+/// What a person sees of a program at work.
+@Suite struct MessageTests {
+    private static let clear = "\r\u{1B}[K"
+
+    @Test func whateverComesNextTakesThePlaceOfAnOpenLine() {
+        let line = OpenLine()
+        #expect(line.showing("a note\n") == "a note\n" && line.clearing().isEmpty)
+        #expect(line.showing("step 1") == "step 1")
+        #expect(line.showing("step 2") == Self.clear + "step 2")
+        #expect(line.showing("a note\n") == Self.clear + "a note\n")
+        #expect(line.showing("step 3") == "step 3")
+        #expect(line.clearing() == Self.clear && line.clearing().isEmpty)
+    }
+
+    @Test func progressOnATerminalIsAnOpenLineAndFiguresStay() {
+        var texts: [String] = []
+        let progress = TextProgress(
+            label: "run", display: CharacterExperiment.display, isTerminal: true, now: { 0 }, width: { 12 }
+        ) { texts.append($0) }
+        progress.report(.evaluating(split: "test", done: 1, total: 2, secondsLeft: 5))
+        progress.report(.note("a note"))
+        #expect(texts == ["run  readin…", "a note\n"])
+    }
+}
+
+/// The table of `verify`.
+@Suite struct VerifiedFigureTests {
+    private struct Damaged: Error, CustomStringConvertible { let description = "a.safetensors: damaged" }
+
+    /// Three sets of weights of one run.
+    private static func weights() throws -> [CommittedWeights] {
+        let test = try TestRun(), configuration = try test.configuration
+        return (0..<3).map { seed in
+            var record = RunRecord(
+                experiment: "char-hyperlstm", configuration: test.file, decoded: configuration, unit: "characters",
+                seed: seed, code: RunRecord.Code(commit: "test", treeDirty: nil),
+                data: CharacterExperiment.describe(test.corpus, configuration), parameterCount: 1)
+            record.test = SplitEvaluation(lossNats: log(2), predictions: 10, streams: 1, seconds: 0)
+            return CommittedWeights(folder: test.folder.url, record: record)
+        }
+    }
+
+    @Test func weightsThatCannotBeReadFailAloneAndTheCallWithThem() throws {
+        let (figures, stop) = verifiedFigures(
+            of: try Self.weights(), metric: CharacterExperiment.metric, tolerance: 1e-3
+        ) { kept, recorded in
+            switch kept.record.seed {
+            case 0: return .read(recorded.bits + 1e-4)
+            case 1: throw Damaged()
+            default: return .read(.nan)
+            }
+        }
+        #expect(stop == nil && figures.map(\.name) == ["tiny", "tiny/1", "tiny/2"])
+        #expect(figures.map(\.differs) == [false, false, true] && figures.map(\.hasFailed) == [false, true, false])
+        let error = #expect(throws: UserError.self) { try requireRecordedFigures(figures) }
+        #expect(error?.description == "not what the records say: tiny/2; not readable: tiny/1")
+        try requireRecordedFigures([figures[0]])
+    }
+
+    @Test func aStopLeavesTheFiguresThatWereRead() throws {
+        let (figures, stop) = verifiedFigures(
+            of: try Self.weights(), metric: CharacterExperiment.metric, tolerance: 1e-3
+        ) { kept, recorded in
+            if kept.record.seed == 1 { throw Interrupted(signal: 2) }
+            return .read(recorded.bits)
+        }
+        #expect(stop == Interrupted(signal: 2) && figures.map(\.name) == ["tiny"])
+    }
+}

@@ -1,0 +1,37 @@
+import Datasets
+import Foundation
+import Testing
+
+@testable import ExperimentKit
+
+/// What the environment says of folders, as the built `char-hyperlstm` takes it.
+@Suite struct SessionTests {
+    /// The call that trains the tiny configuration of a test into a folder.
+    private func train(_ run: TestRun, _ variables: String) throws -> BuiltProgram.Output {
+        let folder = run.folder.url
+        return try BuiltProgram(name: "char-hyperlstm").run(
+            [
+                "train", folder.appendingPathComponent("tiny.yaml").path, "--set", "training.steps=2", "--threads", "1",
+                "--data", folder.appendingPathComponent("data").path,
+                "--out", folder.appendingPathComponent("runs").path,
+            ], before: variables)
+    }
+
+    @Test func aVariableThatNamesNoCheckoutIsNotPassedOver() throws {
+        let run = try TestRun(overrides: [])
+        let wrong = try train(run, "export \(ProjectFolder.variable)='\(run.folder.url.path)';")
+        #expect(wrong.status == 1 && wrong.text.isEmpty)
+        #expect(
+            wrong.errors.contains("\(ProjectFolder.variable) expects a checkout of the project")
+                && wrong.errors.contains("found none at '\(run.folder.url.path)'"), "\(wrong.errors)")
+        let right = try train(run, "export \(ProjectFolder.variable)='\(checkout.url.path)';")
+        #expect(right.status == 0, "\(right.errors)")
+    }
+
+    @Test(arguments: [ProjectFolder.variable, DataFolder.environmentVariable])
+    func aFolderInOtherBytesThanUTF8IsRefusedByItsVariable(name: String) throws {
+        let output = try train(try TestRun(overrides: []), "export \(name)=$'/tmp/\\xff-folder';")
+        #expect(output.status == 1 && output.text.isEmpty)
+        #expect(output.errors.contains("\(name), '/tmp/") && output.errors.contains("not UTF-8"), "\(output.errors)")
+    }
+}
