@@ -69,7 +69,10 @@ public struct LabeledMap {
         for word in words {
             // Where it hides nothing: right of its point, left, below, above; else right.
             let boxes = word.boxes
-            let box = boxes.first { box in !taken.contains { $0.overlaps(box) } } ?? boxes[0]
+            let box =
+                boxes.first { box in
+                    box.x.lowerBound > frame.left && !taken.contains { $0.overlaps(box) }
+                } ?? boxes[0]
             taken.append(box)
             svg.text(word.text, x: box.x.lowerBound, y: box.y.upperBound - 2, size: Word.size)
         }

@@ -278,7 +278,7 @@ import Testing
                 "\(row) \(link) | 0.004 | - | - | 1.8000 | - | - | - | 16 streams | 0.020 (2 models at once) |",
                 "\(row) [this suite, seed 3](../experiments/char-hyperlstm/runs/table3-layer-norm-hyperlstm/3/record.json)"
                     + " | 0.002 | - | - | 1.8500 | 1.6800 | 1.6800 | 1.6500 | one sequence | - |",
-                "\(row) author's plot, HyperLSTM 1000 | - | - | - | 1.790 | 1.630 | - | - | - | - |",
+                "\(row) author's plot, HyperLSTM of 1000 units | - | - | - | 1.790 | 1.630 | - | - | - | - |",
             ])
         let figure = "experiments/char-hyperlstm/figures/cross-check-table3-layer-norm-hyperlstm.svg"
         #expect(lines.contains { $0.hasSuffix("(../\(figure))") } && lines.first == "By hand.")
