@@ -12,7 +12,7 @@ import time
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
-from measure import arguments, report, report_steps, training_step
+from measure import arguments, compiled, report, report_steps, training_step
 
 V, H, T, B = 50, 1000, 100, 128      # symbols, units, steps of a sequence, streams
 HYPER, N_Z = 128, 4                  # hyper units, embedding entries
@@ -155,7 +155,7 @@ def main():
     if options.mode == "compile":
         if options.kind == "lstm":
             parser.error("lstm is the library's kernel: there is nothing to compile")
-        model.cell = torch.compile(model.cell)
+        model.cell = compiled(model.cell)
 
     if options.sample is not None:
         seconds = sample(model, options.sample)

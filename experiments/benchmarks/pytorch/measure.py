@@ -1,7 +1,10 @@
 """What both peers share: the command line they have in common, and the one JSON line that they print."""
 import argparse
+import getpass
 import json
+import os
 import resource
+import tempfile
 import time
 
 import torch
@@ -15,6 +18,17 @@ def arguments(description, subject, choices, modes, steps):
     parser.add_argument("threads", nargs="?", default=2, type=int)
     parser.add_argument("steps", nargs="?", default=steps, type=int, help="timed steps, after two that are not timed")
     return parser
+
+
+def compiled(model):
+    """`torch.compile` with a cache of its own for each number of threads and instruction set.
+
+    The compiler keeps its code on the disk and finds it again by the model alone. Code made for one thread has buffers for
+    one, so that a later process with two writes past their ends, and the heap is corrupted.
+    """
+    kind = f"{torch.get_num_threads()}-threads-{os.environ.get('ATEN_CPU_CAPABILITY', 'native')}"
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = f"{tempfile.gettempdir()}/torchinductor-{getpass.getuser()}-{kind}"
+    return torch.compile(model)
 
 
 def training_step(optimizer, loss_of_batch, clip=None):
