@@ -87,35 +87,30 @@ for ((n = 1; n <= kills; n++)); do
     expect_same characters-1 "$name"
 done
 
+# hang NAME RANK SECONDS PROCESSES LIMIT…: a process of two is stopped after the first steps; the other ends with an error
+# that states the time limit (SECONDS, a pattern) that a variable LIMIT sets, and PROCESSES finish the run without it.
+hang() {
+    local name=$1 rank=$2 seconds=$3 processes=$4 job log=$scratch/$1.log ranks
+    (export "${@:5}" && train "$name" 2 "${characters[@]}") &
+    job=$!
+    until grep -q 'step [2-9]' "$log" 2>/dev/null; do
+        kill -0 $job 2>/dev/null || fail "ended by itself" "$log"
+        sleep 0.05
+    done
+    ranks=($(pgrep -P "$(pgrep -P $job)"))
+    kill -STOP "${ranks[rank]}"
+    ! wait $job || fail "a process that hung was not noticed" "$log"
+    grep -q "got no answer for $seconds s" "$log" || fail "no word of the hang" "$log"
+    kill -KILL "${ranks[rank]}" 2>/dev/null || true
+    train "$name" "$processes" "${characters[@]}" || fail "not resumed on $processes" "$log"
+    expect_same characters-1 "$name"
+}
+
 echo "-- a process that hangs"
-HYPERNETWORKS_MPI_SECONDS=3 train hangs 2 "${characters[@]}" &
-job=$!
-until grep -q 'step [2-9]' "$scratch/hangs.log" 2>/dev/null; do
-    kill -0 $job 2>/dev/null || fail "ended by itself" "$scratch/hangs.log"
-    sleep 0.05
-done
-ranks=($(pgrep -P "$(pgrep -P $job)"))
-kill -STOP "${ranks[1]}"
-! wait $job || fail "a process that hung was not noticed" "$scratch/hangs.log"
-grep -q 'got no answer for 3 s' "$scratch/hangs.log" || fail "no word of the hang" "$scratch/hangs.log"
-kill -KILL "${ranks[1]}" 2>/dev/null || true
-train hangs 4 "${characters[@]}" || fail "not resumed on 4" "$scratch/hangs.log"
-expect_same characters-1 hangs
+hang hangs 1 3 4 HYPERNETWORKS_MPI_SECONDS=3
 
 echo "-- the first process hangs, within a step or between two"
-HYPERNETWORKS_MPI_SECONDS=3 HYPERNETWORKS_MPI_IDLE_SECONDS=5 train first-hangs 2 "${characters[@]}" &
-job=$!
-until grep -q 'step [2-9]' "$scratch/first-hangs.log" 2>/dev/null; do
-    kill -0 $job 2>/dev/null || fail "ended by itself" "$scratch/first-hangs.log"
-    sleep 0.05
-done
-ranks=($(pgrep -P "$(pgrep -P $job)"))
-kill -STOP "${ranks[0]}"
-! wait $job || fail "a first process that hung was not noticed" "$scratch/first-hangs.log"
-grep -q 'got no answer for [35] s' "$scratch/first-hangs.log" || fail "no word of the hang" "$scratch/first-hangs.log"
-kill -KILL "${ranks[0]}" 2>/dev/null || true
-train first-hangs 2 "${characters[@]}" || fail "not resumed" "$scratch/first-hangs.log"
-expect_same characters-1 first-hangs
+hang first-hangs 0 '[35]' 2 HYPERNETWORKS_MPI_SECONDS=3 HYPERNETWORKS_MPI_IDLE_SECONDS=5
 
 echo "-- a signal to mpirun"
 train signaled 2 "${characters[@]}" &

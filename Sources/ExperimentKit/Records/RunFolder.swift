@@ -35,6 +35,17 @@ public struct RunFolder {
         return false
     }
 
+    /// The content of a file.
+    ///
+    /// - Throws: `RecordError.unreadable`.
+    static func bytes(of url: URL) throws(RecordError) -> [UInt8] {
+        do {
+            return [UInt8](try Data(contentsOf: url))
+        } catch {
+            throw .unreadable(path: url.path, reason: error.localizedDescription)
+        }
+    }
+
     /// Makes the folder and those above it.
     ///
     /// - Throws: `RecordError.unwritable`, naming the file that stands where a folder is needed.

@@ -121,24 +121,13 @@ public struct RunRecord: Codable, Equatable, Sendable {
 
     /// - Throws: `RecordError.unreadable`, for a number that no run can have written too: it names the key.
     public init(contentsOf url: URL) throws {
-        let bytes = try Self.bytes(of: url)
+        let bytes = try RunFolder.bytes(of: url)
         do {
             self = try StableJSON.decode(RunRecord.self, from: bytes)
         } catch {
             throw RecordError.unreadable(path: url.path, reason: "\(error)")
         }
         try checkNumbers(path: url.path)
-    }
-
-    /// The content of a file of a run's folder.
-    ///
-    /// - Throws: `RecordError.unreadable`.
-    static func bytes(of url: URL) throws(RecordError) -> [UInt8] {
-        do {
-            return [UInt8](try Foundation.Data(contentsOf: url))
-        } catch {
-            throw .unreadable(path: url.path, reason: error.localizedDescription)
-        }
     }
 
     private func checkNumbers(path: String) throws(RecordError) {

@@ -64,13 +64,8 @@ public final class StepLog {
     /// - Throws: `RecordError.unreadable` for a log that is there and cannot be read, and for a damaged line or number.
     public static func read(_ url: URL) throws -> [StepRecord] {
         guard try RunFolder.exists(url) else { return [] }
-        let bytes: [UInt8]
-        do {
-            bytes = try [UInt8](Data(contentsOf: url))
-        } catch {
-            throw RecordError.unreadable(path: url.path, reason: "\(error.localizedDescription)")
-        }
-        let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).dropLast()
+        let lines = try RunFolder.bytes(of: url).split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+            .dropLast()
         return try lines.enumerated().map { number, line in
             let record: StepRecord, place = "\(url.path):\(number + 1)"
             do {

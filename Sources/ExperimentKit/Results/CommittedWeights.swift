@@ -104,14 +104,10 @@ public struct CommittedWeights {
         }
         // All of them are read before anything is written.
         var files = try [source.configuration, source.log, source.record].map {
-            (name: $0.lastPathComponent, bytes: try RunRecord.bytes(of: $0))
+            (name: $0.lastPathComponent, bytes: try RunFolder.bytes(of: $0))
         }
         files.append((CheckpointFile.model, bytes))
-        do {
-            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        } catch {
-            throw RecordError.unwritable(path: folder.path, reason: error.localizedDescription)
-        }
+        try RunFolder(url: folder).make()
         for file in files {
             let path = folder.appendingPathComponent(file.name).path
             do {

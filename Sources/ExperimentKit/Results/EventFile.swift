@@ -78,14 +78,7 @@ public struct EventFile {
     /// - Throws: `RecordError.unreadable` for a file that is there and cannot be read: it stays as it is; `.unwritable`.
     public func write(to url: URL) throws {
         try RunFolder(url: url.deletingLastPathComponent()).make()
-        var existing = Data()
-        if try RunFolder.exists(url) {
-            do {
-                existing = try Data(contentsOf: url)
-            } catch {
-                throw RecordError.unreadable(path: url.path, reason: error.localizedDescription)
-            }
-        }
+        let existing = try RunFolder.exists(url) ? RunFolder.bytes(of: url) : []
         do {
             guard !existing.isEmpty, bytes.starts(with: existing) else {
                 return try writeFileAtomically(path: url.path, bytes: bytes)

@@ -438,7 +438,7 @@ extension ExperimentResults {
         { path in
             let url = project.url.appendingPathComponent(path)
             guard try RunFolder.exists(url) else { return "" }
-            guard let text = String(validating: try RunRecord.bytes(of: url), as: UTF8.self) else {
+            guard let text = String(validating: try RunFolder.bytes(of: url), as: UTF8.self) else {
                 throw RecordError.unreadable(
                     path: url.path, reason: "not UTF-8 text: put it right, or back as it was committed")
             }
