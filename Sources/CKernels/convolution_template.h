@@ -1,4 +1,4 @@
-// Convolution and batch normalization: the end of kernels_template.h.
+// Convolution, batch normalization and pooling. Included by kernels_template.h.
 //
 // Images are [row, column, channel]. A convolution reads them from a copy with a border of zeros, made (and, where a
 // normalization comes before it, normalized) image by image, so that it lies in the second-level cache and no position
@@ -247,7 +247,7 @@ static void norm_backward_sums(const ck_norm *norm, int64_t rows, const float *x
 }
 
 static void norm_backward(const ck_norm *norm, int64_t rows, const float *slope, const float *offset, const float *x,
-                          const float *dz, int accumulate, float *dx) {
+                          const float *dz, const float *initial, float *dx) {
     int64_t n = norm->channels;
     for (int64_t c = 0; c < n; c += L) {
         int64_t left = n - c;
@@ -256,7 +256,7 @@ static void norm_backward(const ck_norm *norm, int64_t rows, const float *slope,
         for (int64_t r = 0; r < rows; r++) {
             int64_t at = r * n + c;
             vf value = factor * load(dz + at, left) + (s * (load(x + at, left) - mean) + o);
-            if (accumulate) value += load(dx + at, left);
+            if (initial) value += load(initial + at, left);
             store(dx + at, left, value);
         }
     }

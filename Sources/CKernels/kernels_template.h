@@ -207,8 +207,8 @@ typedef struct {
     int64_t step;
 } prefetch_stream;
 
-/// A stream over `floats` of memory, the part of one of `tiles` tiles of `turns` turns each. At least a byte a turn:
-/// where there are more tiles than that needs, the last ones fetch what lies behind.
+/// The share of tile `tile` in prefetching `floats` of memory: `tiles` tiles of `turns` iterations each. A step is at
+/// least one byte, so with very many iterations the last tiles run past the end; prefetching there is harmless.
 INLINE prefetch_stream prefetch_part(const float *memory, int64_t floats, int64_t tile, int64_t tiles, int64_t turns) {
     int64_t bytes = floats * (int64_t)sizeof(float), step = bytes / (tiles * turns);
     return (prefetch_stream){(const char *)memory + bytes * tile / tiles, step > 0 ? step : 1};

@@ -26,6 +26,10 @@ INLINE void fetch_part(const float *memory, int64_t floats, int64_t part, int64_
     for (memory += floats * part / parts; memory < end; memory += 64 / sizeof(float)) __builtin_prefetch(memory, 0, 2);
 }
 
+INLINE void fetch_parts(const ck_memory *memory, int64_t count, int64_t part, int64_t parts) {
+    for (int64_t n = 0; n < count; n++) fetch_part(memory[n].floats, memory[n].count, part, parts);
+}
+
 /// Transformed tiles are [6][tiles][6][channels], so that a transform writes few streams. This is the floats between two
 /// of the first six: not a power of two, or they would meet in one set of the cache.
 INLINE int64_t winograd_stride(int64_t tiles, int64_t channels) { return position_side * tiles * channels + 16; }
@@ -162,8 +166,8 @@ INLINE ck_convolution position_product(int64_t tiles, int64_t inputs, int64_t wi
 }
 
 static void winograd(const ck_winograd *g, int64_t images, const float *x, int64_t imageX, const float *packed,
-                     const float *bias, const float *initial, float *y, int64_t imageY, ck_memory next,
-                     float *scratch) {
+                     const float *bias, const float *initial, float *y, int64_t imageY, const ck_memory *next,
+                     int64_t nextCount, float *scratch) {
     int64_t n = g->inputs, outputs = g->outputs, width = L * conv_vectors(outputs), zero = 0;
     int64_t strip = strip_rows(g, CK_TILES), all = images * g->rows, strips = (all + strip - 1) / strip;
     int64_t strideV = winograd_stride(strip * g->columns, n), strideM = winograd_stride(strip * g->columns, width);
@@ -184,7 +188,7 @@ static void winograd(const ck_winograd *g, int64_t images, const float *x, int64
                     fetch_part(y + at, tile_side * g->outputRow, position, positions);
                     if (initial) fetch_part(initial + at, tile_side * g->outputRow, position, positions);
                 }
-                fetch_part(next.floats, next.count, turn, turns);
+                fetch_parts(next, nextCount, turn, turns);
                 convolve(&product, v + a * strideV + b * n, u, NULL, NULL, m + a * strideM + b * width);
             }
             for (int64_t r = first; r < last; r++) {
@@ -198,7 +202,7 @@ static void winograd(const ck_winograd *g, int64_t images, const float *x, int64
 }
 
 static void winograd_weights(const ck_winograd *g, int64_t images, const float *x, int64_t imageX, const float *dy,
-                             int64_t imageY, float *du, ck_memory next, float *scratch) {
+                             int64_t imageY, float *du, const ck_memory *next, int64_t nextCount, float *scratch) {
     int64_t n = g->inputs, outputs = g->outputs, zero = 0;
     int64_t strip = strip_rows(g, weight_tiles), all = images * g->rows, strips = (all + strip - 1) / strip;
     int64_t strideV = winograd_stride(strip * g->columns, n), strideM = winograd_stride(strip * g->columns, outputs);
@@ -217,7 +221,7 @@ static void winograd_weights(const ck_winograd *g, int64_t images, const float *
         float *out = du;
         for (int position = 0; position < positions; position++, turn++, out += n * outputs) {
             int64_t a = position / position_side, b = position % position_side;
-            fetch_part(next.floats, next.count, turn, turns);
+            fetch_parts(next, nextCount, turn, turns);
             convolve_weights(&product, 1, v + a * strideV + b * n, 0, m + a * strideM + b * outputs, 0, out);
         }
     }

@@ -9,7 +9,10 @@ public final class Variable {
     public let value: Tensor
     public let requiresGradient: Bool
     /// dL/dvalue, of the value's shape; nil before `backward`, and again after `clearGradient`.
-    public var gradient: Tensor? { gradientIsCurrent ? gradientMemory : nil }
+    public var gradient: Tensor? {
+        finishGradient()
+        return gradientIsCurrent ? gradientMemory : nil
+    }
 
     /// Mean and variance of the value's channels, where the operation that made it computed them on its way.
     package var channelMoments: ChannelMoments?
@@ -18,7 +21,11 @@ public final class Variable {
     private let order: UInt64
     private var operands: [Variable] = []
     /// Carries the gradient of this variable to its operands.
-    private var propagate: ((Tensor) -> Void)?
+    private var propagate: ((Tensor, UnfinishedGradient?) -> Void)?
+    /// Whether `propagate` makes the last change of the gradient itself.
+    private let finishesGradient: Bool
+    /// The last change of the gradient, if it is still to be made.
+    private var unfinished: UnfinishedGradient?
     /// Kept when the gradient is cleared, for the next one.
     private var gradientMemory: Tensor?
     /// False while the memory holds what an earlier step left and the next contribution overwrites.
@@ -31,6 +38,7 @@ public final class Variable {
     public init(_ value: Tensor, requiresGradient: Bool = false) {
         self.value = value
         self.requiresGradient = requiresGradient
+        finishesGradient = false
         order = Self.created.wrappingAdd(1, ordering: .relaxed).newValue
     }
 
@@ -48,8 +56,26 @@ public final class Variable {
     ///   - value: The result.
     ///   - operands: The variables that it was computed from.
     ///   - propagate: Given dL/dvalue, adds to the gradient of each operand by `addGradient`.
-    public init(_ value: Tensor, operands: [Variable], propagate: @escaping (Tensor) -> Void) {
+    public convenience init(_ value: Tensor, operands: [Variable], propagate: @escaping (Tensor) -> Void) {
+        self.init(value, operands: operands, finishesGradient: false) { gradient, _ in propagate(gradient) }
+    }
+
+    /// The result of an operation that goes through its gradient part by part.
+    ///
+    /// - Parameter propagateParts: As above. It is given the last change of the gradient too, where that is still to be
+    ///   made, and makes it as it goes.
+    package convenience init(
+        _ value: Tensor, operands: [Variable], propagateParts: @escaping (Tensor, UnfinishedGradient?) -> Void
+    ) {
+        self.init(value, operands: operands, finishesGradient: true, propagate: propagateParts)
+    }
+
+    private init(
+        _ value: Tensor, operands: [Variable], finishesGradient: Bool,
+        propagate: @escaping (Tensor, UnfinishedGradient?) -> Void
+    ) {
         self.value = value
+        self.finishesGradient = finishesGradient
         requiresGradient = Self.isRecording && operands.contains { $0.requiresGradient }
         order = Self.created.wrappingAdd(1, ordering: .relaxed).newValue
         if requiresGradient {
@@ -78,7 +104,10 @@ public final class Variable {
     public var detached: Variable { Variable(value) }
 
     /// Forgets the gradient. Its memory is kept for the next one.
-    public func clearGradient() { gradientIsCurrent = false }
+    public func clearGradient() {
+        gradientIsCurrent = false
+        unfinished = nil
+    }
 
     /// The gradient, or zeros where nothing depended on this variable.
     package var gradientOrZeros: Tensor {
@@ -94,6 +123,7 @@ public final class Variable {
     /// argument is true and overwriting it if that is false. Does nothing where no gradient is required.
     package func addGradient(_ body: (_ gradient: Tensor, _ accumulate: Bool) -> Void) {
         guard requiresGradient else { return }
+        finishGradient()
         let target = gradientMemory ?? Tensor(uninitialized: shape)
         body(target, gradientIsCurrent)
         gradientMemory = target
@@ -126,6 +156,23 @@ public final class Variable {
         }
     }
 
+    /// Changes the gradient that is there once more. Where the operation that made this variable goes through its gradient
+    /// part by part, the change is left to it, which saves passes over memory; else it is made here.
+    package func changeGradient(_ change: UnfinishedGradient) {
+        precondition(gradientIsCurrent, "there is no gradient to change")
+        finishGradient()
+        unfinished = change
+        if !finishesGradient { finishGradient() }
+    }
+
+    private func finishGradient() {
+        guard let unfinished, let gradientMemory else { return }
+        self.unfinished = nil
+        Parallel.chunks(of: value.count, grain: shape.last ?? 1) { range, _ in
+            unfinished.finish(gradientMemory, range)
+        }
+    }
+
     /// Computes dL/dv for every variable v that L = Σ seed ⊙ value depends on, and adds it to `v.gradient`.
     ///
     /// - Parameter seed: dL/dvalue, of the value's shape; nil for a scalar, where it is 1.
@@ -146,14 +193,38 @@ public final class Variable {
         reached.sort { $0.order > $1.order }
         for variable in reached {
             guard let propagate = variable.propagate else { continue }
-            if let gradient = variable.gradient { propagate(gradient) }
+            if variable.gradientIsCurrent, let gradient = variable.gradientMemory {
+                propagate(gradient, variable.unfinished)
+            }
             // Taken apart one by one: a chain of thousands of variables must not be released recursively, and what an
             // intermediate result held can be reused by the next operation.
             variable.propagate = nil
             variable.operands = []
             variable.gradientMemory = nil
-            variable.gradientIsCurrent = false
+            variable.clearGradient()
         }
+    }
+}
+
+/// The last change of a gradient, which is made part by part.
+package struct UnfinishedGradient {
+    /// What the change reads besides the gradient, of the gradient's shape.
+    package let reads: [Tensor]
+    /// Writes a range of whole rows of the last axis, changed, to some memory: to their place in the gradient, or to where
+    /// they are read.
+    package let write: (_ gradient: Tensor, _ elements: Range<Int>, _ destination: FloatPointer) -> Void
+
+    package init(
+        reads: [Tensor],
+        write: @escaping (_ gradient: Tensor, _ elements: Range<Int>, _ destination: FloatPointer) -> Void
+    ) {
+        self.reads = reads
+        self.write = write
+    }
+
+    /// Changes a range of whole rows of the last axis in their place. Each has to be changed once.
+    package func finish(_ gradient: Tensor, _ elements: Range<Int>) {
+        write(gradient, elements, gradient.pointer + elements.lowerBound)
     }
 }
 

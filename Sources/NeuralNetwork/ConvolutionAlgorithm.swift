@@ -21,17 +21,18 @@ protocol ConvolutionAlgorithm {
     /// y = convolution + bias + residual for `rows` rows of output of each image.
     func forward(
         images: Int, rows: Int, _ padded: FloatPointer, _ packed: FloatPointer, bias: FloatPointer?,
-        residual: FloatPointer?, _ y: FloatPointer, next: UpcomingMemory, scratch: FloatPointer)
+        residual: FloatPointer?, _ y: FloatPointer, next: [UpcomingMemory], scratch: FloatPointer)
 
     /// dx (+)= the gradient of the input from the one of the output, with its border.
     func inputGradient(
         images: Int, _ padded: FloatPointer, _ packed: FloatPointer, accumulate: Bool, _ dx: FloatPointer,
-        next: UpcomingMemory, scratch: FloatPointer)
+        next: [UpcomingMemory], scratch: FloatPointer)
 
-    /// Adds the images' part of the kernel's gradient to `sums`, in an order of the algorithm's own.
+    /// Adds the images' part of the kernel's gradient to `sums`, in an order of the algorithm's own, from them and the
+    /// gradient of the output, both with their borders.
     func kernelGradient(
-        images: Int, _ padded: FloatPointer, _ dy: FloatPointer, _ sums: FloatPointer, next: UpcomingMemory,
-        scratch: FloatPointer)
+        images: Int, _ padded: FloatPointer, _ paddedGradient: FloatPointer, _ sums: FloatPointer,
+        next: [UpcomingMemory], scratch: FloatPointer)
 
     /// Adds what `kernelGradient` summed up to a gradient of the kernel's shape.
     func addKernelGradient(_ sums: FloatPointer, to gradient: FloatPointer)
@@ -40,7 +41,9 @@ protocol ConvolutionAlgorithm {
 extension ConvolutionAlgorithm {
     /// Floats of an image with its border.
     var paddedCount: Int { (shape.height + 2 * shape.padding) * (shape.width + 2 * shape.padding) * shape.inputs }
-    var paddedGradientCount: Int {
-        (shape.outputHeight + 2 * gradientBorder) * (shape.outputWidth + 2 * gradientBorder) * shape.outputs
-    }
+    var paddedGradientCount: Int { (shape.outputHeight + 2 * gradientBorder) * gradientRow }
+    /// Floats of a row of pixels of the output's gradient with its border.
+    var gradientRow: Int { (shape.outputWidth + 2 * gradientBorder) * shape.outputs }
+    /// The first float within the border.
+    var gradientStart: Int { gradientBorder * (gradientRow + shape.outputs) }
 }

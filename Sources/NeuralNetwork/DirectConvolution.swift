@@ -1,7 +1,8 @@
 /// Convolution by its definition, for any kernel and stride: a tile of output pixels × output channels stays in registers
 /// while all taps and input channels go by.
 struct DirectConvolution: ConvolutionAlgorithm {
-    /// Taps that all images share; `kernel` with them is valid inside `withKernel` alone.
+    /// The taps of a convolution, the same for all images: where each begins in the padded image, in elements, and its
+    /// first row in the kernel's matrix.
     private struct Taps {
         var offsets: [Int64], rows: [Int64]
     }
@@ -72,9 +73,9 @@ struct DirectConvolution: ConvolutionAlgorithm {
 
     func forward(
         images: Int, rows: Int, _ padded: FloatPointer, _ packed: FloatPointer, bias: FloatPointer?,
-        residual: FloatPointer?, _ y: FloatPointer, next: UpcomingMemory, scratch: FloatPointer
+        residual: FloatPointer?, _ y: FloatPointer, next: [UpcomingMemory], scratch: FloatPointer
     ) {
-        withForward(rows: rows) { convolution in
+        withForward(rows: rows, outputRow: shape.outputWidth * shape.outputs) { convolution in
             for image in 0..<images {
                 let at = image * shape.outputCount
                 kernels.convolve(
@@ -86,7 +87,7 @@ struct DirectConvolution: ConvolutionAlgorithm {
 
     func inputGradient(
         images: Int, _ padded: FloatPointer, _ packed: FloatPointer, accumulate: Bool, _ dx: FloatPointer,
-        next: UpcomingMemory, scratch: FloatPointer
+        next: [UpcomingMemory], scratch: FloatPointer
     ) {
         if !accumulate && leavesInputsOut { dx.update(repeating: 0, count: images * shape.inputCount) }
         for image in 0..<images {
@@ -100,12 +101,13 @@ struct DirectConvolution: ConvolutionAlgorithm {
     }
 
     func kernelGradient(
-        images: Int, _ padded: FloatPointer, _ dy: FloatPointer, _ sums: FloatPointer, next: UpcomingMemory,
-        scratch: FloatPointer
+        images: Int, _ padded: FloatPointer, _ paddedGradient: FloatPointer, _ sums: FloatPointer,
+        next: [UpcomingMemory], scratch: FloatPointer
     ) {
-        withForward(rows: shape.outputHeight) { convolution in
+        withForward(rows: shape.outputHeight, outputRow: gradientRow) { convolution in
             kernels.convolve_weights(
-                convolution, Int64(images), padded, Int64(paddedCount), dy, Int64(shape.outputCount), sums)
+                convolution, Int64(images), padded, Int64(paddedCount), paddedGradient + gradientStart,
+                Int64(paddedGradientCount), sums)
         }
     }
 
@@ -125,8 +127,8 @@ struct DirectConvolution: ConvolutionAlgorithm {
         }
     }
 
-    /// The convolution for `rows` rows of output, from the padded rows under them.
-    private func withForward(rows: Int, _ body: (UnsafePointer<ConvolutionKernel>) -> Void) {
+    /// The convolution for `rows` rows of output that lie `outputRow` floats apart, from the padded rows under them.
+    private func withForward(rows: Int, outputRow: Int, _ body: (UnsafePointer<ConvolutionKernel>) -> Void) {
         let width = shape.width + 2 * shape.padding
         withPointers(
             forward,
@@ -135,7 +137,7 @@ struct DirectConvolution: ConvolutionAlgorithm {
                     rows: Int64(rows), columns: Int64(shape.outputWidth), outputs: Int64(shape.outputs),
                     inputRow: Int64(shape.stride * width * shape.inputs),
                     inputColumn: Int64(shape.stride * shape.inputs),
-                    outputRow: Int64(shape.outputWidth * shape.outputs), outputColumn: Int64(shape.outputs),
+                    outputRow: Int64(outputRow), outputColumn: Int64(shape.outputs),
                     kernelRows: Int64(shape.patch), taps: Int64(shape.size), run: Int64(shape.size * shape.inputs),
                     tap: offsets, row: firstRows)
             }, body)
@@ -144,14 +146,13 @@ struct DirectConvolution: ConvolutionAlgorithm {
     /// The convolutions of the padded gradient of the output that give the gradient of the input, and where in the image
     /// each begins.
     private func forEachPhase(_ body: (UnsafePointer<ConvolutionKernel>, _ firstOutput: Int) -> Void) {
-        let width = shape.outputWidth + 2 * gradientBorder
         for phase in phases {
             withPointers(
                 phase.taps,
                 { offsets, firstRows in
                     ConvolutionKernel(
                         rows: Int64(phase.rows), columns: Int64(phase.columns), outputs: Int64(shape.inputs),
-                        inputRow: Int64(width * shape.outputs), inputColumn: Int64(shape.outputs),
+                        inputRow: Int64(gradientRow), inputColumn: Int64(shape.outputs),
                         outputRow: Int64(shape.stride * shape.width * shape.inputs),
                         outputColumn: Int64(shape.stride * shape.inputs),
                         kernelRows: Int64(shape.size * shape.size * shape.outputs), taps: Int64(phase.taps.rows.count),

@@ -25,9 +25,9 @@ package func fusedConv2D(
         algorithm: method.algorithm(shape, kernels: kernels), kernels: kernels)
     let (y, moments) = operation.forward()
     let operands = [x, kernel] + [norm?.gamma, norm?.beta, bias, residual].compactMap { $0 }
-    let result = Variable(y, operands: operands) { dY in
-        FusedConvolutionBackward(operation, dY: dY).addGradients()
-    }
+    let result = Variable(
+        y, operands: operands,
+        propagateParts: { FusedConvolutionBackward(operation, dY: $0, unfinished: $1).addGradients() })
     result.channelMoments = moments
     return result
 }
@@ -95,7 +95,7 @@ private struct FusedConvolution {
         for (n, image) in part.images.enumerated() { pad(image, rows, scratch + n * algorithm.paddedCount) }
         algorithm.forward(
             images: part.images.count, rows: part.rows.count, scratch, packed.pointer, bias: bias?.value.pointer,
-            residual: residual, y, next: x.value.images(next), scratch: scratch + group * algorithm.paddedCount)
+            residual: residual, y, next: [x.value.images(next)], scratch: scratch + group * algorithm.paddedCount)
     }
 
     /// Writes rows of an image of x, normalized, with their border.
@@ -115,6 +115,8 @@ private final class FusedConvolutionBackward {
 
     private let operation: FusedConvolution
     private let dY: Tensor
+    /// The last change of dY, which is made as its images are read.
+    private let unfinished: UnfinishedGradient?
     private let group: Int
     private let chunks: [Range<Int>]
     private let totals: ChunkSums<Slot>
@@ -125,10 +127,10 @@ private final class FusedConvolutionBackward {
     /// The kernel as `inputGradient` reads it; nil where the input's gradient is not asked for.
     private let packed: Tensor?
 
-    init(_ operation: FusedConvolution, dY: Tensor) {
+    init(_ operation: FusedConvolution, dY: Tensor, unfinished: UnfinishedGradient?) {
         let shape = operation.shape, algorithm = operation.algorithm, group = operation.group
         let chunks = Parallel.split(shape.batch)
-        (self.operation, self.dY, self.group, self.chunks) = (operation, dY, group, chunks)
+        (self.operation, self.dY, self.unfinished, self.group, self.chunks) = (operation, dY, unfinished, group, chunks)
         totals = ChunkSums(chunks: chunks.count) { slot in
             switch slot {
             case .kernel: operation.kernel.requiresGradient ? algorithm.kernelGradientCount : 0
@@ -168,17 +170,19 @@ private final class FusedConvolutionBackward {
     ///
     /// - Parameter dX: Takes the gradient of the convolution's input, and with a norm that of the value before the ReLU.
     private func propagate(_ dX: Tensor?, accumulate: Bool) {
-        let shape = operation.shape
+        let shape = operation.shape, outputs = 1 + (unfinished.map { $0.reads.count + 1 } ?? 0)
         Profile.measure(
             "\(operation.name), backward",
             flops: ((operation.kernel.requiresGradient ? 1 : 0) + (dX == nil ? 0 : 1)) * shape.flops,
-            floats: shape.batch * (shape.outputCount + (dX == nil ? 1 : accumulate ? 3 : 2) * shape.inputCount)
+            floats: shape.batch
+                * (outputs * shape.outputCount + (dX == nil ? 1 : accumulate ? 3 : 2) * shape.inputCount)
         ) {
             Parallel.loop(chunks.count) { chunk in
                 let range = chunks[chunk]
                 for first in Swift.stride(from: range.lowerBound, to: range.upperBound, by: group) {
                     let images = first..<min(first + group, range.upperBound)
                     let next = images.upperBound..<min(images.upperBound + group, range.upperBound)
+                    padGradient(images, chunk: chunk)
                     addParameterGradients(images, next: next, chunk: chunk)
                     if let dX, let packed {
                         computeInputGradient(images, next: next, packed, chunk: chunk, accumulate: accumulate, dX)
@@ -188,10 +192,36 @@ private final class FusedConvolutionBackward {
         }
     }
 
+    /// Copies the gradient of some images, after its last change, with a border of zeros.
+    private func padGradient(_ images: Range<Int>, chunk: Int) {
+        let shape = operation.shape, algorithm = operation.algorithm, border = algorithm.gradientBorder
+        let count = shape.outputCount, row = shape.outputWidth * shape.outputs, edge = border * shape.outputs
+        // A residual is given this gradient too, so there it is changed in its place; else in the copy alone.
+        let inPlace = operation.residual != nil
+        if inPlace { unfinished?.finish(dY, images.lowerBound * count..<images.upperBound * count) }
+        var to = paddedGradient(chunk)
+        for image in images {
+            for i in -border..<shape.outputHeight + border {
+                defer { to += algorithm.gradientRow }
+                guard (0..<shape.outputHeight).contains(i) else {
+                    to.update(repeating: 0, count: algorithm.gradientRow)
+                    continue
+                }
+                to.update(repeating: 0, count: edge)
+                (to + edge + row).update(repeating: 0, count: edge)
+                let first = image * count + i * row
+                if !inPlace, let unfinished {
+                    unfinished.write(dY, first..<first + row, to + edge)
+                } else {
+                    (to + edge).update(from: dY.pointer + first, count: row)
+                }
+            }
+        }
+    }
+
     /// Adds some images' part of the gradients of kernel and bias to the sums of a chunk.
     private func addParameterGradients(_ images: Range<Int>, next: Range<Int>, chunk: Int) {
-        let shape = operation.shape, algorithm = operation.algorithm
-        let dy = dY.pointer + images.lowerBound * shape.outputCount
+        let shape = operation.shape, algorithm = operation.algorithm, dy = paddedGradient(chunk)
         if operation.kernel.requiresGradient {
             let padded = scratch.pointer + chunk * scratch.shape[1]
             for (n, image) in images.enumerated() {
@@ -200,11 +230,12 @@ private final class FusedConvolutionBackward {
             }
             algorithm.kernelGradient(
                 images: images.count, padded, dy, totals[chunk, .kernel],
-                next: operation.x.value.images(next), scratch: algorithmScratch(chunk))
+                next: [operation.x.value.images(next)], scratch: algorithmScratch(chunk))
         }
         if operation.bias?.requiresGradient == true {
             operation.kernels.channel_sums(
-                Int64(images.count * shape.pixels), Int64(shape.outputs), dy, totals[chunk, .bias])
+                Int64(images.count * algorithm.paddedGradientCount / shape.outputs), Int64(shape.outputs), dy,
+                totals[chunk, .bias])
         }
     }
 
@@ -213,17 +244,10 @@ private final class FusedConvolutionBackward {
         _ images: Range<Int>, next: Range<Int>, _ packed: Tensor, chunk: Int, accumulate: Bool, _ dX: Tensor
     ) {
         let shape = operation.shape, algorithm = operation.algorithm, kernels = operation.kernels
-        let padded = scratch.pointer + chunk * scratch.shape[1] + group * algorithm.paddedCount
-        let border = Int64(algorithm.gradientBorder)
-        for (n, image) in images.enumerated() {
-            kernels.pad_rows(
-                -border, Int64(shape.outputHeight) + border, Int64(shape.outputHeight), Int64(shape.outputWidth),
-                Int64(shape.outputs), border, dY.pointer + image * shape.outputCount, nil,
-                padded + n * algorithm.paddedGradientCount)
-        }
         algorithm.inputGradient(
-            images: images.count, padded, packed.pointer, accumulate: accumulate,
-            dX.pointer + images.lowerBound * shape.inputCount, next: dY.images(next), scratch: algorithmScratch(chunk))
+            images: images.count, paddedGradient(chunk), packed.pointer, accumulate: accumulate,
+            dX.pointer + images.lowerBound * shape.inputCount,
+            next: ([dY] + (unfinished?.reads ?? [])).map { $0.images(next) }, scratch: algorithmScratch(chunk))
         operation.normalization?.withKernel(relu: true) { norm in
             for image in images {
                 let at = image * shape.inputCount
@@ -232,6 +256,11 @@ private final class FusedConvolutionBackward {
                     dX.pointer + at, sums.pointer + image * 2 * shape.inputs)
             }
         }
+    }
+
+    /// The part of a chunk's scratch that has the gradients with their borders.
+    private func paddedGradient(_ chunk: Int) -> FloatPointer {
+        scratch.pointer + chunk * scratch.shape[1] + group * operation.algorithm.paddedCount
     }
 
     /// The part of a chunk's scratch that the algorithm works in.

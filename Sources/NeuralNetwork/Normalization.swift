@@ -61,30 +61,23 @@ struct Normalization {
                 slope.pointer[c] = Float(-factor * Double(reciprocal.pointer[c]) * totals[channels + c])
             }
         }
-        let kernels = Kernels.current, rows = x.value.count / channels
-        func write(to dX: Tensor, accumulate: Bool) {
-            Profile.measure("batch normalization, backward", floats: (accumulate ? 4 : 3) * x.value.count) {
+        // x's gradient is dZ, or what is there already, and changes once more.
+        let isFirst = x.gradient == nil
+        if isFirst { x.giveGradient(dZ) }
+        let kernels = Kernels.current, value = x.value
+        x.changeGradient(
+            UnfinishedGradient(reads: isFirst ? [value] : [value, dZ]) { gradient, elements, dX in
                 withKernel(relu: false) { norm in
                     // In blocks that stay in the cache while the kernel goes over their channels.
-                    let block = max(1, 4096 / channels)
-                    Parallel.chunks(of: rows, grain: block) { range, _ in
-                        for first in stride(from: range.lowerBound, to: range.upperBound, by: block) {
-                            let count = min(block, range.upperBound - first), at = first * channels
-                            kernels.norm_backward(
-                                norm, Int64(count), slope.pointer, offset.pointer, x.value.pointer + at,
-                                dZ.pointer + at,
-                                accumulate ? 1 : 0, dX.pointer + at)
-                        }
+                    let block = max(1, 4096 / channels) * channels
+                    for at in stride(from: elements.lowerBound, to: elements.upperBound, by: block) {
+                        kernels.norm_backward(
+                            norm, Int64(min(block, elements.upperBound - at) / channels), slope.pointer, offset.pointer,
+                            value.pointer + at, (isFirst ? gradient : dZ).pointer + at,
+                            isFirst ? nil : UnsafePointer(gradient.pointer + at), dX + at - elements.lowerBound)
                     }
                 }
-            }
-        }
-        if x.gradient == nil {
-            write(to: dZ, accumulate: false)
-            x.giveGradient(dZ)
-        } else {
-            x.addGradient { write(to: $0, accumulate: $1) }
-        }
+            })
     }
 }
 

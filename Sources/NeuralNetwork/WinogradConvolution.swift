@@ -48,32 +48,33 @@ struct WinogradConvolution: ConvolutionAlgorithm {
 
     func forward(
         images: Int, rows: Int, _ padded: FloatPointer, _ packed: FloatPointer, bias: FloatPointer?,
-        residual: FloatPointer?, _ y: FloatPointer, next: UpcomingMemory, scratch: FloatPointer
+        residual: FloatPointer?, _ y: FloatPointer, next: [UpcomingMemory], scratch: FloatPointer
     ) {
         var extents = tiles(rows: rows, inputs: shape.inputs, outputs: shape.outputs)
         kernels.winograd(
             &extents, Int64(images), padded, Int64(paddedCount), packed, bias, residual, y, Int64(shape.outputCount),
-            next, scratch)
+            next, Int64(next.count), scratch)
     }
 
     func inputGradient(
         images: Int, _ padded: FloatPointer, _ packed: FloatPointer, accumulate: Bool, _ dx: FloatPointer,
-        next: UpcomingMemory, scratch: FloatPointer
+        next: [UpcomingMemory], scratch: FloatPointer
     ) {
         var extents = tiles(rows: shape.height, inputs: shape.outputs, outputs: shape.inputs)
         kernels.winograd(
             &extents, Int64(images), padded, Int64(paddedGradientCount), packed, nil, accumulate ? dx : nil, dx,
-            Int64(shape.inputCount), next, scratch)
+            Int64(shape.inputCount), next, Int64(next.count), scratch)
     }
 
     func kernelGradient(
-        images: Int, _ padded: FloatPointer, _ dy: FloatPointer, _ sums: FloatPointer, next: UpcomingMemory,
-        scratch: FloatPointer
+        images: Int, _ padded: FloatPointer, _ paddedGradient: FloatPointer, _ sums: FloatPointer,
+        next: [UpcomingMemory], scratch: FloatPointer
     ) {
         var extents = tiles(rows: shape.height, inputs: shape.inputs, outputs: shape.outputs)
+        extents.outputRow = Int64(gradientRow)
         kernels.winograd_weights(
-            &extents, Int64(images), padded, Int64(paddedCount), dy, Int64(shape.outputCount), sums, next,
-            scratch)
+            &extents, Int64(images), padded, Int64(paddedCount), paddedGradient + gradientStart,
+            Int64(paddedGradientCount), sums, next, Int64(next.count), scratch)
     }
 
     func addKernelGradient(_ sums: FloatPointer, to gradient: FloatPointer) {

@@ -206,7 +206,7 @@ static void normalizations(void) {
     kernels->norm_backward_sums(&norm, count, x, dy, dz, sums);
     write_result("norm_backward_sums", sums, 2 * n);
     float *dx = real(count * n);
-    kernels->norm_backward(&norm, count, real(n), real(n), x, dz, 1, dx);
+    kernels->norm_backward(&norm, count, real(n), real(n), x, dz, dx, dx);
     write_result("norm_backward", dx, count * n);
     kernels->max_pool(side / 2, n, x, side * n, y);
     write_result("max_pool", y, side / 2 * n);

@@ -83,6 +83,56 @@ struct VariableTests {
         #expect(seed.floats == [1, 1])
     }
 
+    /// Doubling a gradient as its last change.
+    private var doubling: UnfinishedGradient {
+        UnfinishedGradient(reads: []) { gradient, elements, destination in
+            for (place, element) in elements.enumerated() { destination[place] = 2 * gradient.pointer[element] }
+        }
+    }
+
+    @Test func aLastChangeIsMadeOnceHoweverTheGradientIsReadNext() {
+        let x = parameter([1, 2, 3])
+        x.addGradient(Tensor([1, 1, 1], shape: [3]))
+        x.changeGradient(doubling)
+        #expect(x.gradient?.floats == [2, 2, 2] && x.gradient?.floats == [2, 2, 2])
+
+        // Left to the operation that made the value, and made by what comes before it is asked.
+        func copied(_ x: Variable, given: @escaping (Tensor, UnfinishedGradient?) -> Void) -> Variable {
+            Variable(Tensor(x.value.floats, shape: x.shape), operands: [x], propagateParts: given)
+        }
+        let read = copied(x) { _, unfinished in #expect(unfinished == nil) }
+        read.addGradient(Tensor([1, 2, 3], shape: [3]))
+        read.changeGradient(doubling)
+        #expect(read.gradient?.floats == [2, 4, 6])
+        let added = copied(x) { gradient, unfinished in
+            #expect(unfinished == nil && gradient.floats == [3, 5, 7])
+        }
+        added.addGradient(Tensor([1, 2, 3], shape: [3]))
+        added.changeGradient(doubling)
+        added.backward(seed: Tensor([1, 1, 1], shape: [3]))
+        read.clearGradient()
+        #expect(read.gradient == nil)
+    }
+
+    @Test func anOperationThatGoesPartByPartMakesTheLastChangeItself() throws {
+        let x = parameter([1, 2, 3]), z = parameter([1, 1, 1])
+        var parts: [Float] = []
+        func goes(_ gradient: Tensor, _ unfinished: UnfinishedGradient?) {
+            #expect(gradient.floats == [1, 2, 3], "not changed yet")
+            let copy = Tensor(zeros: [3])
+            for part in [0..<1, 1..<3] { unfinished?.write(gradient, part, copy.pointer + part.lowerBound) }
+            parts = copy.floats
+            x.addGradient(copy)
+        }
+        let y = Variable(Tensor([1, 2, 3], shape: [3]), operands: [x], propagateParts: goes)
+        let last = Variable(Tensor([0, 0, 0], shape: [3]), operands: [y, z]) { gradient in
+            y.addGradient(gradient)
+            y.changeGradient(doubling)
+        }
+        last.backward(seed: Tensor([1, 2, 3], shape: [3]))
+        #expect(parts == [2, 4, 6] && x.gradient?.floats == [2, 4, 6])
+    }
+
     @Test func aSeedWeightsTheElements() {
         let x = parameter([2, 3, 4])
         (x * x).backward(seed: Tensor([1, 0, -10], shape: [3]))

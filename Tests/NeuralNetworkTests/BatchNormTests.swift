@@ -90,7 +90,8 @@ struct BatchNormTests {
             for accumulate in [false, true] {
                 let dx = Tensor(repeating: 2, shape: shape)
                 kernels.norm_backward(
-                    &norm, n, slope.pointer, offset.pointer, x.pointer, dy.pointer, accumulate ? 1 : 0, dx.pointer)
+                    &norm, n, slope.pointer, offset.pointer, x.pointer, dy.pointer,
+                    accumulate ? UnsafePointer(dx.pointer) : nil, dx.pointer)
                 close(
                     dx,
                     all {

@@ -69,7 +69,7 @@ typedef struct {
 
 /// Memory that is read after a call, which fetches it while it computes.
 typedef struct {
-    const float *_Nullable floats;
+    const float *_Nonnull floats;
     int64_t count;
 } ck_memory;
 
@@ -173,7 +173,7 @@ typedef struct {
                                       float *_Nonnull dz, float *_Nonnull dwhz, float *_Nonnull dwxz,
                                       float *_Nonnull dwbz, float *_Nonnull db0, float *_Nonnull scratch);
 
-    // Mean cross entropy of softmax(logits): writes the loss of each row in nats and, if asked for, the gradient
+    // Cross entropy of softmax(logits): writes the loss of each row in nats and, if asked for, the gradient
     // (softmax − one-hot) · scale in place of the logits.
     void (*_Nonnull cross_entropy)(int64_t rows, int64_t classes, float *_Nonnull logits, const int32_t *_Nonnull targets,
                                    int gradient, float scale, float *_Nonnull losses);
@@ -200,13 +200,13 @@ typedef struct {
     // y = convolution + bias + initial for `images` images that lie imageX (with their border of zeros) and imageY apart.
     void (*_Nonnull winograd)(const ck_winograd *_Nonnull g, int64_t images, const float *_Nonnull x, int64_t imageX,
                               const float *_Nonnull packed, const float *_Nullable bias,
-                              const float *_Nullable initial, float *_Nonnull y, int64_t imageY, ck_memory next,
-                              float *_Nonnull scratch);
+                              const float *_Nullable initial, float *_Nonnull y, int64_t imageY,
+                              const ck_memory *_Nullable next, int64_t nextCount, float *_Nonnull scratch);
     // du [36, inputs, outputs] += the gradient of the transformed kernel; and dk [9, count] += that of the kernel from
     // it, count = inputs · outputs.
     void (*_Nonnull winograd_weights)(const ck_winograd *_Nonnull g, int64_t images, const float *_Nonnull x,
                                       int64_t imageX, const float *_Nonnull dy, int64_t imageY, float *_Nonnull du,
-                                      ck_memory next, float *_Nonnull scratch);
+                                      const ck_memory *_Nullable next, int64_t nextCount, float *_Nonnull scratch);
     void (*_Nonnull winograd_kernel_gradient)(int64_t count, const float *_Nonnull du, float *_Nonnull dk);
 
     // Rows first ..< last (from −border to height + border) of an image [height, columns, channels] with a border of
@@ -226,10 +226,10 @@ typedef struct {
     // or there is none, else 0; it may be dy.
     void (*_Nonnull norm_backward_sums)(const ck_norm *_Nonnull norm, int64_t rows, const float *_Nonnull x,
                                         const float *_Nonnull dy, float *_Nonnull dz, float *_Nonnull sums);
-    // dx (+)= factor dz + slope (x − mean) + offset
+    // dx = factor dz + slope (x − mean) + offset + initial; initial may be NULL, and dz or initial may be dx.
     void (*_Nonnull norm_backward)(const ck_norm *_Nonnull norm, int64_t rows, const float *_Nonnull slope,
                                    const float *_Nonnull offset, const float *_Nonnull x, const float *_Nonnull dz,
-                                   int accumulate, float *_Nonnull dx);
+                                   const float *_Nullable initial, float *_Nonnull dx);
 
     // A row of the largest values of 2 × 2 pixels [columns, n], from x's two rows that lie `row` floats apart; and dx
     // (+)= its gradient, which goes to the first of equal values.
