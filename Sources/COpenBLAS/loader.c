@@ -45,12 +45,16 @@ int openblas_core_runs(const char *core) {
 
 static void *open_any(const char *name) {
     if (name) return dlopen(name, RTLD_NOW | RTLD_LOCAL);
+    // The usual one last: where none is there, its failure is the one that is reported.
     static const char *const names[] = {
-        "libopenblas.so.0",
-        "libopenblas.so",
+#if defined(__APPLE__)
         "libopenblas.dylib",
         "/opt/homebrew/opt/openblas/lib/libopenblas.dylib",
         "/System/Library/Frameworks/Accelerate.framework/Accelerate",
+#else
+        "libopenblas.so",
+        "libopenblas.so.0",
+#endif
     };
     void *library = NULL;
     for (unsigned n = 0; n < sizeof names / sizeof *names && !library; n++) {

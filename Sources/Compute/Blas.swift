@@ -86,10 +86,10 @@ package struct Blas: Sendable {
         self.warnings = warnings
     }
 
-    /// C = alpha op(A) op(B) + beta C; op(A) is [m, k], op(B) [k, n], C [m, n]; row-major, `ld…` in elements.
+    /// C = op(A) op(B) + beta C; op(A) is [m, k], op(B) [k, n], C [m, n]; row-major, `ld…` in elements.
     package static func gemm(
-        transposeA: Bool = false, transposeB: Bool = false, m: Int, n: Int, k: Int, alpha: Float = 1,
-        a: UnsafePointer<Float>, lda: Int, b: UnsafePointer<Float>, ldb: Int, beta: Float, c: FloatPointer, ldc: Int
+        transposeA: Bool = false, transposeB: Bool = false, m: Int, n: Int, k: Int, a: UnsafePointer<Float>, lda: Int,
+        b: UnsafePointer<Float>, ldb: Int, beta: Float, c: FloatPointer, ldc: Int
     ) {
         guard m > 0, n > 0 else { return }
         let functions = shared.functions
@@ -97,7 +97,7 @@ package struct Blas: Sendable {
         let tb = Int32(transposeB ? openblas_trans : openblas_no_trans)
         func block(rows: Range<Int>, columns: Range<Int>) {
             functions.sgemm(
-                Int32(openblas_row_major), ta, tb, Int32(rows.count), Int32(columns.count), Int32(k), alpha,
+                Int32(openblas_row_major), ta, tb, Int32(rows.count), Int32(columns.count), Int32(k), 1,
                 a + rows.lowerBound * (transposeA ? 1 : lda), Int32(lda),
                 b + columns.lowerBound * (transposeB ? ldb : 1), Int32(ldb), beta,
                 c + rows.lowerBound * ldc + columns.lowerBound, Int32(ldc))
@@ -105,7 +105,7 @@ package struct Blas: Sendable {
         let operands = m * k + k * n + (beta == 0 ? 1 : 2) * m * n
         Profile.measure("matrix product [\(m), \(k)] · [\(k), \(n)], BLAS", flops: 2 * m * n * k, floats: operands) {
             if m == 1 && !transposeA {
-                row(n: n, k: k, alpha: alpha, x: a, b: b, ldb: ldb, transposeB: transposeB, beta: beta, y: c)
+                row(n: n, k: k, x: a, b: b, ldb: ldb, transposeB: transposeB, beta: beta, y: c)
             } else if m * n * k < 1 << 20 {
                 // Under a million multiplications a second thread costs more than it brings.
                 block(rows: 0..<m, columns: 0..<n)
@@ -117,17 +117,16 @@ package struct Blas: Sendable {
         }
     }
 
-    /// The product of one row, y = alpha x op(B) + beta y: `sgemm` would first copy all of B into an order of its own.
+    /// The product of one row, y = x op(B) + beta y: `sgemm` would first copy all of B into an order of its own.
     private static func row(
-        n: Int, k: Int, alpha: Float, x: UnsafePointer<Float>, b: UnsafePointer<Float>, ldb: Int, transposeB: Bool,
-        beta: Float, y: FloatPointer
+        n: Int, k: Int, x: UnsafePointer<Float>, b: UnsafePointer<Float>, ldb: Int, transposeB: Bool, beta: Float,
+        y: FloatPointer
     ) {
-        if beta == 0 { y.update(repeating: 0, count: n) }
         func block(_ columns: Range<Int>) {
             gemv(
                 transpose: !transposeB, m: transposeB ? columns.count : k, n: transposeB ? k : columns.count,
-                alpha: alpha, a: b + columns.lowerBound * (transposeB ? ldb : 1), lda: ldb, x: x,
-                beta: beta == 0 ? 1 : beta, y: y + columns.lowerBound)
+                alpha: 1, a: b + columns.lowerBound * (transposeB ? ldb : 1), lda: ldb, x: x, beta: beta,
+                y: y + columns.lowerBound)
         }
         // Bound by reading B: under a quarter of a megabyte a second thread costs more than it brings.
         if n * k < 1 << 16 { block(0..<n) } else { Parallel.chunks(of: n, grain: 16) { range, _ in block(range) } }
@@ -138,8 +137,10 @@ package struct Blas: Sendable {
         transpose: Bool, m: Int, n: Int, alpha: Float, a: UnsafePointer<Float>, lda: Int, x: UnsafePointer<Float>,
         beta: Float, y: FloatPointer
     ) {
+        // Some libraries compute 0 · y, which is NaN where y holds NaN.
+        if beta == 0 { y.update(repeating: 0, count: transpose ? n : m) }
         let t = Int32(transpose ? openblas_trans : openblas_no_trans)
         shared.functions.sgemv(
-            Int32(openblas_row_major), t, Int32(m), Int32(n), alpha, a, Int32(lda), x, 1, beta, y, 1)
+            Int32(openblas_row_major), t, Int32(m), Int32(n), alpha, a, Int32(lda), x, 1, beta == 0 ? 1 : beta, y, 1)
     }
 }

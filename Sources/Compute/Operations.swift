@@ -107,27 +107,6 @@ public func addRow(_ x: Variable, _ row: Variable) -> Variable {
     }
 }
 
-/// x[r, c] · row[c].
-///
-/// - Parameters:
-///   - x: [.., C].
-///   - row: [C].
-public func scaleColumns(_ x: Variable, by row: Variable) -> Variable {
-    let (rows, columns) = rowsAndColumns(x.value)
-    precondition(row.value.count == columns, "a row to scale \(x.shape) has \(columns) elements, found \(row.shape)")
-    let tiled = Tensor(uninitialized: x.shape)
-    for r in 0..<rows { (tiled.pointer + r * columns).update(from: row.value.pointer, count: columns) }
-    return Variable(map(x.value, tiled, *), operands: [x, row]) { gradient in
-        if x.requiresGradient { x.addGradient(map(gradient, tiled, *)) }
-        let product = map(gradient, x.value, *)
-        row.addGradient { total, accumulate in
-            if !accumulate { total.fill(0) }
-            Kernels.current.scatter_add_rows(
-                Int64(rows), Int64(columns), product.pointer, Int64(columns), nil, nil, total.pointer, Int64(columns))
-        }
-    }
-}
-
 /// x[r, c] · column[r].
 ///
 /// - Parameters:
@@ -416,13 +395,18 @@ public func crossEntropy(_ logits: Variable, _ targets: [Int32]) -> Variable {
     }
 }
 
-/// softmax(logits)[target] of single rows without a gradient: −ln of it, in nats, row by row.
+/// −ln softmax(logits)[target] of each row, in nats, without a gradient.
 ///
+/// - Parameters:
+///   - logits: [R, C].
+///   - targets: R classes below C.
 /// - Returns: R values.
 public func crossEntropies(_ logits: Tensor, _ targets: [Int32]) -> [Float] {
     let (rows, classes) = rowsAndColumns(logits)
     precondition(targets.count == rows, "logits \(logits.shape) need \(rows) targets, found \(targets.count)")
-    let work = logits.copied(), losses = Tensor(uninitialized: [rows])
-    Kernels.current.cross_entropy(Int64(rows), Int64(classes), work.pointer, targets, 0, 1, losses.pointer)
-    return losses.floats
+    precondition(targets.allSatisfy { $0 >= 0 && $0 < classes }, "targets lie in 0 ..< \(classes)")
+    let losses = Tensor(uninitialized: [rows])
+    // Without a gradient to write, the logits are only read.
+    Kernels.current.cross_entropy(Int64(rows), Int64(classes), logits.pointer, targets, 0, 1, losses.pointer)
+    return withExtendedLifetime(logits) { losses.floats }
 }

@@ -23,8 +23,10 @@ final class TensorMemory: @unchecked Sendable {
         var raw: UnsafeMutableRawPointer?
         let failure = posix_memalign(&raw, size >= huge ? huge : 64, size)
         guard failure == 0 else { Self.end(size) }
-        // Large pages save most of the page faults and address translations of a large block.
-        if size >= huge { madvise(raw!, size, Int32(MADV_HUGEPAGE)) }
+        #if os(Linux)
+            // Large pages save most of the page faults and address translations of a large block.
+            if size >= huge { madvise(raw!, size, Int32(MADV_HUGEPAGE)) }
+        #endif
         return (raw!.bindMemory(to: Float.self, capacity: size / MemoryLayout<Float>.stride), size)
     }
 

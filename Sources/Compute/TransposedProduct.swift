@@ -50,5 +50,5 @@ package func addTransposedProduct(
     }
 }
 
-/// Tiles that one task packs: their columns are 256 adjacent bytes of each row of A.
+/// Tiles that one task packs: 64 to 128 adjacent bytes of either half of each row of A.
 private let packedTogether = 4

@@ -28,7 +28,7 @@ func readContent(_ path: String, maximumBytes: Int, isContent: ([UInt8]) -> Bool
 enum FileFormat: CaseIterable {
     case gzip, zip, bzip2, xz, zstandard, webPage, tar, pickle
 
-    /// The bytes that it begins with.
+    /// The bytes that mark it: at its start, in a tar archive at byte 257; unused for a web page and a pickle.
     var mark: [UInt8] {
         switch self {
         case .gzip: [0x1f, 0x8b]

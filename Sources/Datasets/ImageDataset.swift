@@ -196,7 +196,8 @@ struct ChannelSums {
 
     /// - Parameter image: planar, [channels, pixels].
     mutating func add(_ image: UnsafePointer<UInt8>, pixels count: Int) {
-        // 32 bits hold the squares of 66,051 pixels: far more than an image here has, and twice as many a vector.
+        // 32 bits hold the squares of 66,051 pixels, far more than an image here has; a vector register holds twice as
+        // many 32-bit as 64-bit sums.
         precondition(count < 1 << 16, "an image of \(count) pixels")
         pixels += count
         for channel in sums.indices {

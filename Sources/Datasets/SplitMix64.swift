@@ -5,7 +5,7 @@
 /// For what happens to data: the generated samples, the order of images, crops and mirrors. Initial values and dropout
 /// have a generator of their own, `RandomStream`.
 ///
-/// The n-th output depends on seed + n · γ alone, so it is a counter-based generator too.
+/// The n-th output depends on seed + n · 9E3779B97F4A7C15₁₆ alone, so it is a counter-based generator too.
 package struct SplitMix64: Sendable {
     private var state: UInt64
 

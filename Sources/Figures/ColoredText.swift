@@ -86,7 +86,7 @@ public struct ColoredText {
     ///   - colored: Whether to use ANSI colors (256 of them); without, the blocks' heights tell it.
     public func terminal(columns: Int, colored: Bool) -> String {
         let names = (rowNames.map(\.count).max() ?? 0) + 1, perLine = max(8, columns - names - 1)
-        // From pale to strong on either background: the ramp of the 6 × 6 × 6 cube from gray to orange.
+        // 256-color codes from gray over orange to red: from pale to strong on a light as on a dark background.
         let ramp = [245, 180, 179, 215, 214, 208, 202, 196], blocks = Array("▁▂▃▄▅▆▇█")
         func block(_ value: Float) -> String {
             let level = min(blocks.count - 1, Int(share(value) * Double(blocks.count)))

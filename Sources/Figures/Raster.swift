@@ -29,10 +29,11 @@ public struct Raster: Equatable, Sendable {
         return picture
     }
 
-    /// Brightness of a number: black at the lower bound and below, white at the upper bound and above.
+    /// Brightness of a number: black at the lower bound and below, white at the upper bound and above. Gray where the
+    /// number is not finite, or the range has no extent or more than a Float holds.
     public static func brightness(_ value: Float, in range: ClosedRange<Float>) -> UInt8 {
         let extent = range.upperBound - range.lowerBound
-        guard value.isFinite, extent > 0 else { return 128 }
+        guard value.isFinite, extent > 0, extent.isFinite else { return 128 }
         return UInt8((min(max((value - range.lowerBound) / extent, 0), 1) * 255).rounded())
     }
 

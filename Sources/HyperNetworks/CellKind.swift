@@ -77,9 +77,12 @@ public struct CellKind: RawRepresentable, CaseIterable, Codable, Hashable, Senda
 
     private static let registered = Mutex<[CellKind]>([])
 
-    /// Makes a kind of cell known by its name, to configurations as to checkpoints. A second one of the same name takes
-    /// the first's place.
+    /// Makes a kind of cell known by its name, to configurations as to checkpoints. A second registered one of the same
+    /// name takes the first's place.
+    ///
+    /// - Precondition: None of this module's own kinds has that name.
     public static func register(_ kind: CellKind) {
+        precondition(!own.contains(kind), "the module has a cell '\(kind.rawValue)' of its own")
         registered.withLock { kinds in
             kinds.removeAll { $0 == kind }
             kinds.append(kind)

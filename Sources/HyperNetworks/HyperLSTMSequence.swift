@@ -115,7 +115,7 @@ private final class HyperLSTMForward {
     let products: Tensor
     /// z_h, z_x and z_b of all gates, [T, B, 12 N_z].
     let z: Tensor
-    /// Mean and deviation of each normalization, [T, B, statistics].
+    /// Mean and 1 / √(variance + ε) of each normalization, [T, B, lstmStatistics].
     let statistics: Tensor
     let hyperStatistics: Tensor
 

@@ -28,10 +28,31 @@ public final class HyperRNNCell: RecurrentCell {
     public let W_bz: Variable
     public let b_0: Variable
 
+    /// A cell with the given parameters.
+    ///
+    /// - Parameters:
+    ///   - weights: The main weights in one of the two forms.
+    ///   - hyperCell: An RNN of h units on H + I inputs.
+    /// - Precondition: Every parameter has its shape in the table above, and `weights` the shapes of their form.
     public init(
         weights: Weights, hyperCell: RNNCell, W_hhat_h: Variable, b_hhat_h: Variable, W_hhat_x: Variable,
         b_hhat_x: Variable, W_hhat_b: Variable, W_bz: Variable, b_0: Variable
     ) {
+        let H = b_0.shape[0], h = hyperCell.units, I = hyperCell.inputs - H, Nz = W_bz.shape[0]
+        let main: [(String, Variable, [Int])]
+        switch weights {
+        case .full(let W_hz, let W_xz):
+            main = [("W_hz", W_hz, [Nz, H, H]), ("W_xz", W_xz, [Nz, I, H])]
+        case .scaled(let W_h, let W_x, let W_hz, let W_xz):
+            main = [("W_h", W_h, [H, H]), ("W_x", W_x, [I, H]), ("W_hz", W_hz, [Nz, H]), ("W_xz", W_xz, [Nz, H])]
+        }
+        let others: [(String, Variable, [Int])] = [
+            ("W_hhat_h", W_hhat_h, [h, Nz]), ("b_hhat_h", b_hhat_h, [Nz]), ("W_hhat_x", W_hhat_x, [h, Nz]),
+            ("b_hhat_x", b_hhat_x, [Nz]), ("W_hhat_b", W_hhat_b, [h, Nz]), ("W_bz", W_bz, [Nz, H]), ("b_0", b_0, [H]),
+        ]
+        for (name, parameter, shape) in main + others {
+            precondition(parameter.shape == shape, "\(name) of a HyperRNN is \(shape), found \(parameter.shape)")
+        }
         self.weights = weights
         self.hyperCell = hyperCell
         self.W_hhat_h = W_hhat_h

@@ -21,11 +21,11 @@ public final class MNISTConvNet: ImageClassifier {
 
         /// Numbers to learn.
         public var parameterCount: Int {
-            let first = MNISTConvNet.firstKernel, second = MNISTConvNet.secondKernel, d = embeddingSize
+            let first = MNISTConvNet.firstKernel, second = MNISTConvNet.secondKernel
             let conv2 =
                 kernels == .owned
                 ? second.count
-                : d * (d + 1) * second.inputs + second.size * second.outputs * second.size * (d + 1) + d
+                : StaticHypernetwork.parameterCount(basic: second, embeddingSize: embeddingSize, embeddings: 1)
             return first.count + first.outputs + conv2 + second.outputs + 784 * 10 + 10
         }
 

@@ -105,6 +105,16 @@ public final class StaticHypernetwork: Module {
         return layer.inputs / basic.inputs * (layer.outputs / basic.outputs)
     }
 
+    /// Numbers to learn where d = N_z (§2.1): N_z Z + d (N_z + 1) N_in + f · N_out · f (d + 1).
+    ///
+    /// - Parameters:
+    ///   - basic: What one embedding makes: N_in, N_out, f.
+    ///   - embeddingSize: N_z.
+    ///   - embeddings: Z, the embeddings of all layers; 0 counts the generator alone.
+    public static func parameterCount(basic: KernelShape, embeddingSize Nz: Int, embeddings Z: Int) -> Int {
+        Nz * Z + Nz * (Nz + 1) * basic.inputs + basic.size * basic.outputs * basic.size * (Nz + 1)
+    }
+
     /// Numbers to learn besides the embeddings: d (N_z + 1) N_in + f · N_out · f (d + 1).
     public var generatorParameterCount: Int { parameterCount - z.value.count }
 

@@ -113,9 +113,7 @@ public final class WideResNet: ImageClassifier {
         var x = stemNorm(conv2D(images, stem, padding: 1), mode: mode)
         for (index, block) in blocks.enumerated() {
             // x′: pixels skipped by the stride, channels padded with zeros.
-            let shortcut =
-                block.stride == 1 && x.shape[3] == block.outputs
-                ? x : subsampleAndPadChannels(x, stride: block.stride, channels: block.outputs)
+            let shortcut = subsampleAndPadChannels(x, stride: block.stride, channels: block.outputs)
             let y = normReLUConv2D(
                 x, norm: block.norm1, kernel: kernels[2 * index], bias: block.bias1, stride: block.stride, mode: mode)
             x = normReLUConv2D(

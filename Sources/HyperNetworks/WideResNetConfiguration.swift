@@ -68,11 +68,10 @@ public struct WideResNetConfiguration: Sendable, Codable, Equatable {
         return blockKernels.reduce(0) { $0 + StaticHypernetwork.embeddingCount(of: $1, basic: basicKernel) }
     }
 
-    /// Numbers to learn in the generator, without the embeddings: N_z = d, N_in, N_out and f in the formula of §2.1.
+    /// Numbers to learn in the generator, without the embeddings (§2.1); 0 for the ordinary network.
     public var generatorParameterCount: Int {
         guard kernels == .generated else { return 0 }
-        let d = embeddingSize, basic = basicKernel
-        return d * (d + 1) * basic.inputs + basic.size * basic.outputs * basic.size * (d + 1)
+        return StaticHypernetwork.parameterCount(basic: basicKernel, embeddingSize: embeddingSize, embeddings: 0)
     }
 
     /// Numbers that a training step holds of each image, at the least, because the backward pass reads them: the image, the

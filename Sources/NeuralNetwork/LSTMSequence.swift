@@ -40,7 +40,7 @@ private final class LSTMForward {
     let c: StateHistory
     /// y of all steps, [T, B, 4H]; the backward pass overwrites it with dL/dy.
     let y: Tensor
-    /// Mean and deviation of each normalization, [T, B, statistics].
+    /// Mean and 1 / √(variance + ε) of each normalization, [T, B, lstmStatistics].
     let statistics: Tensor
 
     init(_ cell: LSTMCell, _ x: CellInput, _ state: LSTMState, mask: DropoutMask?) {

@@ -9,16 +9,17 @@ public struct CharacterTrace {
 
     /// The characters read.
     public private(set) var characters: [String] = []
-    /// d_h of every step, [4 H], gate by gate; empty for a model without a hyper cell.
+    /// d_h of every step, as the cell used it, [4 H], gate by gate; empty for a model without a hyper cell.
     public private(set) var scalings: [[Float]] = []
-    /// The value inside the last φ of Eq. 13 (Eq. 9), after φ: φ(LN(c_t)), or φ(c_t) without layer normalization; all
-    /// units of all steps.
+    /// The last φ of Eq. 13 (Eq. 9): φ(LN(c_t)), or φ(c_t) without layer normalization; all units of all steps.
     public private(set) var cellOutputs: [Float] = []
     private let model: CharacterModel
+    /// ĥ after the last step; nil before the first.
+    private var lastHyper: Tensor?
 
     public init(of model: CharacterModel) { self.model = model }
 
-    /// Takes in one step.
+    /// Takes in one step. The steps come in their order, the first of them from the zero state.
     ///
     /// - Parameters:
     ///   - character: What the model read.
@@ -30,7 +31,10 @@ public struct CharacterTrace {
         withoutGradient {
             let hyperCell = model.layers[0] as? HyperLSTMCell
             if let hyperCell, let ĥ = tensors["layer0.hyper.h"] {
-                scalings.append(hyperCell.scaling(Variable(ĥ)).d_h.value.floats)
+                // Deviation `hyperStateForEmbeddings`: ĥ_t, or ĥ_{t−1}, which is zero before the first step.
+                let read = hyperCell.embeddingSource == .current ? ĥ : lastHyper ?? Tensor(zeros: ĥ.shape)
+                scalings.append(hyperCell.scaling(Variable(read)).d_h.value.floats)
+                lastHyper = ĥ
             }
             let layerNorm = (hyperCell?.update ?? (model.layers[0] as? LSTMCell)?.update)?.layerNorm
             cellOutputs += tanh(layerNorm?.cellState(Variable(c)) ?? Variable(c)).value.floats
@@ -98,6 +102,8 @@ public struct CharacterTrace {
         let H = first.count / 4, T = scalings.count
         let squares = scalings.reduce(Float(0)) { $1.reduce($0) { $0 + $1 * $1 } }
         let limit = 2.5 * (squares / Float(4 * H * T)).squareRoot()
+        // With weights that are NaN or infinite there is no limit: all is gray.
+        let range: ClosedRange<Float> = limit.isFinite ? -limit...limit : 0...0
         let rows = Self.gates.enumerated().map { gate, gateName in
             // In the order of their means, so that neighbors are alike; 96 of them show what all do.
             let sums = (gate * H..<(gate + 1) * H).map { unit in
@@ -107,7 +113,7 @@ public struct CharacterTrace {
             let shown = stride(from: 0, to: H, by: max(1, (H + 95) / 96)).map { order[$0] }
             var raster = Raster(width: T, height: shown.count)
             for (row, unit) in shown.enumerated() {
-                for t in 0..<T { raster[t, row] = Raster.brightness(scalings[t][unit], in: -limit...limit) }
+                for t in 0..<T { raster[t, row] = Raster.brightness(scalings[t][unit], in: range) }
             }
             return ImageGrid.Row(name: "gate \(gateName)", cells: [ImageGrid.Cell(name: "", image: raster)])
         }

@@ -57,13 +57,15 @@ public enum KernelFigures {
         let values = kernel.floats
         let meanSquare = values.reduce(0) { $0 + Double($1) * Double($1) } / Double(values.count)
         let limit = Float(3 * meanSquare.squareRoot())
+        // With weights that are NaN or infinite there is no limit: all is gray.
+        let range: ClosedRange<Float> = limit.isFinite ? -limit...limit : 0...0
         var raster = Raster(width: outputs.count * f, height: inputs.count * f)
         for (row, i) in inputs.enumerated() {
             for (column, o) in outputs.enumerated() {
                 for y in 0..<f {
                     for x in 0..<f {
                         let value = values[((y * f + x) * allInputs + i) * allOutputs + o]
-                        raster[column * f + x, row * f + y] = Raster.brightness(value, in: -limit...limit)
+                        raster[column * f + x, row * f + y] = Raster.brightness(value, in: range)
                     }
                 }
             }

@@ -275,18 +275,16 @@ func worstProductError(_ found: [Float], _ a: [Float], _ b: [Float], m: Int, n: 
                 transposeB
                 ? spread(transposed(product.b, rows: k, columns: n), rows: n, columns: k, ld: ldb)
                 : spread(product.b, rows: k, columns: n, ld: ldb)
-            for (alpha, beta) in [(Float(1), Float(0)), (1, 1), (-0.5, 2)] {
+            for beta in [Float(0), 1, 2] {
                 let before = beta == 0 ? [Float](repeating: .nan, count: m * n) : product.c
                 var c = spread(before, rows: m, columns: n, ld: ldc)
                 Blas.gemm(
-                    transposeA: transposeA, transposeB: transposeB, m: m, n: n, k: k, alpha: alpha, a: a, lda: lda,
-                    b: b,
-                    ldb: ldb, beta: beta, c: &c, ldc: ldc)
-                let values = zip(product.exact, product.c).map { alpha * $0 + (beta == 0 ? 0 : beta * $1) }
+                    transposeA: transposeA, transposeB: transposeB, m: m, n: n, k: k, a: a, lda: lda, b: b, ldb: ldb,
+                    beta: beta, c: &c, ldc: ldc)
+                let values = zip(product.exact, product.c).map { $0 + beta * $1 }
                 #expect(
                     c == spread(values, rows: m, columns: n, ld: ldc),
-                    "[\(m), \(k)] · [\(k), \(n)], transposed \(transposeA), \(transposeB), α \(alpha), β \(beta) \(note)"
-                )
+                    "[\(m), \(k)] · [\(k), \(n)], transposed \(transposeA), \(transposeB), β \(beta) \(note)")
             }
         }
     }
@@ -322,5 +320,12 @@ func worstProductError(_ found: [Float], _ a: [Float], _ b: [Float], m: Int, n: 
         #expect(
             y.map(Double.init) == zip(naiveProduct(values, right, m: m, n: 1, k: n), y0).map { 2 * $0 - Double($1) })
         #expect(z.map(Double.init) == zip(naiveProduct(left, values, m: 1, n: n, k: m), z0).map { 2 * $0 - Double($1) })
+
+        // With β = 0 the result does not depend on what was there.
+        (y, z) = ([Float](repeating: .nan, count: m), [Float](repeating: .nan, count: n))
+        Blas.gemv(transpose: false, m: m, n: n, alpha: 2, a: a, lda: lda, x: right, beta: 0, y: &y)
+        Blas.gemv(transpose: true, m: m, n: n, alpha: 2, a: a, lda: lda, x: left, beta: 0, y: &z)
+        #expect(y.map(Double.init) == naiveProduct(values, right, m: m, n: 1, k: n).map { 2 * $0 })
+        #expect(z.map(Double.init) == naiveProduct(left, values, m: 1, n: n, k: m).map { 2 * $0 })
     }
 }

@@ -5,12 +5,14 @@ import Testing
 @testable import PaperFigures
 
 @Suite struct PaperFiguresTests {
-    private static func model(_ cell: CellKind, layerNorm: Bool) -> CharacterModel {
+    private static func model(
+        _ cell: CellKind, layerNorm: Bool, embeddingSource: HyperStateForEmbeddings = .current
+    ) -> CharacterModel {
         CharacterModel(
             configuration: CharacterModelConfiguration(
                 cell: cell, layers: 1, units: 6, layerNorm: layerNorm, hyperUnits: cell == .lstm ? 0 : 3,
                 embeddingSize: cell == .lstm ? 0 : 2, keepInput: 1, keepOutput: 1, keepRecurrent: 1,
-                keepHyperRecurrent: 1, forgetBias: 1, layerNormEpsilon: 1e-3, hyperStateForEmbeddings: .current,
+                keepHyperRecurrent: 1, forgetBias: 1, layerNormEpsilon: 1e-3, hyperStateForEmbeddings: embeddingSource,
                 hyperLayerNorm: .matchMain),
             vocabularySize: 5, seed: 1)
     }
@@ -27,6 +29,45 @@ import Testing
             ("layer0.h", Tensor(zeros: [1, 6])), ("layer0.c", Tensor(c, shape: [1, 6])),
             ("layer0.hyper.h", Tensor(hyper, shape: [1, 3])), ("layer0.hyper.c", Tensor(zeros: [1, 3])),
         ])
+    }
+
+    /// A part of a state.
+    private static func part(_ name: String, of state: RecurrentState) throws -> Variable {
+        let tensor = state.tensors.first { $0.name == name }?.tensor
+        return Variable(try #require(tensor))
+    }
+
+    /// Eq. 12 and 13 with the trace's d_h lead to the h_t that the model reached, and with that of another step do not.
+    @Test(arguments: HyperStateForEmbeddings.allCases)
+    func theScalingsAreThoseThatTheCellUsed(source: HyperStateForEmbeddings) throws {
+        let model = Self.model(.hyperLSTM, layerNorm: false, embeddingSource: source)
+        let cell = try #require(model.layers[0] as? HyperLSTMCell)
+        // So that d_h depends strongly on ĥ, and h_t on d_h.
+        cell.W_hhat_h.value.copy(from: (0..<cell.W_hhat_h.value.count).map { 3 * Float($0 % 7) - 6 })
+        cell.W_x.value.copy(from: cell.W_x.value.floats.map { 10 * $0 })
+        let weights = model.packedWeights(batch: 1)
+        var trace = CharacterTrace(of: model), state = model.zeroState(batch: 1)
+        for (t, symbol) in [0, 3, 1, 4].enumerated() {
+            let h = try Self.part("layer0.h", of: state), c = try Self.part("layer0.c", of: state)
+            _ = model.step(symbols: [Int32(symbol)], state: &state, weights: weights)
+            trace.record("a", state)
+            let reached = try Self.part("layer0.h", of: state).value.floats
+            /// The largest distance from h_t of what a d_h leads to.
+            func distance(_ d_h: [Float]) -> Float {
+                let found = withoutGradient {
+                    // With their initial values W_ĥx and W_bz make d_x 0.1 and b 0, whatever ĥ is.
+                    let x = affine(rows(cell.W_x, symbol..<symbol + 1), scale: 0.1)
+                    let y = Variable(Tensor(d_h, shape: [1, 24])) * matmul(h, cell.W_h) + x
+                    return cell.update(y, c: c, mask: nil).h.value.floats
+                }
+                return zip(found, reached).map { abs($0 - $1) }.max() ?? .infinity
+            }
+            // A few roundings of numbers below 1.
+            #expect(distance(trace.scalings[t]) < 1e-6)
+            if t > 0 { #expect(distance(trace.scalings[t - 1]) > 1e-5) }
+        }
+        // ĥ_0 = 0 makes z_h its bias, 1.
+        if source == .previous { #expect(trace.scalings[0].allSatisfy { abs($0 - 0.1) < 1e-6 }) }
     }
 
     /// ‖diag(d_t) W − diag(d_{t−1}) W‖, with the matrices written out.
@@ -79,6 +120,22 @@ import Testing
         let limit = Float(3 * (0.5).squareRoot())
         let high = Raster.brightness(1, in: -limit...limit), low = Raster.brightness(-1, in: -limit...limit)
         #expect(raster.pixels == [high, low, 128, 128, high, low, 128, 128])
+    }
+
+    /// NaN and infinity, and a number so large that the range of brightness is not finite.
+    @Test func weightsWithoutAFiniteRangeAreDrawnGray() throws {
+        for number in [Float.nan, .infinity, 2e38] {
+            let kernel = Tensor([number, 1, -1, 0.5], shape: [2, 2, 1, 1])
+            #expect(KernelFigures.raster(kernel).pixels == [128, 128, 128, 128], "\(number)")
+            let model = Self.model(.hyperLSTM, layerNorm: false)
+            let cell = try #require(model.layers[0] as? HyperLSTMCell)
+            cell.W_hhat_h.value.fill(number)
+            var trace = CharacterTrace(of: model)
+            trace.record("a", Self.state(hyper: [0.1, 0.2, 0.3], c: [0, 1, 2, -1, -2, 0.5]))
+            let images = try #require(trace.weightScaling(name: "")).rows.flatMap(\.cells).map(\.image)
+            #expect(images.count == 4)
+            for image in images { #expect(image.pixels.allSatisfy { $0 == 128 }, "\(number)") }
+        }
     }
 
     @Test func thePrincipalAxesOfALineAreTheLine() {

@@ -3,6 +3,21 @@ import HyperNetworks
 import TestSupport
 import Testing
 
+/// A HyperRNN of zeros with I = 4, H = 6, h = 3 and N_z = 2. Another number of elements of z_h (`embedding`), or of
+/// rows of the main cell's W_x or W_xz (`inputs`), does not fit the rest.
+private func hyperRNN(full: Bool, embedding: Int = 2, inputs: Int = 4) -> HyperRNNCell {
+    func zeros(_ shape: Int...) -> Variable { Variable(Tensor(zeros: shape)) }
+    let (H, h, Nz) = (6, 3, 2)
+    let weights: HyperRNNCell.Weights =
+        full
+        ? .full(W_hz: zeros(Nz, H, H), W_xz: zeros(Nz, inputs, H))
+        : .scaled(W_h: zeros(H, H), W_x: zeros(inputs, H), W_hz: zeros(Nz, H), W_xz: zeros(Nz, H))
+    return HyperRNNCell(
+        weights: weights, hyperCell: RNNCell(W_x: zeros(H + 4, h), W_h: zeros(h, h), b: zeros(h)),
+        W_hhat_h: zeros(h, embedding), b_hhat_h: zeros(embedding), W_hhat_x: zeros(h, Nz), b_hhat_x: zeros(Nz),
+        W_hhat_b: zeros(h, Nz), W_bz: zeros(Nz, H), b_0: zeros(H))
+}
+
 @Suite("Character models")
 struct CharacterModelTests {
     // MARK: Against PyTorch
@@ -235,6 +250,43 @@ struct CharacterModelTests {
             .step(x, before)
         expectClose(
             full.h.value.floats, efficient.h.value.floats.map(Double.init), relative: 1e-4, absolute: 1e-5, what: "h_t")
+    }
+
+    @Test func aHyperRNNWithAParameterOfAnotherShape_isAProgrammersError() async {
+        for full in [false, true] { #expect(hyperRNN(full: full).inputs == 4) }
+        // The step would not read the third column of such a z_h.
+        await #expect(processExitsWith: .failure) { _ = hyperRNN(full: true, embedding: 3) }
+        await #expect(processExitsWith: .failure) { _ = hyperRNN(full: true, inputs: 5) }
+        await #expect(processExitsWith: .failure) { _ = hyperRNN(full: false, embedding: 3) }
+        await #expect(processExitsWith: .failure) { _ = hyperRNN(full: false, inputs: 5) }
+    }
+
+    // MARK: Kinds of cells
+
+    @Test func aKindUnderTheNameOfOneOfTheModulesOwn_isAProgrammersError() async {
+        await #expect(processExitsWith: .failure) {
+            CellKind.register(
+                CellKind("lstm", features: []) { settings, inputs, inputInitialValues, random in
+                    RNNCell(
+                        inputs: inputs, units: settings.units, inputInitialValues: inputInitialValues, random: &random)
+                })
+        }
+    }
+
+    /// In a process of its own, since kinds stay registered.
+    @Test func ofTwoRegisteredKindsOfOneName_theSecondIsUsed() async {
+        await #expect(processExitsWith: .success) {
+            for features: Set<CellKind.Feature> in [[], [.layerNorm]] {
+                CellKind.register(
+                    CellKind("test-cell", features: features) { settings, inputs, inputInitialValues, random in
+                        RNNCell(
+                            inputs: inputs, units: settings.units, inputInitialValues: inputInitialValues,
+                            random: &random)
+                    })
+            }
+            #expect(CellKind(rawValue: "test-cell")?.features == [.layerNorm])
+            #expect(CellKind.allCases.filter { $0.rawValue == "test-cell" }.count == 1)
+        }
     }
 
     // MARK: Fused = composed

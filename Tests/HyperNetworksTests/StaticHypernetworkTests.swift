@@ -169,6 +169,17 @@ struct StaticHypernetworkTests {
         #expect(g.kernels()[0].value.count == 12_544)
     }
 
+    @Test func parameterCount_isWhatAHypernetworkReallyHas() {
+        // 1 embedding, and 2 × 2.
+        let basic = kernel(3, 4, 6), layers = [kernel(3, 4, 6), kernel(3, 8, 12)]
+        let g = hypernetwork(basic: basic, embeddingSize: 5, layers: layers, seed: 0)
+        func count(embeddings: Int) -> Int {
+            StaticHypernetwork.parameterCount(basic: basic, embeddingSize: 5, embeddings: embeddings)
+        }
+        #expect(count(embeddings: 5) == g.parameterCount)
+        #expect(count(embeddings: 0) == g.generatorParameterCount)
+    }
+
     // MARK: Initial values
 
     /// Deviation `staticInitialValues`: exactly He's for each layer, and for each tile of it.

@@ -102,7 +102,8 @@ import Testing
             logits.gradient!.floats, expected.map { -3 * $0 }, relative: 0x1p-22, absolute: 0x1p-24, what: "scaled loss"
         )
 
-        let single = crossEntropies(logits.value, targets)
+        let before = logits.value.floats, single = crossEntropies(logits.value, targets)
+        #expect(logits.value.floats == before, "the logits are only read")
         let mean = single.reduce(0) { $0 + Double($1) } / Double(single.count)
         expectClose(
             [mean], try test.fixture.doubles("out.loss"), relative: 0, absolute: 4 * magnitude * 0x1p-24, what: "rows")
@@ -111,6 +112,11 @@ import Testing
         expectClose(
             silent.value.floats, try test.fixture.doubles("out.loss"), shape: [], relative: 0,
             absolute: 4 * magnitude * 0x1p-24, what: "without gradient")
+    }
+
+    @Test func crossEntropiesRefuseATargetThatIsNoClass() async {
+        await #expect(processExitsWith: .failure) { _ = crossEntropies(Tensor(zeros: [2, 3]), [0, 3]) }
+        await #expect(processExitsWith: .failure) { _ = crossEntropies(Tensor(zeros: [2, 3]), [-1, 0]) }
     }
 
     @Test func gatheredRowsOfAnEmbedding() throws {
