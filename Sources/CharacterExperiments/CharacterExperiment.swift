@@ -112,7 +112,7 @@ public final class CharacterExperiment: Experiment {
 
     // MARK: - Training
 
-    public var unitsPerStep: Int { configuration.training.batch * configuration.training.sequenceLength }
+    public var unitsPerStep: Int { configuration.unitsPerStep }
 
     public var carriedTensors: [(name: String, tensor: Tensor)] { state.tensors }
 

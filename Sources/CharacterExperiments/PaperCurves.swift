@@ -1,13 +1,13 @@
 import ExperimentKit
 
-/// The paper's own training curves: validation bits per character against training steps.
+/// Published training curves of the paper's models: validation bits per character against training steps.
 ///
 /// Read off vector figures, ±0.005: for Penn Treebank the author's published training plot (a HyperLSTM of 1000 units,
 /// batch 128 × 100 characters; it does not say whether with layer normalization, but its best point, 1.282 at step 37,000,
 /// is Table 3's validation of the Layer Norm HyperLSTM, 1.281, not the HyperLSTM's 1.296), for enwik8 Figure 6.
 extension PaperCurve {
     static let pennTreebank = PaperCurve(
-        title: "author's plot, HyperLSTM of 1000 units",
+        title: "author's plot, probably Layer Norm HyperLSTM",
         points: [
             (500, 1.79), (1000, 1.63), (2000, 1.5), (3000, 1.45), (4000, 1.41), (5000, 1.39), (6000, 1.37),
             (8000, 1.34), (10000, 1.33), (15000, 1.31), (20000, 1.3), (30000, 1.29), (37000, 1.282),

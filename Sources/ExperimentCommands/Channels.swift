@@ -73,7 +73,7 @@ final class OpenLine: Sendable {
 }
 
 /// The width of the terminal that a descriptor is; nil where it is none.
-func terminalWidth(of descriptor: Int32) -> Int? {
+public func terminalWidth(of descriptor: Int32) -> Int? {
     var size = winsize()
     guard isatty(descriptor) != 0, ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return nil }
     return Int(size.ws_col)

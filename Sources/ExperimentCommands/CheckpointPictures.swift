@@ -38,7 +38,7 @@ public enum NoPictures<Work: Experiment>: CheckpointPictures {
 }
 
 extension CheckpointPictures {
-    /// Pictures of a run's best checkpoint, with its step; nil for none, and it is said why.
+    /// Pictures of a run's best checkpoint, with its step; nil where there are none, after a note if that is an error.
     static func pictures(of run: RecordedRun<Work>) -> (step: Int, pictures: [CheckpointPicture])? {
         do {
             let checkpoint = try Checkpoint(at: URL(fileURLWithPath: run.path))

@@ -22,7 +22,9 @@ extension CompletionKind {
     /// What `modelLocation` finds: the committed weights by name, folders of runs and files of weights by path.
     public static func models(of experiment: String) -> CompletionKind {
         .custom { _, _, typed in
-            let weights = try? ProjectFolder.locate().map { try CommittedWeights.all(in: $0.experiment(experiment)) }
+            let weights = ProjectFolder.locate().map {
+                CommittedWeights.all(in: $0.experiment(experiment)) { _ in }
+            }
             return Set((weights ?? []).flatMap { [$0.row, $0.name] }).sorted() + paths(typed, files: "safetensors")
         }
     }

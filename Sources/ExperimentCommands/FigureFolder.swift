@@ -7,24 +7,20 @@ public struct FigureFolder {
     private let url: URL
 
     /// - Parameter output: The folder that the user named; nil takes the experiment's own.
-    /// - Throws: `UserError` outside a checkout, or if the folder cannot be made.
+    /// - Throws: `UserError` outside a checkout; `RecordError.unwritable` if the folder cannot be made.
     public init(output: String?, experiment: String) throws {
         url =
             try output.map { URL(fileURLWithPath: $0, isDirectory: true) }
             ?? experimentFolder(experiment).appendingPathComponent("figures", isDirectory: true)
-        do {
-            try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-        } catch {
-            throw UserError(description: "\(url.path): the folder cannot be made: \(error.localizedDescription)")
-        }
+        try RunFolder(url: url).make()
     }
 
-    /// Writes a picture as SVG.
-    public func write(_ name: String, _ svg: String) throws { try write(name, [UInt8](svg.utf8)) }
+    /// Writes a picture as NAME.svg.
+    public func write(_ name: String, _ svg: String) throws { try write(name + ".svg", [UInt8](svg.utf8)) }
 
-    /// Writes a picture made of pixels as SVG, with its words, and as PNG without, as large as on the screen.
+    /// Writes a picture made of pixels as NAME.svg, with its words, and as NAME.png without, as large as on the screen.
     public func write(_ name: String, _ grid: ImageGrid) throws {
-        try write(name + ".svg", grid.svg)
+        try write(name, grid.svg)
         let (x, y) = (max(1, Int(grid.scale.x.rounded())), max(1, Int(grid.scale.y.rounded())))
         try write(name + ".png", grid.sheet.enlarged(x: x, y: y).png)
     }

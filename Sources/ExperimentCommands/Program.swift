@@ -51,9 +51,7 @@ public func runProgram(_ program: (some ParsableCommand).Type) -> Int32 {
 private func requireReadablePaths() throws {
     for index in 1..<max(1, Int(CommandLine.argc)) {
         guard let argument = CommandLine.unsafeArgv[index] else { continue }
-        let bytes = UnsafeBufferPointer(
-            start: UnsafeRawPointer(argument).assumingMemoryBound(to: UInt8.self), count: strlen(argument))
-        guard String(validating: bytes, as: UTF8.self) != nil else {
+        guard String(validatingCString: argument) != nil else {
             throw UserError(
                 description: "argument \(index), '\(String(cString: argument))', is not UTF-8 text: rename the file or"
                     + " folder, or name it through a symbolic link")
@@ -61,9 +59,7 @@ private func requireReadablePaths() throws {
     }
     var folder = [CChar](repeating: 0, count: Int(PATH_MAX))
     if let path = getcwd(&folder, folder.count) {
-        let bytes = UnsafeBufferPointer(
-            start: UnsafeRawPointer(path).assumingMemoryBound(to: UInt8.self), count: strlen(path))
-        guard String(validating: bytes, as: UTF8.self) != nil else {
+        guard String(validatingCString: path) != nil else {
             throw UserError(
                 description: "the working folder '\(String(cString: path))' is not UTF-8 text: call the program from"
                     + " another")

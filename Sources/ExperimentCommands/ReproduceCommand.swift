@@ -19,7 +19,7 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
             abstract: "Bring every run of a budget to its end and print a table beside the paper's numbers.",
             discussion: """
                 --profile quick   minutes: reduced models; compares them with each other
-                --profile paper   weeks: the paper's own settings (`list` shows all budgets)
+                --profile paper   hours to days a row: full settings (`list` shows all budgets)
 
                 With ROW only those rows are run: names of configurations from `list`, or of the paper's own configuration \
                 of the row. Finished runs in OUT are kept, unfinished ones are resumed, and a run that fails does not stop \
@@ -111,18 +111,19 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
         }
     }
 
-    /// One for each configuration and seed.
+    /// One for each configuration and seed, once even if a row or a seed is named twice.
     private func runs(of configurations: [NamedConfiguration<Work.Configuration>]) throws -> [QueuedRun] {
         var queue: [QueuedRun] = []
         let seeds = try chosenSeeds()
         let hours = try RunHours<Work>(experiment: try experimentFolder(Work.program))
         for configuration in configurations {
             for seed in seeds ?? configuration.values.seeds {
+                let folder = TrainingRun<Work>.folder(in: out.url, configuration: configuration.name, seed: seed)
+                guard !queue.contains(where: { $0.folder == folder }) else { continue }
                 queue.append(
                     QueuedRun(
                         configuration: configuration.name, seed: seed, steps: configuration.values.loop.steps,
-                        folder: TrainingRun<Work>.folder(in: out.url, configuration: configuration.name, seed: seed),
-                        expectedSeconds: hours.seconds(configuration)?.seconds))
+                        folder: folder, expectedSeconds: hours.seconds(configuration)?.seconds))
             }
         }
         return queue
@@ -183,14 +184,14 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
 
     /// The runs to make; `sample` is the suite whose missing data a sample stands in for.
     private func chosen() throws -> (
-        configurations: [NamedConfiguration<Work.Configuration>], sample: Suite<Work.Configuration>?
+        configurations: [NamedConfiguration<Work.Configuration>], sample: Suite?
     ) {
         let all = try NamedConfiguration<Work.Configuration>.all(in: try configurationFolder(of: Work.self))
         guard let suite = Work.suites.first(where: { $0.name == suite }) ?? Work.suites.first else { return ([], nil) }
         let isNamed = !row.isEmpty && self.suite == nil
         var wanted = all.filter { isNamed || suite.dataNames.contains($0.values.dataName) }
         // The sample has one budget, whatever the profile is called.
-        if suite.dataNames == suite.sampleDataNames, !isNamed { return (wanted, nil) }
+        if suite.dataNames == suite.sampleDataNames, !isNamed { return (try select(wanted, among: all), nil) }
         let budgets = Set(wanted.map(\.values.budget)).sorted()
         guard budgets.contains(profile) else {
             throw UserError(
@@ -204,9 +205,11 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
         } catch let error as DatasetError {
             // Only where nobody named a folder: whoever did wants to know that the data is not in it.
             guard error.isMissing, data.folder.origin == .standard, profile == "quick" else { throw error }
+            // Rows that are named may be of another data set than the suite's.
+            let missing = Work.suites.first { $0.dataNames.contains(first.values.dataName) } ?? suite
             note("\(error)")
-            note(sampleWarning(suite))
-            return (all.filter { suite.sampleDataNames.contains($0.values.dataName) }, suite)
+            note(sampleWarning(missing))
+            return (all.filter { missing.sampleDataNames.contains($0.values.dataName) }, missing)
         }
         return (wanted, nil)
     }
@@ -229,15 +232,15 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
             let exact = found.filter { $0.name == name }
             guard !found.isEmpty else {
                 throw UserError(
-                    description: "no row '\(name)' with the budget '\(profile)'; it has "
-                        + configurations.map(\.name).joined(separator: ", "))
+                    description: "no row '\(name)' with the budget '\(configurations.first?.values.budget ?? profile)';"
+                        + " it has " + configurations.map(\.name).joined(separator: ", "))
             }
             selected += exact.isEmpty ? found : exact
         }
         return selected
     }
 
-    private func sampleWarning(_ suite: Suite<Work.Configuration>) -> String {
+    private func sampleWarning(_ suite: Suite) -> String {
         """
 
         ================================================================================

@@ -170,6 +170,8 @@ public let interruption = Interruption()
 ///
 /// A signal that whoever started the program ignores stays ignored, as `nohup` wants it.
 public func catchSignals() {
+    // Made here, if it is not yet: a signal handler must not allocate memory.
+    _ = interruption
     // Whoever started this process may have left them blocked, and a blocked signal is never heard.
     var caughtSignals = sigset_t()
     sigemptyset(&caughtSignals)

@@ -2,12 +2,12 @@ import ArgumentParser
 import ExperimentKit
 import Foundation
 
-/// `show`: a configuration with every key, whatever it is based on.
+/// `show`: a configuration with every key that it states, whatever it is based on.
 public struct Show<Work: Experiment>: ParsableCommand {
     public static var configuration: CommandConfiguration {
         CommandConfiguration(
             commandName: "show",
-            abstract: "Print a configuration with every key, and what differs from the paper's settings.",
+            abstract: "Print a configuration, and what differs from its row's full settings.",
             discussion: """
                 CONFIG is a path or a name from `\(Work.program) list`. What is printed is itself a configuration file. \
                 What each key means: docs/configuration.md.
@@ -35,7 +35,7 @@ public struct Show<Work: Experiment>: ParsableCommand {
                 ]))
         }
         var lines = ["# \(file.name): \(grouped(count)) parameters"]
-        if !file.differences.isEmpty { lines.append("# Differs from the paper's settings in:") }
+        if !file.differences.isEmpty { lines.append("# Differs from the row's full settings in:") }
         lines += file.differences.bySection.map { "#   \($0.key): \($0.base) → \($0.value)" }
         try writeResult(lines.joined(separator: "\n") + "\n" + file.root.yaml, terminator: "")
     }

@@ -99,6 +99,12 @@ struct SlurmArrays {
         ] + slurm.arguments + [template.path, list(name).path, out.path, executable.path] + options
     }
 
+    /// A job's name, without blanks: they separate the words of `squeue`.
+    func newName(budget: String) -> String {
+        let time = Date().ISO8601Format().filter { $0.isNumber || $0 == "T" }
+        return "\(program)-\(budget.replacingOccurrences(of: " ", with: "-"))-\(time)-\(getpid())"
+    }
+
     /// Submits an array.
     ///
     /// - Parameter budget: Part of the job's name, for people who read the queue.
@@ -108,8 +114,7 @@ struct SlurmArrays {
         _ runs: [QueuedRun], budget: String, limit: Int?, slurm: SlurmOptions, template: URL, executable: URL,
         options: [String]
     ) throws -> String {
-        let time = Date().ISO8601Format().filter { $0.isNumber || $0 == "T" }
-        let name = "\(program)-\(budget)-\(time)-\(getpid())"
+        let name = newName(budget: budget)
         try RunFolder(url: folder).make()
         do {
             // Before the job: a task may begin at once.

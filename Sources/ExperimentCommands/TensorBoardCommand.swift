@@ -38,7 +38,7 @@ public struct TensorBoard<Pictures: CheckpointPictures>: ParsableCommand {
             }
             written.append(run)
             let folder = URL(fileURLWithPath: output, isDirectory: true).appendingPathComponent(run.name)
-            // Whatever the file is called, it begins so.
+            // TensorBoard reads the files whose names begin so.
             try run.events.write(to: folder.appendingPathComponent("events.out.tfevents.run"))
             note("\(run.name): \(grouped(run.record.training.stepsDone)) steps")
             guard let (step, pictures) = Pictures.pictures(of: run) else { continue }

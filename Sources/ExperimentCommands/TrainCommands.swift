@@ -13,7 +13,7 @@ public struct Train<Work: Experiment>: ParsableCommand {
 
                   \(Work.program) train CONFIG --set training.steps=1000 --seed 0
 
-                The record then lists what differs from the paper's settings, and RESULTS.md gives such a run no verdict \
+                The record then lists what differs from the row's full settings, and RESULTS.md gives such a run no verdict \
                 against the paper's number. With --name it has a folder and a line in tables of its own:
 
                   \(Work.program) train CONFIG --set training.batch=64 --name batch-64
@@ -76,7 +76,7 @@ public struct Resume<Work: Experiment>: ParsableCommand {
 
                   \(Work.program) resume RUN --set training.learningRate=0.0005
 
-                The record keeps the change among what differs from the paper's settings, and for each sitting.
+                The record keeps the change among what differs from the row's full settings, and for each sitting.
                 """)
     }
 

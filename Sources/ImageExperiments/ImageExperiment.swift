@@ -127,7 +127,7 @@ public final class ImageExperiment: Experiment {
 
     // MARK: - Training
 
-    public var unitsPerStep: Int { configuration.training.batch }
+    public var unitsPerStep: Int { configuration.unitsPerStep }
 
     /// Whole batches in an epoch; the images left over have their turn in another epoch's order.
     private var batchesPerEpoch: Int { dataset.train.count / configuration.training.batch }

@@ -26,7 +26,7 @@ import Testing
         let experiment = try TemporaryFolder()
         let kept = try CommittedWeights.keep(run.folder, in: experiment.url, half: true, replace: false)
         #expect(try Checkpoint(at: kept.folder).weights().convertedType == "F16")
-        let all = try CommittedWeights.all(in: experiment.url)
+        let all = CommittedWeights.all(in: experiment.url) { Issue.record("\($0)") }
         #expect(all.map(\.record) == [run.record])
         let row = CommittedWeights.rowName(run.record.configuration, budget: run.record.budget)
         #expect(CommittedWeights.named(row, among: all)?.folder.path == kept.folder.path)
@@ -46,6 +46,12 @@ import Testing
             try CommittedWeights.keep(run.folder, in: experiment.url, half: false, replace: false)
         }
         _ = try CommittedWeights.keep(run.folder, in: experiment.url, half: false, replace: true)
+        // A damaged record leaves its weights out, and the call that lists them goes on.
+        let record = RunFolder(url: kept.folder).record
+        try Data("{".utf8).write(to: record)
+        var damages: [any Error] = []
+        #expect(CommittedWeights.all(in: experiment.url) { damages.append($0) }.isEmpty)
+        #expect(damages.map { "\($0)".hasPrefix(record.path) } == [true])
     }
 
     @Test func damagedWeightsAreNotKept() throws {
@@ -60,7 +66,7 @@ import Testing
             try CommittedWeights.keep(run.folder, in: experiment.url, half: false, replace: false)
         }
         #expect(error?.description.hasPrefix("\(file.path): damaged: expected the SHA-256") == true)
-        #expect(try CommittedWeights.all(in: experiment.url).isEmpty)
+        #expect(CommittedWeights.all(in: experiment.url) { _ in }.isEmpty)
     }
 
     @Test func weightsThatHalfPrecisionDoesNotHaveAreNamed() throws {

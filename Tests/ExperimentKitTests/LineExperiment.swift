@@ -52,7 +52,7 @@ public final class LineExperiment: Experiment {
     public static let unit = "points"
     public static let suiteOption = "points"
     public static let suites = [
-        Suite<Configuration>(name: "line", title: "a line", dataNames: ["line"], sampleDataNames: ["sample-line"])
+        Suite(name: "line", title: "a line", dataNames: ["line"], sampleDataNames: ["sample-line"])
     ]
     public static let metric = Metric(
         name: "explained variance in percent", unit: "%", decimals: 1, higherIsBetter: true

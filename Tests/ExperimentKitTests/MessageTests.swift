@@ -59,9 +59,10 @@ import Testing
         }
         #expect(stop == nil && figures.map(\.name) == ["tiny", "tiny/1", "tiny/2"])
         #expect(figures.map(\.differs) == [false, false, true] && figures.map(\.hasFailed) == [false, true, false])
-        let error = #expect(throws: UserError.self) { try requireRecordedFigures(figures) }
-        #expect(error?.description == "not what the records say: tiny/2; not readable: tiny/1")
-        try requireRecordedFigures([figures[0]])
+        let error = #expect(throws: UserError.self) { try requireRecordedFigures(figures, damages: [Damaged()]) }
+        #expect(
+            error?.description == "a.safetensors: damaged; not what the records say: tiny/2; not readable: tiny/1")
+        try requireRecordedFigures([figures[0]], damages: [])
     }
 
     @Test func aStopLeavesTheFiguresThatWereRead() throws {

@@ -97,28 +97,30 @@ import Testing
             blas: "OpenBLAS", blasVersion: "", blasCore: "")
     }
 
-    private func sitting(_ commit: String, fromStep: Int) -> RunRecord.Sitting {
+    private func sitting(_ commit: String, fromStep: Int, threads: Int) -> RunRecord.Sitting {
         RunRecord.Sitting(
             began: "", fromStep: fromStep, code: RunRecord.Code(commit: commit, treeDirty: commit.hasPrefix("c")),
             version: nil, programSHA256: nil, cpu: "A", cores: 8, memoryGiB: 16, simd: "avx2", blasCore: nil,
-            threads: 1, processes: 1)
+            threads: threads, processes: 1)
     }
 
     @Test func everyCommitAndMachineOfARunIsListedOnceInOrder() throws {
         var record = try record()
         #expect(record.provenance[0...2] == ["`aaaaaaaaaa`", "-", "-"])
         record.sittings = [
-            sitting("aaaaaaaaaaaa", fromStep: 0), sitting("cccccccccccc", fromStep: 5),
-            sitting("aaaaaaaaaaaa", fromStep: 9),
+            sitting("aaaaaaaaaaaa", fromStep: 2, threads: 1), sitting("cccccccccccc", fromStep: 5, threads: 2),
+            sitting("aaaaaaaaaaaa", fromStep: 9, threads: 1),
         ]
+        record.training.stepsDone = 1_009
         record.environments = [
             environment("A", threads: 1), environment("A", threads: 2), environment("A", threads: 1),
         ]
         #expect(
             record.provenance[0...2] == [
-                "`aaaaaaaaaa`, then `cccccccccc` with uncommitted changes", "A, 1 thread, then A, 2 threads",
-                "OpenBLAS; avx2; Swift",
+                "`aaaaaaaaaa`, then `cccccccccc` with uncommitted changes",
+                "A, 1 thread (1,005 steps), then A, 2 threads (4 steps)", "OpenBLAS; avx2; Swift",
             ])
+        #expect(record.threadsInWords == "mostly 1 thread")
     }
 
     /// Numbers that would be divided by, drawn or taken for a size.
@@ -140,7 +142,7 @@ import Testing
         record.training.stepsDone = 8
         record.training.selectedStep = 8
         record.training.wallSeconds = 2.5
-        record.sittings = [sitting("aaaaaaaaaaaa", fromStep: 0)]
+        record.sittings = [sitting("aaaaaaaaaaaa", fromStep: 0, threads: 1)]
         record.test = SplitEvaluation(lossNats: 1.5, predictions: 90, wrong: 7, streams: 1, seconds: 1)
         let folder = try TemporaryFolder(), file = folder.url.appendingPathComponent("record.json")
         try record.write(to: file)

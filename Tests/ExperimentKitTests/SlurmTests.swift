@@ -1,3 +1,4 @@
+import Datasets
 import Foundation
 import Testing
 
@@ -25,11 +26,24 @@ import Testing
     }
 
     private func reproduce(_ more: [String] = [], path: String? = nil) throws -> BuiltProgram.Output {
-        try Self.program.run(
-            [
-                "reproduce", "--profile", "sample", "sample-lstm", "sample-layer-norm-hyperlstm", "--seeds", "0,1",
-                "--launcher", "slurm", "--out", out.path,
-            ] + more, before: "PATH=\(path ?? folder.appendingPathComponent("bin").path + ":$PATH");")
+        try submit(
+            ["--profile", "sample", "sample-lstm", "sample-layer-norm-hyperlstm", "--seeds", "0,1"] + more, path: path)
+    }
+
+    private func submit(
+        _ rows: [String], to program: BuiltProgram = Self.program, path: String? = nil, before: String = ""
+    ) throws -> BuiltProgram.Output {
+        try program.run(
+            ["reproduce"] + rows + ["--launcher", "slurm", "--out", out.path],
+            before: "PATH=\(path ?? folder.appendingPathComponent("bin").path + ":$PATH");" + before)
+    }
+
+    /// The lines of the only list.
+    private func tasks() throws -> [String] {
+        let lists = try lists()
+        #expect(lists.count == 1)
+        let list = out.appendingPathComponent("slurm/\(try #require(lists.first))")
+        return try String(contentsOf: list, encoding: .utf8).split(separator: "\n").map(String.init)
     }
 
     /// The arguments of the script in the place of `sbatch`; nil where it was not called.
@@ -102,6 +116,30 @@ import Testing
         let third = try reproduce()
         #expect(third.status == 0 && submitted() == nil)
         #expect(third.errors.contains("nothing to submit: of 4 runs 1 finished, 3 queued"), "\(third.errors)")
+    }
+
+    @Test func aRowOrASeedThatIsNamedTwiceIsOneRun() throws {
+        let output = try submit(["--corpus", "sample", "sample-lstm", "sample-lstm", "--seeds", "1,1"])
+        #expect(output.errors.contains("submitted 1 of 1 runs"), "\(output.errors)")
+        #expect(try tasks() == ["sample-lstm 1"])
+        let misspelt = try submit(["--corpus", "sample", "sample-lsmt"])
+        #expect(misspelt.status == 1 && misspelt.errors.contains("no row 'sample-lsmt' with the budget 'sample'"))
+    }
+
+    /// Where there are no data: the sample that stands in is that of the rows that were named.
+    @Test func withoutDataANamedRowIsReplacedByTheSampleOfItsOwnDataSet() throws {
+        let output = try submit(
+            ["table7-convnet-quick"], to: BuiltProgram(name: "static-hypernet"),
+            before: "cd '\(folder.path)'; unset \(DataFolder.environmentVariable);"
+                + " export \(ProjectFolder.variable)='\(checkout.url.path)';")
+        #expect(output.text.contains("NOT MNIST numbers"), "\(output.errors)\(output.text)")
+        #expect(try tasks().allSatisfy { $0.hasPrefix("sample-mnist-") })
+    }
+
+    @Test func theNameOfAJobHasNoBlanks() {
+        // `squeue` prints it before the task's number.
+        let name = SlurmArrays(program: "static-hypernet", out: out).newName(budget: "epochs-100 peak")
+        #expect(name.hasPrefix("static-hypernet-epochs-100-peak-2") && !name.contains(" "))
     }
 
     @Test func aRunThatEndedUnfinishedIsSubmittedAgainWithItsLastMessage() throws {

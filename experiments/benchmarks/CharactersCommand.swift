@@ -1,6 +1,7 @@
 import ArgumentParser
 import CharacterExperiments
 import ExperimentCommands
+import ExperimentKit
 import Foundation
 import HyperNetworks
 
@@ -22,10 +23,7 @@ struct CharactersCommand: ParsableCommand {
     func run() throws {
         try ComputeEnvironment.configure(threads: threads)
         let vocabulary = 50
-        let configuration = CharacterModelConfiguration(
-            cell: .hyperLSTM, layers: 1, units: 1000, layerNorm: true, hyperUnits: 128, embeddingSize: 4, keepInput: 1,
-            keepOutput: 1, keepRecurrent: 1, keepHyperRecurrent: 1, forgetBias: 1, layerNormEpsilon: 1e-3,
-            hyperStateForEmbeddings: .current, hyperLayerNorm: .matchMain)
+        let configuration = StepKind.lnHyperLSTM.characterModel(units: 1000, keep: 1)
         let model = CharacterModel(configuration: configuration, vocabularySize: vocabulary, seed: 0)
         var random = RandomStream(seed: 1, stream: 1), symbol: Int32 = 0, text: [Int32] = []
         var state = model.zeroState(batch: 1)
@@ -57,9 +55,7 @@ struct CharactersCommand: ParsableCommand {
             sampling_gb_per_s: (gigabytes * Double(count) / drawing * 10).rounded() / 10,
             reading_gb_per_s: (gigabytes * Double(count) / reading * 10).rounded() / 10,
             copy_gb_per_s: (ComputeEnvironment.measureCopy() * 10).rounded() / 10)
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = .sortedKeys
-        try writeResult(bytes: Array(try encoder.encode(measurement) + Data("\n".utf8)))
+        try writeResult(bytes: try StableJSON.encodeLine(measurement))
     }
 
     private static func seconds(_ body: () -> Void) -> Double {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import ExperimentCommands
+import ExperimentKit
 import Foundation
 import HyperNetworks
 
@@ -43,7 +44,7 @@ struct CompareCommand: ParsableCommand {
         let library = kinds.isEmpty && hasPeers && has("hypnettorch") ? try library(threads: threads) : []
         let after = ComputeEnvironment.measureGEMM(size: 2048)
         guard abs(before - after) <= 0.15 * max(before, after) else {
-            throw Failure(
+            throw UserError(
                 description:
                     "the machine was busy: sgemm ran at \(Int(before)) GFLOP/s before and \(Int(after)) after, and "
                     + "less than 15 % apart is expected; nothing was written. Stop what else runs and try again")
@@ -149,24 +150,14 @@ struct CompareCommand: ParsableCommand {
         }
     }
 
-    struct Failure: Error, CustomStringConvertible { let description: String }
-
     /// Runs a program and returns what it printed.
     private func capture(_ command: [String]) throws -> Data {
-        let process = Process(), output = Pipe(), errors = Pipe()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = command
-        process.standardOutput = output
-        process.standardError = errors
-        try process.run()
-        let data = output.fileHandleForReading.readDataToEndOfFile()
-        let complaint = errors.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else {
-            throw Failure(
-                description: "\(command.joined(separator: " ")) ended with status \(process.terminationStatus): "
-                    + String(decoding: complaint.suffix(2000), as: UTF8.self))
+        guard let ended = SystemCommand(command) else { throw UserError(description: "\(command[0]): not found") }
+        guard ended.status == 0 else {
+            throw UserError(
+                description: "\(command.joined(separator: " ")) ended with status \(ended.status): "
+                    + ended.errors.suffix(2000))
         }
-        return data
+        return Data(ended.output.utf8)
     }
 }

@@ -68,38 +68,6 @@ struct Comparison: Codable {
     let characters: Characters?
     let library: [Step]
 
-    // MARK: - Files
-
-    init(contentsOf url: URL) throws {
-        self = try JSONDecoder().decode(Comparison.self, from: Data(contentsOf: url))
-    }
-
-    func write(to folder: URL) throws {
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-        try encoder.encode(self).write(to: folder.appendingPathComponent("\(simd).json"), options: .atomic)
-    }
-
-    init(
-        date: String, cpu: String, threads: Int, blas: String, simd: String, heldTo: String?, sgemm: [Double],
-        torch: String?, rounds: Int, stepsARound: Int, steps: [Step], characters: Characters?, library: [Step]
-    ) {
-        self.date = date
-        self.cpu = cpu
-        self.threads = threads
-        self.blas = blas
-        self.simd = simd
-        self.heldTo = heldTo
-        self.sgemm = sgemm
-        self.torch = torch
-        self.rounds = rounds
-        self.stepsARound = stepsARound
-        self.steps = steps
-        self.characters = characters
-        self.library = library
-    }
-
     // MARK: - Text
 
     /// Such as "AVX-512".
@@ -173,4 +141,19 @@ struct Comparison: Codable {
     private func optional(_ value: Double?) -> String { value.map { fixed($0, 2) } ?? "–" }
 }
 
-func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }
+extension Comparison {
+    init(contentsOf url: URL) throws {
+        self = try StableJSON.decode(Comparison.self, from: [UInt8](Data(contentsOf: url)))
+    }
+
+    func write(to folder: URL) throws {
+        try RunFolder(url: folder).make()
+        try Data(try StableJSON.encode(self)).write(to: folder.appendingPathComponent("\(simd).json"), options: .atomic)
+    }
+}
+
+/// The middle one of some values, of an even count the mean of the two middle ones.
+func median(_ values: [Double]) -> Double {
+    let sorted = values.sorted(), middle = sorted.count / 2
+    return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+}

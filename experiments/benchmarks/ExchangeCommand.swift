@@ -87,7 +87,7 @@ struct ExchangeCommand: ParsableCommand {
     func run() throws {
         let earlier = try output.flatMap { try Exchange.earlier(in: $0) }
         guard let processes = try MPIProcesses.started(onFailure: { note("Error: \($0)") }) else {
-            throw ValidationError("exchange is for several processes: mpirun -n 4 benchmarks exchange …")
+            throw UserError(description: "exchange is for several processes: mpirun -n 4 benchmarks exchange …")
         }
         defer { processes.leave() }
         let entries = StepKind.inTable.map { time($0, processes) }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import ExperimentCommands
+import ExperimentKit
 import Foundation
 import HyperNetworks
 
@@ -49,8 +50,7 @@ struct StepCommand: ParsableCommand {
             step()
             if index > 1 { seconds.append(Double(DispatchTime.now().uptimeNanoseconds - start) * 1e-9) }
         }
-        seconds.sort()
-        let median = seconds[seconds.count / 2]
+        let median = benchmarks.median(seconds), minimum = seconds.min() ?? 0
         var usage = rusage()
         #if canImport(Darwin)
             getrusage(RUSAGE_SELF, &usage)
@@ -61,14 +61,12 @@ struct StepCommand: ParsableCommand {
         #endif
         let measurement = StepMeasurement(
             step: kind.rawValue, mode: "swift", parameters: model.parameterCount,
-            median_s: (median * 1e4).rounded() / 1e4, min_s: (seconds[0] * 1e4).rounded() / 1e4,
+            median_s: (median * 1e4).rounded() / 1e4, min_s: (minimum * 1e4).rounded() / 1e4,
             gflops: (flops / median * 1e-9).rounded(), peak_mib: peak,
             threads: ComputeEnvironment.threads, torch: nil, package: nil,
             blas: ComputeEnvironment.blasCoreName,
             simd: ComputeEnvironment.simdName)
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = .sortedKeys
-        try writeResult(bytes: Array(try encoder.encode(measurement) + Data("\n".utf8)))
+        try writeResult(bytes: try StableJSON.encodeLine(measurement))
     }
 
     /// A model, the floating-point operations of a step's products, and the step.

@@ -28,16 +28,16 @@ struct TablesCommand: ParsableCommand {
         let text = try String(contentsOf: readme, encoding: .utf8)
         guard let replaced = SectionedDocument.replacing(id: "benchmarks", body: Self.summary(comparisons), in: text)
         else {
-            throw ValidationError(
-                "README.md lacks the lines '<!-- benchmarks: begin -->' and '<!-- benchmarks: end -->'")
+            throw UserError(
+                description: "README.md lacks the lines '<!-- benchmarks: begin -->' and '<!-- benchmarks: end -->'")
         }
         let scaling = project.url.appendingPathComponent("docs/scaling.md")
         let page = try Self.scalingPage(folder.appendingPathComponent("measured"), project)
         var pageText = try String(contentsOf: scaling, encoding: .utf8)
         for (id, body) in page.sections {
             guard let next = SectionedDocument.replacing(id: id, body: body, in: pageText) else {
-                throw ValidationError(
-                    "docs/scaling.md lacks the lines '<!-- \(id): begin -->' and '<!-- \(id): end -->'")
+                throw UserError(
+                    description: "docs/scaling.md lacks the lines '<!-- \(id): begin -->' and '<!-- \(id): end -->'")
             }
             pageText = next
         }
@@ -47,7 +47,9 @@ struct TablesCommand: ParsableCommand {
         ]
         for (url, text) in documents
         where (try? String(contentsOf: url, encoding: .utf8)) != text {
-            guard !check else { throw ValidationError("\(url.lastPathComponent) is stale; run `benchmarks tables`") }
+            guard !check else {
+                throw UserError(description: "\(url.lastPathComponent) is stale; run `benchmarks tables`")
+            }
             try Data(text.utf8).write(to: url, options: .atomic)
             note("wrote \(url.path)")
         }

@@ -53,13 +53,13 @@ struct FiguresCommand: ParsableCommand {
             let trace = try trained.trace(prompt: prompt, length: length, temperature: 1, seed: seed).trace
             traces.append((name, trace))
             if let figure = trace.figure4(name: name) {
-                try folder.write("figure-4-gate-changes-\(name).svg", figure.svg)
+                try folder.write("figure-4-gate-changes-\(name)", figure.svg)
             }
             if let figure = trace.prefix(Self.passage).weightScaling(name: name) {
                 try folder.write("weight-scaling-\(name)", figure)
             }
         }
-        if !traces.isEmpty { try folder.write("figure-5-cell-outputs.svg", CharacterTrace.figure5(traces).svg) }
+        if !traces.isEmpty { try folder.write("figure-5-cell-outputs", CharacterTrace.figure5(traces).svg) }
     }
 }
 

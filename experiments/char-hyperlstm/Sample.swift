@@ -61,8 +61,6 @@ struct Sample: ParsableCommand {
         let environment = ProcessInfo.processInfo.environment
         let isTerminal = isatty(STDOUT_FILENO) != 0
         let colored = isTerminal && environment["NO_COLOR"] == nil && environment["TERM"] != "dumb"
-        var size = winsize()
-        let columns = isTerminal && ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0 ? Int(size.ws_col) : 80
-        try writeResult(figure.terminal(columns: columns > 0 ? columns : 80, colored: colored))
+        try writeResult(figure.terminal(columns: terminalWidth(of: STDOUT_FILENO) ?? 80, colored: colored))
     }
 }

@@ -43,7 +43,7 @@ struct FiguresCommand: ParsableCommand {
             if let network = trained.model as? WideResNet {
                 residuals.append((label, network))
                 if let map = EmbeddingMap.figure(of: network, name: shortName(name)) {
-                    try folder.write("embeddings-\(shortName(name)).svg", map.svg)
+                    try folder.write("embeddings-\(shortName(name))", map.svg)
                 }
             }
         }

@@ -54,8 +54,8 @@ public final class CheckpointStore {
     func write(_ content: CheckpointContent, step: Int, isBest: Bool) throws {
         try lock?.check()
         let name = Self.name(step)
-        // Written twice at one step only if the first was interrupted in an evaluation: never overwrite what the index
-        // names, put the second beside it.
+        // A stop right after a checkpoint writes a second one of its step. What the index names is never overwritten: the
+        // second is put beside it.
         let folderName = name == index.latest || name == index.best ? nextFreeName(name) : name
         let partial = url.appendingPathComponent(folderName + ".partial", isDirectory: true)
         let folder = url.appendingPathComponent(folderName, isDirectory: true)

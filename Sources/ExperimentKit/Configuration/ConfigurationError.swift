@@ -31,7 +31,7 @@ public enum ConfigurationError: Error, Equatable, CustomStringConvertible {
             let advice = nearest.map { ", the nearest valid key is '\($0)'" } ?? ""
             return "\(origin): unknown key '\(keyPath)'\(advice)"
         case .missingKey(let origin, let keyPath):
-            return "\(origin): the key '\(keyPath)' is missing (every key is required; there are no defaults)"
+            return "\(origin): the key '\(keyPath)' is missing"
         case .wrongType(let origin, let keyPath, let expected, let found):
             return "\(origin): '\(keyPath)' expects \(expected), found \(found)"
         case .invalidValue(let origin, let keyPath, let expected, let found):

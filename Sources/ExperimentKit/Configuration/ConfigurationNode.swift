@@ -189,14 +189,6 @@ public struct ConfigurationNode: Equatable, Sendable {
         }
     }
 
-    /// The key paths whose values are not the same in another tree, in the order of this one.
-    func differingKeys(from other: ConfigurationNode) -> [String] {
-        let (ours, theirs) = (leaves, other.leaves)
-        let changed = ours.filter { leaf in theirs.first { $0.keyPath == leaf.keyPath }?.text != leaf.text }
-        let missing = theirs.filter { leaf in !ours.contains { $0.keyPath == leaf.keyPath } }
-        return (changed + missing).map(\.keyPath)
-    }
-
     /// The value on one line, in YAML's flow style.
     var inlineText: String {
         switch content {

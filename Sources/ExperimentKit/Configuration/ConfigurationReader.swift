@@ -36,7 +36,11 @@ public final class ConfigurationReader {
         for key in self.keys where self.node[key] == nil {
             throw .missingKey(origin: node.origin, keyPath: self.keyPath(key))
         }
-        for (key, meaning) in keys.meanings { KeyReference.declare(self.keyPath(key), meaning: meaning) }
+        for (key, meaning) in keys.meanings {
+            let before = younger[key].map { ConfigurationNode(origin: node.origin, content: $0).inlineText }
+            KeyReference.declare(
+                self.keyPath(key), meaning: meaning + (before.map { "; may be left out, which means `\($0)`" } ?? ""))
+        }
     }
 
     func keyPath(_ key: String) -> String { path.isEmpty ? key : "\(path).\(key)" }

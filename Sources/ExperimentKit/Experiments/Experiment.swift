@@ -28,7 +28,7 @@ public protocol Experiment: TrainingTask, SendableMetatype {
     /// The groups of configurations that `reproduce` can be asked for, the first of them by default, and the name of the
     /// option that asks.
     static var suiteOption: String { get }
-    static var suites: [Suite<Configuration>] { get }
+    static var suites: [Suite] { get }
 
     /// Opens the data that a configuration names.
     static func open(_ configuration: Configuration, in folder: DataFolder) throws -> Data
@@ -196,7 +196,7 @@ public struct NamedConfiguration<Values: RunConfiguration>: Sendable {
 }
 
 /// A group of configurations that are trained together because they belong to one data set.
-public struct Suite<Values: RunConfiguration>: Sendable {
+public struct Suite: Sendable {
     /// As the command line names it.
     public let name: String
     /// For people: the data set.

@@ -49,6 +49,11 @@ public struct Metric: Sendable {
 
     public func value(_ split: SplitEvaluation) -> Double? { figure(split) }
 
+    /// The figure of a loss in nats; nil where the loss does not determine it.
+    func value(ofLoss nats: Double) -> Double? {
+        value(SplitEvaluation(lossNats: nats, predictions: 1, streams: 1, seconds: 0))
+    }
+
     /// The standard error of a split's figure that comes of its size; nil where it is not known.
     public func samplingError(_ split: SplitEvaluation) -> Double? { error(split) }
 
@@ -91,16 +96,13 @@ public struct MetricDisplay {
 
     /// The mean loss of a training batch: by the metric where the loss determines it, else in nats.
     func loss(_ nats: Double) -> String {
-        let split = SplitEvaluation(lossNats: nats, predictions: 1, streams: 1, seconds: 0)
-        guard let value = metric.value(split) else { return "loss \(fixed(nats, 3))" }
+        guard let value = metric.value(ofLoss: nats) else { return "loss \(fixed(nats, 3))" }
         return "\(fixed(value, 3)) \(metric.shortUnit)"
     }
 
     /// A split's figure, and its loss where the figure does not say it.
     func figure(_ result: SplitEvaluation) -> String {
-        let lossSaysAll =
-            metric.value(
-                SplitEvaluation(lossNats: result.lossNats, predictions: 1, streams: 1, seconds: 0)) != nil
+        let lossSaysAll = metric.value(ofLoss: result.lossNats) != nil
         return metric.shortText(result) + (lossSaysAll ? "" : ", loss \(fixed(result.lossNats, 4)) nats")
     }
 }

@@ -8,6 +8,8 @@ public struct PaperTable: Sendable {
     public let dataName: String
     /// Whether the paper has this table; false for one that borrows its settings.
     public let isInPaper: Bool
+    /// Whether the paper states the settings of its rows; where it does not, they are this suite's.
+    public let statesSettings: Bool
     /// Decimals of the paper's own figures.
     public let decimals: Int
     /// Figures that the paper quotes, or the best ones of its time: one sentence, may be empty.
@@ -20,14 +22,14 @@ public struct PaperTable: Sendable {
     public let curves: [Int: PaperCurve]
 
     public init(
-        id: String, title: String, dataName: String, isInPaper: Bool = true, decimals: Int, context: String = "",
-        caution: String = "",
-        baselines: [Int: [Int]], curves: [Int: PaperCurve] = [:]
+        id: String, title: String, dataName: String, isInPaper: Bool = true, statesSettings: Bool = true, decimals: Int,
+        context: String = "", caution: String = "", baselines: [Int: [Int]], curves: [Int: PaperCurve] = [:]
     ) {
         self.id = id
         self.title = title
         self.dataName = dataName
         self.isInPaper = isInPaper
+        self.statesSettings = statesSettings
         self.decimals = decimals
         self.context = context
         self.caution = caution
@@ -97,8 +99,9 @@ extension ConfigurationReader {
             parametersInMillions: try reader.optionalNumber("parametersInMillions", in: 0...1e6),
             tolerance: try reader.number("tolerance", in: range))
         // The unit is stated in each file, so that no reader has to guess it.
-        guard try reader.text("metric") == metric.name else {
-            throw reader.invalid("metric", expected: "'\(metric.name)'", found: "another metric")
+        let stated = try reader.text("metric")
+        guard stated == metric.name else {
+            throw reader.invalid("metric", expected: "'\(metric.name)'", found: "'\(stated)'")
         }
         reader.finish()
         return row

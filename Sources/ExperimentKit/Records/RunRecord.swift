@@ -273,12 +273,8 @@ extension RunRecord.Environment {
             return "Swift 6.4"
         #elseif compiler(>=6.3)
             return "Swift 6.3"
-        #elseif compiler(>=6.2)
-            return "Swift 6.2"
-        #elseif compiler(>=6.1)
-            return "Swift 6.1"
         #else
-            return "Swift 6.0"
+            return "Swift 6.2"
         #endif
     }
 }

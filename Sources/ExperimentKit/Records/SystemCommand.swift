@@ -17,8 +17,15 @@ public struct SystemCommand {
         process.standardOutput = output
         process.standardError = errors
         guard (try? process.run()) != nil else { return nil }
+        // Both at once: a program waits when one of its pipes is full.
+        nonisolated(unsafe) var errorText = Data()
+        let errorsAreRead = DispatchSemaphore(value: 0)
+        Thread.detachNewThread {
+            errorText = errors.fileHandleForReading.readDataToEndOfFile()
+            errorsAreRead.signal()
+        }
         let text = output.fileHandleForReading.readDataToEndOfFile()
-        let errorText = errors.fileHandleForReading.readDataToEndOfFile()
+        errorsAreRead.wait()
         process.waitUntilExit()
         // The status of `env` where it does not find the program.
         if process.terminationStatus == 127 { return nil }

@@ -19,19 +19,23 @@ public struct CommittedWeights {
 
     /// All of an experiment, by configuration and seed.
     ///
-    /// - Throws: `RecordError`.
-    public static func all(in experiment: URL) throws -> [CommittedWeights] {
+    /// - Parameter damaged: Told of weights whose record cannot be read, which are left out.
+    public static func all(in experiment: URL, damaged: (any Error) -> Void) -> [CommittedWeights] {
         let configurations = RunFolder.folders(in: experiment.appendingPathComponent("runs", isDirectory: true))
-        return try configurations.flatMap(RunFolder.folders).compactMap { run in
+        return configurations.flatMap(RunFolder.folders).compactMap { run in
             guard FileManager.default.fileExists(atPath: run.appendingPathComponent(CheckpointFile.model).path)
             else { return nil }
-            return CommittedWeights(folder: run, record: try RunRecord(contentsOf: RunFolder(url: run).record))
+            do {
+                return CommittedWeights(folder: run, record: try RunRecord(contentsOf: RunFolder(url: run).record))
+            } catch {
+                damaged(error)
+                return nil
+            }
         }
     }
 
     /// One a row of the paper: the run with the most steps, then the best validation; in the order of the names.
-    public static func longestOfEachRow(in experiment: URL) throws -> [CommittedWeights] {
-        let all = try all(in: experiment)
+    public static func longestOfEachRow(among all: [CommittedWeights]) -> [CommittedWeights] {
         var seen: Set<String> = []
         return all.map(\.row).filter { seen.insert($0).inserted }.compactMap { longest($0, among: all) }
     }

@@ -98,10 +98,16 @@ struct CrossCheck: Sendable {
         let folder = experiment.appendingPathComponent("cross-check", isDirectory: true)
         return try jsonFiles(in: folder).map { file in
             let name = file.deletingPathExtension().lastPathComponent
+            let run = try decode(Run.self, from: file), check = NumberCheck(path: file.path)
+            try check.count("stepsDone", run.stepsDone)
+            try check.seconds("millisecondsPerStep", run.millisecondsPerStep)
+            try check.seconds("seconds", run.seconds)
             return CrossCheck(
-                name: name, path: "cross-check/\(file.lastPathComponent)", run: try decode(Run.self, from: file),
+                name: name, path: "cross-check/\(file.lastPathComponent)", run: run,
                 evaluations: try jsonFiles(in: folder.appendingPathComponent(name)).map {
-                    try decode(Evaluation.self, from: $0)
+                    let evaluation = try decode(Evaluation.self, from: $0)
+                    try NumberCheck(path: $0.path).split("result", evaluation.result)
+                    return evaluation
                 })
         }
     }

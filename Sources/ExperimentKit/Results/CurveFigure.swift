@@ -36,7 +36,7 @@ extension Experiment {
                 series: (isNoisy ? series.map(\.smoothed) : series) + others)
         }
         // One nat in the metric, where the loss determines it.
-        let nat = metric.value(SplitEvaluation(lossNats: 1, predictions: 1, streams: 1, seconds: 0))
+        let nat = metric.value(ofLoss: 1)
         return [
             (
                 "steps",

@@ -70,7 +70,7 @@ public struct ExperimentResults<Work: Experiment> {
     }
 
     /// One line for every row of the paper: its best-funded run.
-    public var summary: String { summary(of: Work.tables.filter(\.isInPaper)) { _, _ in true } }
+    public var summary: String { summaryTable { _, _ in true } }
 
     /// The rows that have a run, for the README.
     public var summaryOfRuns: String {
@@ -79,14 +79,13 @@ public struct ExperimentResults<Work: Experiment> {
             return paperRows(of: table).map { bestFunded($0.row, among: groups) != nil }
         }
         let missing = rows.count { !$0 }
-        let table = summary(of: Work.tables.filter(\.isInPaper)) { row, groups in
-            bestFunded(row, among: groups) != nil
-        }
+        let table = summaryTable { row, groups in bestFunded(row, among: groups) != nil }
         return missing == 0
             ? table : "\(table)\n\nNot run: \(missing) of \(rows.count) rows; [RESULTS.md](RESULTS.md) names them."
     }
 
-    private func summary(of tables: [PaperTable], where isWanted: (ReproducedRow, [Group]) -> Bool) -> String {
+    private func summaryTable(where isWanted: (ReproducedRow, [Group]) -> Bool) -> String {
+        let tables = Work.tables.filter(\.isInPaper)
         let lines = tables.flatMap { table -> [[String]] in
             let groups = groups(of: table)
             return paperRows(of: table).filter { isWanted($0.row, groups) }.map { row, _ in
@@ -102,14 +101,22 @@ public struct ExperimentResults<Work: Experiment> {
         }
         return "\(Work.metric.name), test split:\n\n"
             + markdownTable(["row", "paper", "ours", "budget", "n", "verdict", "record"], lines)
-            + footnotes(Work.tables.filter(\.isInPaper).flatMap(groups))
+            + footnotes(tables.flatMap(groups))
     }
 
     /// The verdict with what it rests on.
     private func verdict(_ group: Group?, _ row: ReproducedRow, _ table: PaperTable) -> String {
         let status = status(group, row, table), text = status.text(decimals: table.decimals)
         switch status {
-        case .reproduced, .notReproduced: return ([text] + basis(group)).joined(separator: "; ")
+        case .reproduced, .notReproduced:
+            return ([text] + basis(group) + (table.statesSettings ? [] : ["settings of this suite"]))
+                .joined(separator: "; ")
+        case .reducedBudget:
+            guard let group, let baseline = table.baseline(ofRow: row.row),
+                let paper = paperRows(of: table).first(where: { $0.row.row == baseline })?.row,
+                let other = bestFunded(paper, among: groups(of: table)), other.record.budget != group.record.budget
+            else { return text }
+            return "\(text); not comparable with its baseline, \(paper.name), at \(other.record.budget)"
         default: return text
         }
     }
@@ -181,7 +188,7 @@ public struct ExperimentResults<Work: Experiment> {
             ]
         }
         if !run.isEmpty {
-            parts.append("At the paper's own settings, \(Work.metric.name):")
+            parts.append("At full settings (budget `paper`), \(Work.metric.name):")
             parts.append(
                 markdownTable(
                     [
@@ -189,12 +196,16 @@ public struct ExperimentResults<Work: Experiment> {
                         "verdict", "records",
                     ], run))
         }
+        let hours = RunHours(runs: runs)
         let missing = rows.filter { row in !full.contains { $0.record.configuration == row.configuration.name } }
         if !missing.isEmpty {
             let names = missing.map { row, configuration in
-                "\(row.name) (\(grouped(Work.parameterCount(configuration.values, nil))) parameters)"
+                "\(row.name) (\(grouped(Work.parameterCount(configuration.values, nil))) parameters"
+                    + (hours.seconds(configuration) == nil ? ")" : "; \(hours.text(configuration)))")
             }
-            parts.append("Not run at the paper's own settings: \(names.joined(separator: "; ")).")
+            parts.append(
+                "Not run at full length: \(names.joined(separator: "; ")). They wait for hours of computing, nothing else."
+            )
         }
         if !table.context.isEmpty { parts.append(table.context) }
         parts.append(Work.supplement(to: table, configurations))
@@ -248,7 +259,7 @@ public struct ExperimentResults<Work: Experiment> {
         return other?.figures(\.test).map { signed(ours - $0.mean, table.decimals) } ?? "-"
     }
 
-    /// The configurations' differences from the paper's settings, as computed when they ran.
+    /// The configurations' differences from their rows' full settings, as computed when they ran.
     private func differences(_ members: [Group]) -> String {
         members.map { "- " + $0.record.differencesText }.joined(separator: "\n")
     }
@@ -304,9 +315,9 @@ public struct ExperimentResults<Work: Experiment> {
             // A rate that falls takes a curve down with it, which the paper's need not do at that step.
             let differences = run.record.differences.isEmpty ? "" : " \(run.record.differencesText)"
             return "`\(run.record.configuration)`, seed \(run.record.seed), validation during training"
-                + " (\(streams == 1 ? "the whole split at once" : "\(streams) streams")), beside the paper's curve"
+                + " (\(streams == 1 ? "the whole split at once" : "\(streams) streams")), beside the published curve"
                 + " (\(curve.title); linear between its points).\(differences)\n\n"
-                + markdownTable(["step", "ours", "the paper's curve", "difference"], lines)
+                + markdownTable(["step", "ours", "published", "difference"], lines)
         }
     }
 
@@ -366,12 +377,18 @@ extension ExperimentResults {
     /// The files that the records give, by path relative to the checkout.
     ///
     /// - Parameter existing: The text of a file as it is; empty where there is none.
-    /// - Throws: What `existing` throws.
+    /// - Throws: `RecordError.unreadable`, and what `existing` throws.
     func files(existing: (String) throws -> String) throws -> [(path: String, text: String)] {
         func sectioned(
             _ path: String, _ preamble: String, _ parts: [(id: String, body: String)]
         ) throws -> (path: String, text: String) {
-            var document = SectionedDocument(preamble: preamble, try existing(path))
+            let text = try existing(path)
+            var document: SectionedDocument
+            do {
+                document = try SectionedDocument(preamble: preamble, text)
+            } catch {
+                throw RecordError.unreadable(path: path, reason: "\(error): put it back as it was committed")
+            }
             for part in parts { document.replace(id: part.id, body: part.body) }
             return (path, document.text)
         }
@@ -391,8 +408,9 @@ extension ExperimentResults {
                 # The keys of a configuration
 
                 \(madeBy)
-                Every key has to stand in a file or in the one that its `base:` names (a path, from the file's own folder); there are
-                no defaults. `--set key.path=value` puts another value in its place, and `show CONFIG` prints what a name stands for.
+                Every key has to stand in a file or in the one that its `base:` names (a path, from the file's own folder), unless
+                its meaning says that it may be left out. `--set key.path=value` puts another value in a key's place, and
+                `show CONFIG` prints what a name stands for.
                 Whole numbers without another bound are at most 1,000,000,000, seeds excepted. A run that needs more memory than there is ends
                 before its first step, naming the keys.
 
@@ -421,8 +439,9 @@ extension ExperimentResults {
 
         ## Summary
 
-        Each row of a paper with the run here that most was spent on, its budget, and n, the number of seeds. A row is
-        *reproduced* when the mean test figure over its seeds, at the paper's own settings, lies within the tolerance that its
+        Each row of a paper with its longest run here (most parameters × training data), its budget, and n, the number of
+        seeds. The budget `paper` is a row's full settings: what the paper states, and this suite's choice where it states
+        nothing. A row is *reproduced* when the mean test figure over its seeds, at full settings, lies within the tolerance that its
         configuration stated before the run. Beside a verdict stands what its difference is to be measured against: the
         standard error of a figure read off a test split of that size (√(p (1 − p) / N) for errors; not recorded for
         bits) and the standard deviation over seeds. A reduced budget gets no verdict, and rows at different budgets cannot be
@@ -462,9 +481,8 @@ extension ExperimentResults {
         var written: [String] = []
         for file in try files(existing: existing(in: project)) {
             let url = project.url.appendingPathComponent(file.path)
+            try RunFolder(url: url.deletingLastPathComponent()).make()
             do {
-                try FileManager.default.createDirectory(
-                    at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
                 try Data(file.text.utf8).write(to: url, options: .atomic)
             } catch {
                 throw RecordError.unwritable(path: url.path, reason: error.localizedDescription)

@@ -134,14 +134,44 @@ extension RunRecord {
     /// A sentence about what differs, in Markdown.
     var differencesText: String {
         let changes = differences.bySection.map { "`\($0.key)` \($0.base) → \($0.value)" }
-        return "`\(configuration)` differs from the paper's settings in \(changes.joined(separator: ", "))."
+        return "`\(configuration)` differs from the row's full settings in \(changes.joined(separator: ", "))."
+    }
+
+    /// The machines that worked on the run, each with its threads and the steps that it did, in the order of the sittings.
+    var machines: [(cpu: String, threads: Int, steps: Int)] {
+        var machines: [(cpu: String, threads: Int, steps: Int)] = []
+        func add(_ cpu: String, _ threads: Int, steps: Int) {
+            if let known = machines.firstIndex(where: { $0.cpu == cpu && $0.threads == threads }) {
+                machines[known].steps += steps
+            } else {
+                machines.append((cpu, threads, steps))
+            }
+        }
+        let sittings = sittings ?? [], ends = sittings.dropFirst().map(\.fromStep) + [training.stepsDone]
+        // Steps from before sittings were written down.
+        if let first = environments.first {
+            add(first.cpu, first.threads, steps: sittings.first?.fromStep ?? training.stepsDone)
+        }
+        for (sitting, end) in zip(sittings, ends) {
+            add(sitting.cpu, sitting.threads, steps: max(0, end - sitting.fromStep))
+        }
+        let working = machines.filter { $0.steps > 0 }
+        return working.isEmpty ? Array(machines.prefix(1)) : working
+    }
+
+    /// `1 thread`; `mostly 1 thread` where others took part.
+    var threadsInWords: String? {
+        let machines = machines
+        return machines.max { $0.steps < $1.steps }.map {
+            (Set(machines.map(\.threads)).count > 1 ? "mostly " : "") + threadsText($0.threads)
+        }
     }
 
     /// The columns of `provenance`.
     static let provenanceColumns = ["commit", "machine", "libraries", "seconds a step", "time in all", "data"]
 
     /// The origin of the run as cells of a table in Markdown: all commits, machines and libraries that worked on it,
-    /// each once, in the order of the sittings.
+    /// each once, in the order of the sittings, machines with the steps that they did.
     var provenance: [String] {
         func list(_ texts: [String]) -> String {
             var seen: Set<String> = []
@@ -153,7 +183,11 @@ extension RunRecord {
                 ([code] + (sittings ?? []).map(\.code)).map {
                     "`\($0.commit.prefix(10))`\($0.treeDirty == true ? " with uncommitted changes" : "")"
                 }),
-            list(environments.map { "\($0.cpu), \($0.threads) \($0.threads == 1 ? "thread" : "threads")" }),
+            list(
+                machines.map { machine in
+                    "\(machine.cpu), \(threadsText(machine.threads))"
+                        + (machines.count > 1 ? " (\(grouped(machine.steps)) steps)" : "")
+                }),
             list(environments.map { "\($0.blas); \($0.simd); \($0.swift)" }),
             training.secondsPerStep.map { fixed($0, 3) } ?? "-", durationText(seconds: training.wallSeconds),
             data.official || data.isSample ? data.displayName : "\(data.displayName) (not the official file)",
@@ -161,24 +195,4 @@ extension RunRecord {
     }
 }
 
-extension ReproductionStatus {
-    /// Holds the finished runs of a row, at the paper's own settings, to the paper's figure.
-    ///
-    /// - Parameter dataName: The data that the paper's figure is of.
-    public init(of records: [RunRecord], row: ReproducedRow, dataName: String?, metric: Metric) {
-        if records.isEmpty {
-            self = .notRun
-        } else if let open = records.first(where: { $0.status != .finished }) {
-            self = .incomplete(step: open.training.stepsDone, steps: open.training.stepsPlanned)
-        } else if let other = records.first(where: { $0.data.name != dataName }) {
-            self = .otherData(name: other.data.displayName)
-        } else if records.contains(where: { !$0.differences.isEmpty }) {
-            self = .reducedBudget
-        } else if let paper = row.test {
-            let test = SeedStatistics(records.compactMap { $0.test.flatMap(metric.value) })
-            self = test.map { ReproductionStatus(mean: $0.mean, paper: paper, tolerance: row.tolerance) } ?? .notRun
-        } else {
-            self = .noPaperNumber
-        }
-    }
-}
+private func threadsText(_ count: Int) -> String { "\(count) \(count == 1 ? "thread" : "threads")" }

@@ -37,3 +37,25 @@ public enum ReproductionStatus: Equatable, Sendable {
         }
     }
 }
+
+extension ReproductionStatus {
+    /// Holds the finished runs of a row, at the paper's own settings, to the paper's figure.
+    ///
+    /// - Parameter dataName: The data that the paper's figure is of.
+    public init(of records: [RunRecord], row: ReproducedRow, dataName: String?, metric: Metric) {
+        if records.isEmpty {
+            self = .notRun
+        } else if let open = records.first(where: { $0.status != .finished }) {
+            self = .incomplete(step: open.training.stepsDone, steps: open.training.stepsPlanned)
+        } else if let other = records.first(where: { $0.data.name != dataName }) {
+            self = .otherData(name: other.data.displayName)
+        } else if records.contains(where: { !$0.differences.isEmpty }) {
+            self = .reducedBudget
+        } else if let paper = row.test {
+            let test = SeedStatistics(records.compactMap { $0.test.flatMap(metric.value) })
+            self = test.map { ReproductionStatus(mean: $0.mean, paper: paper, tolerance: row.tolerance) } ?? .notRun
+        } else {
+            self = .noPaperNumber
+        }
+    }
+}

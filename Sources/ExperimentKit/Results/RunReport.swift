@@ -39,10 +39,16 @@ public struct RunReport<Work: Experiment> {
         }
     }
 
+    /// A run of each configuration.
+    private var firstOfEachGroup: [RecordedRun<Work>] {
+        var first: [RecordedRun<Work>] = []
+        for run in runs where !first.contains(where: { $0.record.group == run.record.group }) { first.append(run) }
+        return first
+    }
+
     /// The keys whose values are not the same in all configurations, with a column for each configuration.
     private var differingSettings: (columns: [String], rows: [[String]]) {
-        var groups: [RecordedRun<Work>] = []
-        for run in runs where !groups.contains(where: { $0.record.group == run.record.group }) { groups.append(run) }
+        let groups = firstOfEachGroup
         // Where a name is not enough, the place tells configurations apart.
         let names = groups.map { run in
             let namesakes = groups.count { $0.record.configuration == run.record.configuration }
@@ -86,8 +92,7 @@ public struct RunReport<Work: Experiment> {
         } else {
             page.table(settings.columns, settings.rows)
         }
-        for run in runs where run.record.seed == runs.first(where: { $0.record.group == run.record.group })?.record.seed
-        {
+        for run in firstOfEachGroup {
             page.paragraph(
                 run.record.differences.isEmpty
                     ? "`\(run.record.configuration)` has the settings of the file that it is based on."

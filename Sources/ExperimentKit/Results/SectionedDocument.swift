@@ -18,7 +18,8 @@ public struct SectionedDocument: Equatable, Sendable {
     /// - Parameters:
     ///   - preamble: What stands above the sections.
     ///   - text: The document as it is; what stands outside its markers is not kept.
-    public init(preamble: String, _ text: String = "") {
+    /// - Throws: `UnendedSection`: what follows its beginning could belong to others.
+    public init(preamble: String, _ text: String = "") throws(UnendedSection) {
         self.preamble = preamble
         var id: String?
         var lines: [Substring] = []
@@ -35,6 +36,13 @@ public struct SectionedDocument: Equatable, Sendable {
                 lines = []
             }
         }
+        if let id { throw UnendedSection(end: Self.end(id)) }
+    }
+
+    /// A section whose end is missing.
+    public struct UnendedSection: Error, Equatable, CustomStringConvertible {
+        let end: String
+        public var description: String { "expected the line '\(end)' after the section's beginning, found none" }
     }
 
     /// Puts a section in its place, new or instead of the one that was there.

@@ -17,8 +17,6 @@ public struct SeedStatistics: Equatable, Sendable {
     }
 
     /// `1.2503`, or `1.2503 ± 0.0021 (n = 3)`.
-    public var text: String { text(decimals: 4) }
-
     public func text(decimals: Int) -> String {
         guard let standardDeviation else { return fixed(mean, decimals) }
         return "\(fixed(mean, decimals)) ± \(fixed(standardDeviation, decimals)) (n = \(count))"

@@ -99,7 +99,7 @@ public final class TextProgress: ProgressReporter {
     private func standing(_ text: String) { write(text + "\n") }
 }
 
-/// Nobody watches; used by tests.
+/// Tells nobody: in processes that follow, and in tests.
 public final class SilentProgress: ProgressReporter {
     public init() {}
     public func report(_ event: ProgressEvent) {}

@@ -209,7 +209,6 @@ public final class TrainingLoop<Task: TrainingTask> {
     public func run() throws -> TrainingEnd {
         let start = ContinuousClock.now
         let wallSecondsBefore = state.wallSeconds
-        let evaluationSecondsBefore = state.wallSeconds - state.trainingSeconds
         var speed = SpeedEstimate()
         func updateWallSeconds() {
             state.wallSeconds = wallSecondsBefore + (ContinuousClock.now - start).seconds
@@ -252,7 +251,8 @@ public final class TrainingLoop<Task: TrainingTask> {
                         step: state.step, seconds: state.wallSeconds, lossNats: update.lossNats,
                         objective: update.objective, rate: update.rate, gradientNorm: update.gradientNorm))
             }
-            let overhead = (state.wallSeconds - state.trainingSeconds - evaluationSecondsBefore) / Double(state.step)
+            // Evaluations and checkpoints, of all sittings.
+            let overhead = (state.wallSeconds - state.trainingSeconds) / Double(state.step)
             progress.report(
                 .step(
                     StepProgress(

@@ -114,7 +114,10 @@ public final class TrainingRun<Work: Experiment> {
         let written = try ConfigurationFile(contentsOf: files.configuration).root
         let last = try CheckpointStore(runFolder: folder).latest?.configuration() ?? written
         let agreed = try last.overlaid(with: record.changes ?? [])
-        let edited = written.differingKeys(from: last).filter(Set(written.differingKeys(from: agreed)).contains)
+        func edits(of tree: ConfigurationNode) -> [String] {
+            ConfigurationFile.differences(of: written, from: tree).map(\.key)
+        }
+        let edited = edits(of: last).filter(Set(edits(of: agreed)).contains)
         guard edited.isEmpty else {
             throw RecordError.configurationEdited(path: files.configuration.path, keys: edited)
         }
@@ -168,10 +171,11 @@ public final class TrainingRun<Work: Experiment> {
     /// Trains to the end, chooses the checkpoint by validation, reads the reported splits, completes the record.
     ///
     /// - Parameter processes: Those that share the work; the others follow (`follow(_:open:)`).
+    /// - Precondition: It is called once; `init(resuming:)` goes on with a run.
     /// - Throws: `TrainingError.notFinite` (the record says so); `ShardError`, `CheckpointError`, `RecordError`.
     public func run(with processes: any ProcessGroup = OneProcess()) throws -> End {
         if record.status == .finished { return .finished }
-        if lock == nil { lock = try RunLock(folder: folder) }
+        precondition(lock != nil, "a run is run once; init(resuming:) goes on with it")
         defer { lock = nil }
         let updates = try RunTeam<Work>(processes).lead(
             configurationYAML: resolvedYAML, name: record.configuration, configuration: configuration, data: data,

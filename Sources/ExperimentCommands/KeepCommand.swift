@@ -1,0 +1,30 @@
+import ArgumentParser
+import ExperimentKit
+import Foundation
+
+/// `keep`: a finished run's record and weights, copied into the experiment's folder.
+public struct Keep<Work: Experiment>: ParsableCommand {
+    public static var configuration: CommandConfiguration {
+        CommandConfiguration(
+            commandName: "keep",
+            abstract: "Put a finished run's record and weights among the committed ones.")
+    }
+
+    @Argument(
+        help: ArgumentHelp("The folder of a finished run, OUT/CONFIG/SEED.", valueName: "run"), completion: .runFolders)
+    var runFolder: String
+    @Flag(help: "Round the weights to half precision: half the bytes, nearly the same figures.")
+    var half = false
+    @Flag(help: "Overwrite another record in its place.")
+    var replace = false
+    @OptionGroup var project: ProjectOption
+
+    public init() {}
+
+    public func run() throws {
+        let kept = try CommittedWeights.keep(
+            try onlySeed(in: URL(fileURLWithPath: runFolder, isDirectory: true)),
+            in: try experimentFolder(Work.program), half: half, replace: replace)
+        note("kept \(kept.name) in \(kept.folder.path); `make figures` brings pictures and documents in step")
+    }
+}

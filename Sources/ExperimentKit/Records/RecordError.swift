@@ -1,0 +1,51 @@
+/// A fault of a run folder or a file in it.
+public enum RecordError: Error, Equatable, CustomStringConvertible {
+    case unreadable(path: String, reason: String)
+    case unwritable(path: String, reason: String)
+    /// `train` into a folder that already holds a run.
+    case runExists(path: String, step: Int, experiment: String)
+    /// `resume` of a folder that holds none.
+    case noRun(path: String)
+    /// A part of a run is missing: nothing is begun anew over the rest.
+    case incomplete(path: String, missing: String, found: String)
+    /// A run of another program.
+    case otherProgram(path: String, expected: String, found: String)
+    /// Another process works in the folder; nil where its lock does not say who.
+    case busy(path: String, host: String?, process: Int32?, since: String?)
+    /// Another process took the folder over while this one was suspended.
+    case lockLost(path: String)
+    /// The configuration in the folder is not the one that its checkpoints were made with.
+    case configurationEdited(path: String, keys: [String])
+    /// `resume --set` of a key that a run keeps from its beginning to its end.
+    case unchangeable(path: String, keys: [String], changeable: [String])
+
+    public var description: String {
+        switch self {
+        case .unreadable(let path, let reason): return "\(path): cannot be read: \(reason)"
+        case .unwritable(let path, let reason): return "\(path): cannot be written: \(reason)"
+        case .runExists(let path, let step, let experiment):
+            return
+                "\(path) already holds a run, at step \(step): go on with `\(shellCommand(experiment, "resume", path))`,"
+                + " choose another --out or --name, or remove the folder"
+        case .noRun(let path):
+            return "\(path) holds no run: there is no record.json in it"
+        case .incomplete(let path, let missing, let found):
+            return "\(path): an incomplete run: \(missing) is missing beside \(found); put it back,"
+                + " or remove the folder to begin anew"
+        case .otherProgram(let path, let expected, let found):
+            return "\(path): expected a run of \(expected), found one of \(found)"
+        case .busy(let path, let host, let process, let since):
+            return "\(path): process \(process.map(String.init) ?? "?") on \(host ?? "a host that it does not name")"
+                + " works in this folder\(since.map { " since \($0)" } ?? ""); wait for it, or stop it there"
+        case .lockLost(let path):
+            return "\(path): no longer this process's: another took the folder over while this one was suspended;"
+                + " nothing more is written"
+        case .configurationEdited(let path, let keys):
+            return "\(path): edited since the run's last checkpoint: \(keys.joined(separator: ", ")); put the old"
+                + " values back, or begin a run with the new ones"
+        case .unchangeable(let path, let keys, let changeable):
+            return "\(path): a run may change \(changeable.joined(separator: " and ")) while it is under way, not"
+                + " \(keys.joined(separator: ", ")): begin another run with it"
+        }
+    }
+}
