@@ -30,7 +30,7 @@ endif
 with-kernels = for simd in $(1); do \
     echo "-- the cells and models with the $$simd kernels"; \
     HYPERNETWORKS_SIMD=$$simd $(2) >.build/$$simd.log 2>&1 \
-        || if grep -q 'expected one of' .build/$$simd.log; then echo "   this CPU has no $$simd"; \
+        || if grep -q "expected one of .*found .*$$simd" .build/$$simd.log; then echo "   this CPU has no $$simd"; \
         else cat .build/$$simd.log; exit 1; fi; \
     tail -n 1 .build/$$simd.log; \
 done
@@ -87,6 +87,9 @@ test: deps lint first-build ## runs every test; those of cells and models once w
 	@swift build $(SWIFT_FLAGS) --build-tests
 	@swift test $(SWIFT_FLAGS) --skip-build
 	@$(call with-kernels,avx2 portable,swift test $(SWIFT_FLAGS) --skip-build --filter 'HyperNetworksTests')
+	@echo "-- the programs in Python"
+	@if python3 -c 'import torch, numpy, safetensors, yaml' 2>/dev/null; then python3 -m unittest discover -s python; \
+	else echo "   skipped: python3 lacks torch, numpy, safetensors or PyYAML"; fi
 	@echo "-- the portable kernels on arm64, in an emulator"
 	@Tests/Arm64/run.sh .build/arm64
 	@echo "-- a package of somebody else's that uses this one"
@@ -133,6 +136,7 @@ results: build ## writes RESULTS.md, docs/, the README's table and the figures f
 results-check: build ## fails if one of them is not what the records give
 	@$(BIN)/char-hyperlstm results --check
 	@$(BIN)/static-hypernet results --check
+	@$(BIN)/benchmarks tables --check
 
 figures: build ## draws the paper's figures from the committed weights; then `results`, which draws the charts
 	@$(BIN)/char-hyperlstm figures

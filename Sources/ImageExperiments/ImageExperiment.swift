@@ -143,7 +143,7 @@ public final class ImageExperiment: Experiment {
         return BatchLoss(loss: loss, objective: loss + l2Penalty(result.kernels, coefficient: coefficient))
     }
 
-    private func nextBatch() -> (images: Variable, targets: [Int32]) {
+    func nextBatch() -> (images: Variable, targets: [Int32]) {
         let rows = shard.rows(ofBatch: configuration.training.batch), size = rows.count
         let set = dataset.train, epoch = position.epoch, first = position.batch * configuration.training.batch
         let indices = order[first + rows.lowerBound..<first + rows.upperBound]

@@ -115,7 +115,10 @@ hang first-hangs 0 '[35]' 2 HYPERNETWORKS_MPI_SECONDS=3 HYPERNETWORKS_MPI_IDLE_S
 echo "-- a signal to mpirun"
 train signaled 2 "${characters[@]}" &
 job=$!
-until grep -q 'step [2-9]' "$scratch/signaled.log" 2>/dev/null; do sleep 0.05; done
+until grep -q 'step [2-9]' "$scratch/signaled.log" 2>/dev/null; do
+    kill -0 $job 2>/dev/null || fail "ended by itself" "$scratch/signaled.log"
+    sleep 0.05
+done
 kill -USR1 "$(pgrep -P $job)"
 status=0
 wait $job || status=$?

@@ -37,14 +37,15 @@ struct TensorTests {
         #expect(Int(bitPattern: Tensor(uninitialized: [600_000]).pointer) % (2 << 20) == 0)
     }
 
-    // Sizes in the two tests below are used by no other test: tests share the pool and run at the same time.
-
-    @Test func memoryOfAReleasedTensorIsUsedAgain() {
-        func address(_ count: Int) -> Int { Int(bitPattern: Tensor(uninitialized: [count]).pointer) }
-        let count = 3_333_333, first = address(count)
-        #expect(address(count) == first)
-        #expect(address(count - 40_000) == first, "sizes within an eighth share blocks")
-        #expect(address(2 * count) != first)
+    /// In a process of its own: tests share the pool and run at the same time.
+    @Test func memoryOfAReleasedTensorIsUsedAgain() async {
+        await #expect(processExitsWith: .success) {
+            func address(_ count: Int) -> Int { Int(bitPattern: Tensor(uninitialized: [count]).pointer) }
+            let count = 3_333_333, first = address(count)
+            #expect(address(count) == first)
+            #expect(address(count - 40_000) == first, "sizes within an eighth share blocks")
+            #expect(address(2 * count) != first)
+        }
     }
 
     @Test func memoryIsNotUsedAgainWhileAViewHoldsIt() {

@@ -61,9 +61,6 @@ final class LocalServer: @unchecked Sendable {  // all state behind the lock
     /// The requests so far, in order.
     var requests: [Request] { lock.withLock { log } }
 
-    /// Serves something else from now on.
-    func replace(_ path: String, by resource: Resource) { lock.withLock { resources[path] = resource } }
-
     /// Stops, and returns when no request is being answered any more.
     func stop() {
         lock.withLock { isStopping = true }

@@ -35,39 +35,6 @@ import Testing
         run.folder.url.appendingPathComponent("\(out)/tiny/0")
     }
 
-    @Test func aRunKilledAtStep20AndResumedIsTheUnbrokenRunBitByBit() throws {
-        let run = try TestRun()
-        // 20 steps, a checkpoint, then kill −9 while it goes on: the run waits at step 20 for the kill.
-        let unbroken = try Self.run(train(run, out: "unbroken"))
-        #expect(unbroken.status == 0, "\(unbroken.errors)")
-        // Slow enough to be caught between its checkpoint at 20 and its end: more steps than it can do meanwhile would
-        // change the run, so the kill is sent as soon as the checkpoint is there, and tried again if it came too late.
-        var wasKilledInTime = false
-        for attempt in 0..<20 where !wasKilledInTime {
-            let out = "killed-\(attempt)"
-            let (process, _, _) = try Self.start(train(run, out: out))
-            let index = runFolder(run, out: out).appendingPathComponent("checkpoints/index.json")
-            while process.isRunning {
-                if let text = try? String(contentsOf: index, encoding: .utf8), text.contains("step-0000020") { break }
-                usleep(200)
-            }
-            kill(process.processIdentifier, SIGKILL)
-            process.waitUntilExit()
-            let record = try RunRecord(contentsOf: runFolder(run, out: out).appendingPathComponent("record.json"))
-            guard record.status == .running, record.training.stepsDone < 40 else { continue }
-            wasKilledInTime = true
-            let resumed = try Self.run(resume(runFolder(run, out: out), run))
-            #expect(resumed.status == 0, "\(resumed.errors)")
-            #expect(
-                try lastingState(of: runFolder(run, out: out)) == lastingState(of: runFolder(run, out: "unbroken")))
-            let records = try ["unbroken", out].map {
-                try RunRecord(contentsOf: runFolder(run, out: $0).appendingPathComponent("record.json"))
-            }
-            #expect(records[0].test?.lossNats == records[1].test?.lossNats)
-        }
-        #expect(wasKilledInTime)
-    }
-
     /// A channel for messages that fails, in every way that it can; what stands before the command sets it up.
     @Test(arguments: ["2>/dev/full", "2>&-", "2> >(:)", "trap '' PIPE HUP; 2> >(:)", "1>&- 2>&-", "0<&-"])
     func messagesThatCannotBeWrittenDoNotStopTheRun(streams: String) throws {
@@ -224,6 +191,43 @@ import Testing
         ])
         #expect(output.status == 1 && output.errors.contains("not readable: damaged/3"), "\(output.errors)")
         #expect(output.text.contains("FAILED: \(file.path)") && output.text.contains("the same"), "\(output.text)")
+    }
+
+    /// From a configuration to committed weights and their pictures, by the commands of the README.
+    @Test func aBudgetIsReproducedKeptSampledAndDrawn() throws {
+        let run = try TestRun(), project = try TemporaryFolder(), experiment = "experiments/char-hyperlstm"
+        for mark in ["Package.swift", "Sources/ExperimentKit/a.swift"] { try project.write("", to: mark) }
+        try project.write(TestRun.yaml, to: "\(experiment)/configs/tiny.yaml")
+        let out = run.folder.url.appendingPathComponent("out"), here = ["--project", project.url.path]
+        func records() throws -> [RunRecord] {
+            try (0...1).map { try RunRecord(contentsOf: out.appendingPathComponent("tiny/\($0)/record.json")) }
+        }
+        let reproduce =
+            [
+                "reproduce", "--corpus", "sample", "--seeds", "0,1", "--jobs", "2", "--out", out.path, "--data",
+                run.folder.url.appendingPathComponent("data").path,
+            ] + here
+        let first = try Self.run(reproduce)
+        #expect(first.status == 0 && first.text.contains("mean ± s.d."), "\(first.errors)\(first.text)")
+        let finished = try records()
+        #expect(finished.map(\.status) == [.finished, .finished])
+        // Finished runs are kept as they are.
+        #expect(try Self.run(reproduce).status == 0)
+        #expect(try records() == finished)
+
+        let kept = try Self.run(["keep", out.appendingPathComponent("tiny/0").path, "--half"] + here)
+        #expect(kept.status == 0, "\(kept.errors)")
+        let sample = try Self.run(["sample", "tiny", "--length", "20", "--gates", "--threads", "1"] + here)
+        #expect(sample.status == 0 && !sample.text.isEmpty, "\(sample.errors)")
+        let pictures = run.folder.url.appendingPathComponent("pictures").path
+        let drawn = try Self.run(
+            ["figures", "tiny", "--length", "100", "--output", pictures, "--threads", "1"] + here)
+        #expect(drawn.status == 0, "\(drawn.errors)")
+        #expect(
+            try FileManager.default.contentsOfDirectory(atPath: pictures).sorted() == [
+                "figure-4-gate-changes-tiny.svg", "figure-5-cell-outputs.svg", "weight-scaling-tiny.png",
+                "weight-scaling-tiny.svg",
+            ])
     }
 
     @Test func variantsWithNamesHaveFoldersAndLinesOfTheirOwn() throws {

@@ -60,6 +60,19 @@ import Testing
         // 100 images, batches of 40: two a epoch.
         let position = try latest.state(CheckpointState<ImageExperiment.Position>.self).position
         #expect(position == ImageExperiment.Position(epoch: 2, batch: 1, trainingImages: 100))
+
+        let plain = try ImageTestRun(overrides: ["data.augment=false"])
+        let work = try ImageExperiment(
+            configuration: try ImageConfiguration(plain.file.root), data: plain.dataset, seed: 3, shard: .whole,
+            progress: SilentProgress(), interruption: Interruption())
+        let epochs = (0..<2).map { _ in
+            (0..<2).flatMap { _ in
+                let batch = work.nextBatch().images.value, size = batch.count / batch.shape[0], values = batch.floats
+                return stride(from: 0, to: values.count, by: size).map { Array(values[$0..<$0 + size]) }
+            }
+        }
+        for images in epochs { #expect(images.count == 80 && Set(images).count == 80) }
+        #expect(epochs[0] != epochs[1])
     }
 
     @Test func theLossHasTheL2PenaltyOnGeneratedKernels() throws {

@@ -11,6 +11,8 @@ import Testing
             let output = try program.run(["results", "--check"])
             #expect(output.status == 0, "run `\(program.name) results`: \(output.errors)")
         }
+        let tables = try BuiltProgram(name: "benchmarks").run(["tables", "--check"])
+        #expect(tables.status == 0, "run `benchmarks tables`: \(tables.errors)")
     }
 
     @Test func everyRowStandsInTheDocumentEvenIfNotRun() throws {

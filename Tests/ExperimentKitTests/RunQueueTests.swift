@@ -19,7 +19,7 @@ import Testing
             case $2 in
             bad) echo "no such thing" >&2; exit 3;;
             crash) kill -SEGV $$;;
-            long) trap 'echo "term $2" >> log; exit 143' TERM; for i in {1..600}; do sleep 0.1; done;;
+            long) trap 'echo "term $2" >> log; exit 143' TERM; echo ready >> log; for i in {1..600}; do sleep 0.1; done;;
             *) sleep 0.3;;
             esac
             echo "end $2 $4" >> log
@@ -101,8 +101,7 @@ import Testing
             claims: folder.url)
         let logFile = folder.url.appendingPathComponent("log").path
         let stopper = Thread {
-            while !FileManager.default.fileExists(atPath: logFile) { usleep(10_000) }
-            usleep(300_000)
+            while (try? String(contentsOfFile: logFile, encoding: .utf8))?.contains("ready") != true { usleep(10_000) }
             interruption.request(signal: SIGTERM)
         }
         stopper.start()

@@ -59,6 +59,19 @@ import Testing
         #expect(try latest.tensors(CheckpointFile.carried).map(\.name).contains("layer0.hyper.c"))
     }
 
+    /// At a rate that moves no weight and without dropout, from the same state the same losses come.
+    @Test func anEpochBeginsFromTheZeroStateLikeTheOneBefore() throws {
+        let run = try TestRun(overrides: [
+            "model.keepInput=1", "model.keepOutput=1", "model.keepRecurrent=1", "model.keepHyperRecurrent=1",
+            "training.learningRate=1.0e-12",
+        ])
+        let training = try run.begin()
+        _ = try training.run()
+        let losses = try StepLog.read(training.folder.appendingPathComponent("steps.jsonl")).compactMap(\.lossNats)
+        try #require(losses.count == 40)
+        for (again, first) in zip(losses[33...], losses) { #expect(abs(again - first) < 1e-6) }
+    }
+
     @Test func carriedStateMakesADifferenceAndItsSwitchTurnsItOff() throws {
         let run = try TestRun()
         let other = try TestRun(overrides: ["training.carryState=false"])

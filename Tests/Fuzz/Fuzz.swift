@@ -1,4 +1,4 @@
-// Coverage-guided fuzzing of the four readers of binary files, with libFuzzer and the address sanitizer:
+// Coverage-guided fuzzing of the five readers of binary files, with libFuzzer and the address sanitizer:
 // `make stress` builds and runs it. The first byte chooses the reader, the rest is the file.
 //
 // Built with the sources of the readers as one module, so that all of them count toward coverage.

@@ -444,3 +444,14 @@ struct CharacterModelTests {
         #expect(weights(1) != weights(2))
     }
 }
+
+/// `make test` repeats this bundle with other kernels.
+struct VectorKernelTests {
+    @Test func theKernelsThatTheEnvironmentNamesAreUsed() {
+        guard let name = ProcessInfo.processInfo.environment[Kernels.variable] else { return }
+        // Where the CPU lacks them others run, and the Makefile looks for these words.
+        #expect(
+            Kernels.available.contains(name),
+            "\(Kernels.variable): expected one of \(Kernels.available.joined(separator: ", ")), found \"\(name)\"")
+    }
+}

@@ -12,7 +12,7 @@ git -C "$project" rev-parse --git-dir >/dev/null 2>&1 || { echo "no git reposito
 rm -rf "$scratch"
 mkdir -p "$scratch/hypernetworks"
 git -C "$project" ls-files -z --cached --others --exclude-standard |
-    (cd "$project" && xargs -0 ls -d 2>/dev/null | grep -v -e /runs/ -e /figures/ | tar -cf - -T -) | tar -xf - -C "$scratch/hypernetworks"
+    (cd "$project" && { xargs -0 ls -d 2>/dev/null || true; } | grep -v -e /runs/ -e /figures/ | tar -cf - -T -) | tar -xf - -C "$scratch/hypernetworks"
 cd "$scratch/hypernetworks"
 git init -q .
 git add -A

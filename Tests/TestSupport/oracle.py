@@ -27,7 +27,7 @@ torch.set_num_threads(1)
 torch.use_deterministic_algorithms(True)
 
 
-# ---------------------------------------------------------------- equations that both programs use
+# ---------------------------------------------------------------- equations that several programs use
 
 def layer_norm(x, gamma, beta, epsilon, groups=1):
     """LN over the last axis, cut into `groups` blocks that are normalized each by itself (4 for packed gates).

@@ -44,18 +44,18 @@ mkdir -p "$folder"
 while [ $# -gt 0 ]; do
     rate=$1 delay=$2
     shift 2
-    network="$rate, a delay of $delay"
+    network="$rate, a delay of $delay" added=-$delay
     for n in $nodes; do
         # Both ways of a node's line. A kernel without netem bounds the rate alone.
         if tc qdisc replace dev $tag.$n root netem rate "$rate" delay "$delay" limit 100000 2>/dev/null; then
             tc -n $tag-$n qdisc replace dev eth0 root netem rate "$rate" limit 100000
         else
-            network="$rate, no delay added"
+            network="$rate, no delay added" added=
             tc qdisc replace dev $tag.$n root tbf rate "$rate" burst 256kb limit 16mb
             tc -n $tag-$n qdisc replace dev eth0 root tbf rate "$rate" burst 256kb limit 16mb
         fi
     done
-    file=$folder/exchange-$rate.json
+    file=$folder/exchange-$rate$added.json
     rm -f "$file"
     for count in 2 4; do
         hosts=$(seq -s, -f '10.77.0.%g' 1 $count)

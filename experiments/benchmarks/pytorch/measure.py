@@ -1,4 +1,4 @@
-"""What both peers share: the command line they have in common, and the one JSON line that they print."""
+"""What the peers share: the command line they have in common, and the one JSON line that they print."""
 import argparse
 import getpass
 import json
