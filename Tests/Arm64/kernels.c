@@ -181,9 +181,10 @@ static void convolutions(void) {
     float *scratch = zeros(kernels->winograd_scratch(&w)), *du = zeros(36 * from * to), *dk = zeros(taps * from * to);
     kernels->winograd_pack(from, to, kernel, 0, packed);
     ck_memory next = {x, images * padded * padded * from};
-    kernels->winograd(&w, images, x, padded * padded * from, packed, bias, NULL, y, side * side * to, next, scratch);
+    kernels->winograd(&w, images, x, padded * padded * from, packed, bias, NULL, y, side * side * to, &next, 1,
+                      scratch);
     write_result("winograd", y, images * side * side * to);
-    kernels->winograd_weights(&w, images, x, padded * padded * from, y, side * side * to, du, next, scratch);
+    kernels->winograd_weights(&w, images, x, padded * padded * from, y, side * side * to, du, &next, 1, scratch);
     kernels->winograd_kernel_gradient(from * to, du, dk);
     write_result("winograd_weights", dk, taps * from * to);
 }
