@@ -20,12 +20,14 @@ SANITIZED = --sanitize=address -Xcc -fsanitize=undefined -Xcc -fno-sanitize-reco
 BIN := .build/release
 # One build serves the programs and the tests: `-enable-testing` lets tests see what a module keeps to itself.
 SWIFT_FLAGS := -c release -Xswiftc -enable-testing
-# What programs and tests need besides Swift, by Debian's names. macOS brings zlib, and Accelerate for OpenBLAS.
-ifeq ($(shell uname -s),Darwin)
-NEEDED := curl
-else
-NEEDED := libopenblas-dev zlib1g-dev pkg-config curl
+# What a build needs besides Swift, by Debian's names. macOS brings zlib, and Accelerate for OpenBLAS.
+ifneq ($(shell uname -s),Darwin)
+NEEDED := libopenblas-dev zlib1g-dev pkg-config
 endif
+test: NEEDED += curl
+data: NEEDED := curl
+# Tasks of a cluster may be running the programs: with LAUNCHER those that are there are not built again.
+PROGRAMS = $(if $(and $(LAUNCHER),$(wildcard $(BIN)/char-hyperlstm)),,build)
 # $(call with-kernels,SETS,TESTS): tests of cells and models once with each set of vector kernels that this CPU has.
 with-kernels = for simd in $(1); do \
     echo "-- the cells and models with the $$simd kernels"; \
@@ -46,18 +48,21 @@ help: ## this list
 	@echo "HYPERNETWORKS_DATA=DIR      the data folder, if not data/"
 
 swift: # says which Swift is needed, where there is none or an older one
-	@version=$$(swift --version 2>/dev/null | sed -nE 's/.*Swift version ([0-9]+\.[0-9]+).*/\1/p' | head -n 1); \
+	@said=$$(swift --version 2>&1); \
+	version=$$(echo "$$said" | sed -nE 's/.*Swift version ([0-9]+\.[0-9]+).*/\1/p' | head -n 1); \
 	echo "$${version:-0.0}" | awk -F . '{ exit !($$1 > 6 || $$1 == 6 && $$2 >= 2) }' || { \
-	    echo "error: Swift 6.2 or later is needed, found $${version:-none}: https://www.swift.org/install, or its container:" >&2; \
-	    echo "  docker run --rm -it -v \"$$PWD\":/hypernetworks -w /hypernetworks swift:6.2 make build" >&2; exit 1; }
+	    [ -n "$$version" ] || ! command -v swift >/dev/null || echo "$$said" >&2; \
+	    echo "error: Swift 6.2 or later is needed, found $${version:-none}: https://www.swift.org/install, or the container:" >&2; \
+	    echo "  docker build -t hypernetworks . && docker run --rm -it hypernetworks" >&2; exit 1; }
 
 # OpenBLAS is opened at run time: it may be a file that the user names, or a module of a cluster.
-deps: swift ## installs the C libraries and tools that are missing (Debian, Ubuntu; elsewhere says which)
+deps: ## installs the C libraries and tools that are missing (Debian, Ubuntu; elsewhere says which)
 	@missing=""; \
 	for package in $(NEEDED); do \
 	    case $$package in \
 	    libopenblas-dev) [ -n "$$HYPERNETWORKS_BLAS" ] || PATH="$$PATH:/sbin" ldconfig -p 2>/dev/null | grep -q 'libopenblas\.so' \
-	        || find $$(echo "$$LD_LIBRARY_PATH" | tr : ' ') -maxdepth 1 -name 'libopenblas.so*' 2>/dev/null | grep -q . \
+	        || { [ -n "$$LD_LIBRARY_PATH" ] && find -L $$(echo "$$LD_LIBRARY_PATH" | tr : ' ') -maxdepth 1 \
+	            -name 'libopenblas.so*' 2>/dev/null | grep -q .; } \
 	        || missing="$$missing $$package";; \
 	    zlib1g-dev) pkg-config --exists zlib 2>/dev/null || [ -e /usr/include/zlib.h ] || missing="$$missing $$package";; \
 	    *) command -v $$package >/dev/null || missing="$$missing $$package";; \
@@ -68,7 +73,9 @@ deps: swift ## installs the C libraries and tools that are missing (Debian, Ubun
 	    echo "installing:$$missing"; \
 	    root=""; [ "$$(id -u)" = 0 ] || root=sudo; \
 	    [ -z "$$root" ] || command -v sudo >/dev/null || { \
-	        echo "error: not root and no sudo; as root: apt-get install$$missing" >&2; exit 1; }; \
+	        echo "error: not root and no sudo; as root: apt-get install$$missing" >&2; \
+	        echo "  (OpenBLAS elsewhere: HYPERNETWORKS_BLAS=/path/to/libopenblas.so; without, slowly: HYPERNETWORKS_BLAS=none)" >&2; \
+	        exit 1; }; \
 	    $$root apt-get update -qq || true; \
 	    $$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null || { \
 	        echo "error: could not install$$missing" >&2; exit 1; }; \
@@ -80,10 +87,10 @@ deps: swift ## installs the C libraries and tools that are missing (Debian, Ubun
 first-build: # says how long it takes
 	@[ -e $(BIN)/char-hyperlstm ] || echo "the first build takes 4 to 8 minutes on two cores"
 
-build: deps first-build ## builds the programs, optimized
+build: swift deps first-build ## builds the programs, optimized
 	@swift build $(SWIFT_FLAGS)
 
-test: deps lint first-build ## runs every test; those of cells and models once with each instruction set
+test: swift deps first-build ## runs every test; those of cells and models once with each instruction set
 	@swift build $(SWIFT_FLAGS) --build-tests
 	@swift test $(SWIFT_FLAGS) --skip-build
 	@$(call with-kernels,avx2 portable,swift test $(SWIFT_FLAGS) --skip-build --filter 'HyperNetworksTests')
@@ -94,6 +101,8 @@ test: deps lint first-build ## runs every test; those of cells and models once w
 	@Tests/Arm64/run.sh .build/arm64
 	@echo "-- a package of somebody else's that uses this one"
 	@Tests/OutsidePackage/run.sh "$(CURDIR)/.build/outside"
+	@echo "-- the format"
+	@$(MAKE) --no-print-directory lint
 
 test-slurm: build ## a job array on a Slurm cluster of this machine alone, interrupted and killed (2 minutes)
 	@Tests/Cluster/slurm.sh
@@ -101,32 +110,32 @@ test-slurm: build ## a job array on a Slurm cluster of this machine alone, inter
 test-mpi: build ## one run on several processes of this machine, killed and resumed (1 minute; more kills: KILLS=50)
 	@Tests/Cluster/mpi.sh
 
-stress: deps first-build ## tries faults by the hundred thousand: damaged files of every kind, kills at random instants (half an hour)
+stress: swift deps first-build ## tries faults by the hundred thousand: damaged files of every kind, kills at random instants (half an hour)
 	@swift build $(SWIFT_FLAGS) --build-tests
 	@HYPERNETWORKS_STRESS_CASES=$(CASES) HYPERNETWORKS_STRESS_KILLS=$(KILLS) swift test $(SWIFT_FLAGS) --skip-build \
 	    --filter 'Damaged[A-Za-z]*Tests|KillTests'
 	@Tests/Fuzz/fuzz.sh 600
 
 # Leaks are not looked for: the Swift runtime keeps what it makes once. What the compiler made of the kernels is another matter here.
-sanitize: deps ## kernels and readers under the address and undefined-behavior sanitizers (half an hour, most of it a build)
+sanitize: swift deps ## kernels and readers under the address and undefined-behavior sanitizers (half an hour, most of it a build)
 	@swift build $(SANITIZED) --build-tests
 	@export ASAN_OPTIONS=detect_leaks=0; $(call with-kernels,avx512 avx2 portable,swift test $(SANITIZED) --skip-build \
 	    --filter 'ComputeTests|NeuralNetworkTests|HyperNetworksTests' --skip MachineCodeTests)
 	@ASAN_OPTIONS=detect_leaks=0 swift test $(SANITIZED) --skip-build --filter 'DatasetsTests|SafetensorsTests'
 
-lint: deps ## checks the format of all Swift files
+lint: swift ## checks the format of all Swift files
 	@swift format lint --strict --recursive Package.swift Plugins Sources Tests experiments
 
 data: deps ## downloads the data sets, checks them and puts them into the data folder
 	@data/download.sh
 
-reproduce-ptb: build ## §4.3: characters of Penn Treebank (without the data: the generated sample)
+reproduce-ptb: $(PROGRAMS) ## §4.3: characters of Penn Treebank (without the data: the generated sample)
 	@$(BIN)/char-hyperlstm reproduce $(REPRODUCE)
 
-reproduce-cifar: build ## §4.2: CIFAR-10, Table 2 (without the data: generated images)
+reproduce-cifar: $(PROGRAMS) ## §4.2: CIFAR-10, Table 2 (without the data: generated images)
 	@$(BIN)/static-hypernet reproduce --experiment cifar $(REPRODUCE)
 
-reproduce-mnist: build ## §4.1 and A.1: MNIST, Table 7 (without the data: generated images)
+reproduce-mnist: $(PROGRAMS) ## §4.1 and A.1: MNIST, Table 7 (without the data: generated images)
 	@$(BIN)/static-hypernet reproduce --experiment mnist $(REPRODUCE)
 
 results: build ## writes RESULTS.md, docs/, the README's table and the figures from the committed records
@@ -144,8 +153,8 @@ figures: build ## draws the paper's figures from the committed weights; then `re
 	@$(MAKE) --no-print-directory results
 
 verify: build ## reads the test splits with the committed weights, compares with the records (CHARACTERS=N cuts)
-	@$(BIN)/static-hypernet verify
-	@$(BIN)/char-hyperlstm verify $(if $(CHARACTERS),--characters $(CHARACTERS))
+	@status=0; $(BIN)/static-hypernet verify || status=$$?; \
+	$(BIN)/char-hyperlstm verify $(if $(CHARACTERS),--characters $(CHARACTERS)) || status=$$?; exit $$status
 
 bench: build ## times training steps, beside PyTorch where Python has it
 	@$(BIN)/benchmarks compare --output experiments/benchmarks/measured

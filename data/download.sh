@@ -75,6 +75,8 @@ while [ $# -gt 0 ]; do
 done
 [ -n "$wanted" ] || wanted='ptb text8 enwik8 cifar10 mnist'
 [ -n "$folder" ] || folder=${HYPERNETWORKS_DATA:-}
+# As the programs read it.
+case $folder in '~' | '~/'*) folder=$HOME${folder#'~'} ;; esac
 [ -n "$folder" ] || folder=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 mirror=${HYPERNETWORKS_MIRROR:-}

@@ -57,7 +57,7 @@ class Linear(nn.Module):
         return x @ self.W + self.b
 
 
-# ---------------------------------------------------------------- characters (section 3, Equations 9 to 13)
+# ---------------------------------------------------------------- characters (A.2.2, Equations 9 to 13)
 
 def layer_norm(x, gamma, beta, epsilon):
     """LN over the last dimension; with the biased variance."""
@@ -171,7 +171,7 @@ class CharacterModel(nn.Module):
         return torch.tensor([symbol[byte] for byte in text])
 
 
-# ---------------------------------------------------------------- images (section 2.1, Equations 1 to 3)
+# ---------------------------------------------------------------- images (section 3.1, Equations 1 to 3)
 
 class StaticHypernetwork(nn.Module):
     """One generator of basic kernels, and an embedding z for each basic kernel of each layer."""

@@ -4,17 +4,17 @@
 #
 # usage: write.sh PROJECT FILE
 #
-# Records, figures and RESULTS.md do not count as code: a run writes them itself. A project inside another repository has
+# Records, figures, measurements and documents do not count as code: the programs write them themselves. A project inside another repository has
 # no commit: that repository's is not its own.
 project=$1 file=$2 commit=nil changed=nil reason=nil
 
-ask() { LC_ALL=C git --no-optional-locks -C "$project" "$@" 2>&1; }
+ask() { LC_ALL=C git --no-optional-locks -C "$project" "$@" 2>/dev/null; }
 real() { (cd "$1" && pwd -P); }
 
 if ! command -v git >/dev/null; then
     reason='"no git where the program was built"'
 elif ! top=$(ask rev-parse --show-toplevel); then
-    case $top in
+    case $(LC_ALL=C git -C "$project" rev-parse --show-toplevel 2>&1) in
     *"dubious ownership"*) reason='"git refuses a checkout of another owner: see safe.directory in `git help config`"' ;;
     *) reason='"the project was no git checkout where the program was built"' ;;
     esac
@@ -25,7 +25,8 @@ elif ! head=$(ask rev-parse --verify HEAD); then
 else
     commit="\"$head\""
     if changes=$(ask status --porcelain -- . ':(exclude,glob)experiments/*/runs/**' \
-        ':(exclude,glob)experiments/*/figures/**' ':(exclude)RESULTS.md'); then
+        ':(exclude,glob)experiments/*/figures/**' ':(exclude)experiments/benchmarks/measured' ':(exclude)docs' \
+        ':(exclude)*.md'); then
         [ -n "$changes" ] && changed=true || changed=false
     fi
 fi

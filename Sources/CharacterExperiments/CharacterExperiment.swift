@@ -140,12 +140,15 @@ public final class CharacterExperiment: Experiment {
     }
 
     public func restore(position: Position, carried: [NamedTensor]) throws {
-        guard position.trainingCharacters == self.position.trainingCharacters,
-            (0..<streams.sequencesPerEpoch).contains(position.sequence), position.epoch >= 0
-        else {
+        guard position.trainingCharacters == self.position.trainingCharacters else {
             throw CheckpointError.otherData(
                 what: "the training split", expected: "\(grouped(position.trainingCharacters)) characters",
                 found: "\(grouped(self.position.trainingCharacters))")
+        }
+        guard (0..<streams.sequencesPerEpoch).contains(position.sequence), position.epoch >= 0 else {
+            throw CheckpointError.otherData(
+                what: "the position in an epoch", expected: "sequence 0 to \(grouped(streams.sequencesPerEpoch - 1))",
+                found: "sequence \(position.sequence) of epoch \(position.epoch)")
         }
         let batch = configuration.training.batch, rows = shard.rows(ofBatch: batch)
         let fresh = model.zeroState(batch: rows.count)

@@ -60,7 +60,7 @@ public enum ComputeEnvironment {
         if let error = Blas.shared.error { throw error }
         let started = use(choice)
         guard started == choice.count else {
-            throw ComputeError.threadsNotStarted(asked: choice.count, started: started, setting: "--threads")
+            throw ComputeError.threadsNotStarted(asked: choice.count, started: started, setting: choice.reason)
         }
     }
 
@@ -130,10 +130,10 @@ public enum ComputeEnvironment {
         return "\(Blas.shared.library)\(kernels) (\(Blas.shared.choice))"
     }
 
-    /// The kernels that OpenBLAS uses, such as "SkylakeX".
+    /// The kernels that OpenBLAS uses, such as "SkylakeX"; "none" where there is no OpenBLAS.
     public static var blasCoreName: String { Blas.shared.coreName }
 
-    /// Such as "0.3.21".
+    /// Such as "0.3.21"; "of unknown version" where the library does not say.
     public static var blasVersion: String { Blas.shared.version }
 
     /// The vector kernels in use: "avx512", "avx2" or "portable".
@@ -150,22 +150,23 @@ public enum ComputeEnvironment {
             .map { $0.trimmingCharacters(in: .whitespaces) } ?? "unknown"
     }()
 
-    /// Rate of a 2 n³ matrix product on all threads, in GFLOP/s: the best of `repeats`.
-    public static func measureGEMM(size n: Int = 1024, repeats: Int = 3) -> Double {
+    /// Rate of a product of 2048³ multiply-adds on all threads, in GFLOP/s: the best of four.
+    public static func measureGEMM() -> Double {
+        let n = 2048
         let a = Tensor(repeating: 0.5, shape: [n, n]), b = Tensor(repeating: 0.25, shape: [n, n])
         let c = Tensor(zeros: [n, n])
-        let seconds = leastSeconds(of: max(1, repeats) + 1) {
+        let seconds = leastSeconds(of: 4) {
             Blas.gemm(m: n, n: n, k: n, a: a.pointer, lda: n, b: b.pointer, ldb: n, beta: 0, c: c.pointer, ldc: n)
         }
         return 2 * Double(n) * Double(n) * Double(n) / seconds * 1e-9
     }
 
-    /// Rate at which all threads together copy memory that no cache holds, reading and writing counted, in GB/s: the best
-    /// of `repeats`.
-    public static func measureCopy(bytes: Int = 256 << 20, repeats: Int = 5) -> Double {
-        let count = bytes / MemoryLayout<Float>.stride
+    /// Rate at which all threads together copy 256 MiB, which no cache holds, reading and writing counted, in GB/s: the best
+    /// of five.
+    public static func measureCopy() -> Double {
+        let bytes = 256 << 20, count = bytes / MemoryLayout<Float>.stride
         let source = Tensor(zeros: [count]), target = Tensor(zeros: [count])
-        let seconds = leastSeconds(of: max(1, repeats)) {
+        let seconds = leastSeconds(of: 5) {
             Parallel.chunks(of: count) { range, _ in
                 (target.pointer + range.lowerBound).update(from: source.pointer + range.lowerBound, count: range.count)
             }

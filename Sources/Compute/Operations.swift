@@ -317,6 +317,8 @@ public func matmul(_ x: Variable, _ w: Variable, transposed: Bool = false) -> Va
 ///   - x: [.., groups · n]; each group of each row is normalized by itself.
 ///   - gamma: [groups · n].
 ///   - beta: [groups · n].
+///   - groups: Equal groups of columns, each normalized by itself.
+///   - epsilon: ε under the root.
 public func layerNorm(_ x: Variable, gamma: Variable, beta: Variable, groups: Int = 1, epsilon: Float) -> Variable {
     let (rows, columns) = rowsAndColumns(x.value), n = columns / groups
     precondition(

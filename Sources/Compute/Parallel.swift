@@ -22,7 +22,8 @@ package enum Parallel {
             for index in 0..<count { body(index, 0) }
             return
         }
-        _ = ComputeEnvironment.threads  // sets up the pool: inside a loop that would wait for the loop
+        // Starts the pool before the loop: started from inside it would wait for the lock that the loop holds.
+        _ = ComputeEnvironment.threads
         withoutActuallyEscaping(body) { escapable in
             var closure = escapable
             withUnsafeMutablePointer(to: &closure) { pointer in

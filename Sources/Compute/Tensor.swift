@@ -1,6 +1,6 @@
 import Foundation
 
-/// A dense array of Float32: contiguous, row-major, 64-byte aligned.
+/// A dense array of Float32: contiguous, row-major, 64-byte aligned unless it is a view of rows.
 ///
 /// A tensor is a reference to its elements: a copy of the struct, or a `reshaped` view, shares them. Its memory goes
 /// back to a pool when the last reference goes, so that a training step reuses what the step before it used.

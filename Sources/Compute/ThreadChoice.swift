@@ -4,7 +4,7 @@ import Foundation
 /// The number of threads to compute with, and the reason for it.
 public struct ThreadChoice: Equatable, Sendable {
     public let count: Int
-    /// Such as "2 physical cores" or "SLURM_CPUS_PER_TASK=4".
+    /// Such as "physical cores of 8, by affinity" or "SLURM_CPUS_PER_TASK=4".
     public let reason: String
 
     /// Most threads that the pool can have.

@@ -22,9 +22,9 @@ public final class Variable {
     private var operands: [Variable] = []
     /// Carries the gradient of this variable to its operands.
     private var propagate: ((Tensor, UnfinishedGradient?) -> Void)?
-    /// Whether `propagate` makes the last change of the gradient itself.
+    /// Whether `propagate` makes an unfinished change of the gradient while it reads it.
     private let finishesGradient: Bool
-    /// The last change of the gradient, if it is still to be made.
+    /// A change of the gradient that is still to be made.
     private var unfinished: UnfinishedGradient?
     /// Kept when the gradient is cleared, for the next one.
     private var gradientMemory: Tensor?
@@ -156,8 +156,8 @@ public final class Variable {
         }
     }
 
-    /// Changes the gradient that is there once more. Where the operation that made this variable goes through its gradient
-    /// part by part, the change is left to it, which saves passes over memory; else it is made here.
+    /// Changes the gradient that is there once more: at once, or where the operation that made this variable reads its
+    /// gradient part by part, then (`UnfinishedGradient`).
     package func changeGradient(_ change: UnfinishedGradient) {
         precondition(gradientIsCurrent, "there is no gradient to change")
         finishGradient()
@@ -206,7 +206,9 @@ public final class Variable {
     }
 }
 
-/// The last change of a gradient, which is made part by part.
+/// A change of a gradient that is put off: batch normalization's last pass over its input's gradient. The convolution
+/// before it makes the change while it reads that gradient image by image, which saves a pass over memory; any other
+/// reader finds it made.
 package struct UnfinishedGradient {
     /// What the change reads besides the gradient, of the gradient's shape.
     package let reads: [Tensor]

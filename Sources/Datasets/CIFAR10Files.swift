@@ -19,6 +19,8 @@ enum CIFAR10Files {
     private static let trainingStatistics = (means: [125.307, 122.950, 113.865], deviations: [62.993, 62.089, 66.705])
     private static let testStatistics = (means: [126.025, 123.709, 114.854], deviations: [62.896, 61.938, 66.706])
     private static let classes = 10
+    /// A bound on a wrong file; the official archive's content is 184 MB.
+    private static let mostArchiveBytes = 1 << 28
 
     static func open(_ name: ImageDatasetName, _ folder: DataFolder, _ split: ImageSplit) throws -> ImageDataset {
         var training = ImageCollector(split: split, side: side, channels: channels)
@@ -79,8 +81,7 @@ enum CIFAR10Files {
         let fullPath = folder.appending(path)
         // Takes less time than decompressing does: on another thread, none.
         let checksum = BackgroundChecksum(ofFile: fullPath)
-        // Twice the official archive's length, as a bound on a wrong file.
-        let archive = try TarReader(path: fullPath, maximumBytes: 1 << 28)
+        let archive = try TarReader(path: fullPath, maximumBytes: mostArchiveBytes)
         var read: Set<String> = [], isPythonEdition = false
         while let entry = try archive.nextEntry() {
             // Some programs write "./cifar-10-batches-bin/…".
@@ -108,7 +109,7 @@ enum CIFAR10Files {
         // Our own archive is known by its content: another zlib compresses it otherwise.
         let isOfficial =
             name.isSample
-            ? Checksum.md5(try readGzip(path: fullPath, maximumBytes: 1 << 28)) == SampleImages.archiveMD5
+            ? Checksum.md5(try readGzip(path: fullPath, maximumBytes: mostArchiveBytes)) == SampleImages.archiveMD5
             : sha256 == archiveSHA256
         return DataSource.File(
             path: path, sha256: sha256, contentBytes: archive.contentOffset, isOfficial: isOfficial)

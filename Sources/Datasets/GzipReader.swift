@@ -22,7 +22,7 @@ public final class GzipReader: DecompressedStream {
     /// Opens the file and reads the header of its first member.
     ///
     /// - Parameter maximumBytes: how long the content may be at most; a longer one throws instead of filling memory.
-    /// - Throws: `DatasetError.unreadable`, `.empty`, `.wrongFormat` (not a gzip file), `.truncated`.
+    /// - Throws: `DatasetError.unreadable`, `.empty`, `.wrongFormat` (not a gzip file), `.unsupported`, `.truncated`.
     public init(path: String, maximumBytes: Int) throws {
         precondition(maximumBytes >= 0, "maximumBytes is \(maximumBytes)")
         self.path = path
@@ -35,7 +35,7 @@ public final class GzipReader: DecompressedStream {
     ///
     /// - Returns: the number of bytes written, less than `output.count` only at the end of the file, 0 after it.
     /// - Throws: `DatasetError.truncated`, `.corrupt`, `.checksumMismatch`, `.lengthMismatch`, `.trailingBytes`,
-    ///   `.tooLarge`, `.wrongFormat` (a later member's header), `.unreadable`.
+    ///   `.tooLarge`, `.wrongFormat` and `.unsupported` (a later member's header), `.unreadable`.
     public func read(into output: UnsafeMutableRawBufferPointer) throws -> Int {
         if let failure { throw failure }
         do {

@@ -138,12 +138,11 @@ func readIDX(_ path: String, maximumBytes: Int, dimensions: Int) throws -> IDXCo
         bytes[(4 + 4 * dimension)..<(8 + 4 * dimension)].reduce(0) { $0 << 8 | Int($1) }
     }
     // Three lengths of 32 bits may overflow 64; a file that long cannot be here.
-    var end = 1
-    for length in shape {
-        let (product, isOverflown) = end.multipliedReportingOverflow(by: length)
-        end = isOverflown ? Int.max - start : product
+    let count = shape.reduce(1) { count, length in
+        let (product, isOverflown) = count.multipliedReportingOverflow(by: length)
+        return isOverflown ? Int.max : product
     }
-    end += start
+    let end = count > Int.max - start ? Int.max : start + count
     guard bytes.count >= end else {
         throw DatasetError.truncatedContent(
             path: path, contentOffset: bytes.count,

@@ -50,7 +50,7 @@ public final class TarReader {
     /// Opens the archive.
     ///
     /// - Parameter maximumBytes: how long the uncompressed archive may be at most.
-    /// - Throws: as `GzipReader.init`.
+    /// - Throws: `DatasetError.otherFormat` for a file of another known format, else as `GzipReader.init`.
     public init(path: String, maximumBytes: Int) throws {
         self.path = path
         let start = try FileBytes.beginning(of: path)

@@ -29,7 +29,7 @@ public final class ZipReader: DecompressedStream {
     /// Opens the archive and reads its directory.
     ///
     /// - Parameter maximumBytes: how long the content may be at most.
-    /// - Throws: `DatasetError.unreadable`, `.empty`, `.wrongFormat` (not a zip archive), `.truncated`,
+    /// - Throws: `DatasetError.unreadable`, `.empty`, `.otherFormat`, `.wrongFormat` (not a zip archive), `.truncated`,
     ///   `.trailingBytes`, `.entryCount`, `.encrypted`, `.unsupported`, `.lengthMismatch`, `.corrupt`, `.tooLarge`.
     public init(path: String, maximumBytes: Int) throws {
         precondition(maximumBytes >= 0, "maximumBytes is \(maximumBytes)")
@@ -192,7 +192,7 @@ public final class ZipReader: DecompressedStream {
         let tailOffset = max(0, file.byteCount - (22 + 0xffff))
         try file.seek(to: tailOffset)
         let tail = try file.bytes(file.byteCount - tailOffset, of: "the end of the archive")
-        // The last such mark: the comment is the only thing after it, and none of ours has one.
+        // The last such mark: a comment could hold another, but text8.zip and enwik8.zip have none.
         let candidates = stride(from: tail.count - 22, through: 0, by: -1)
         guard let at = candidates.first(where: { tail[$0...].starts(with: [0x50, 0x4b, 5, 6]) }) else {
             throw DatasetError.truncated(

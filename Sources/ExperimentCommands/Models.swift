@@ -29,10 +29,18 @@ public func modelLocation(_ argument: String, experiment: String) throws -> URL 
 }
 
 /// The same for each argument; without any the committed weights of every row, of several budgets the longest.
+///
+/// - Throws: `UserError` also where two have one short name, by which files are called.
 public func modelLocations(_ arguments: [String], experiment: String) throws -> [(name: String, url: URL)] {
     if arguments.isEmpty {
         let weights = committedWeights(in: try experimentFolder(experiment))
         return CommittedWeights.longestOfEachRow(among: weights).map { ($0.name, $0.folder) }
+    }
+    for (index, argument) in arguments.enumerated() {
+        guard let other = arguments[..<index].first(where: { shortName($0) == shortName(argument) }) else { continue }
+        throw UserError(
+            description: "\(other) and \(argument) are both called \(shortName(argument)), and so would their pictures"
+                + " be: draw one at a time, with an --output of its own")
     }
     return try arguments.map { ($0, try modelLocation($0, experiment: experiment)) }
 }

@@ -57,7 +57,8 @@ final class ProcessorClaim {
     static func first(of processors: [Int], in folder: URL) -> ProcessorClaim? {
         for processor in processors {
             let path = folder.appendingPathComponent("experiments-processor-\(processor)").path
-            // Another user's file can be locked too, but not be opened as one to be made.
+            // First without O_CREAT: in a shared /tmp the system may refuse it on another user's file, which can be opened
+            // and locked all the same.
             var descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
             if descriptor < 0 { descriptor = open(path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o644) }
             guard descriptor >= 0 else { continue }

@@ -70,7 +70,7 @@ public struct DataOptions: ParsableArguments {
 public struct ThreadOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Threads to compute with. Default: the least of the physical cores, the process's affinity, its share of the cores among processes started together, its control group's quota, SLURM_CPUS_PER_TASK and OMP_NUM_THREADS."
+            "Threads to compute with. Default: OPENBLAS_NUM_THREADS, else the least of the physical cores, the process's affinity, its share of the cores among processes started together, its control group's quota, SLURM_CPUS_PER_TASK and OMP_NUM_THREADS."
         ))
     public var threads: Int?
 

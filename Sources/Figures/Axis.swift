@@ -25,17 +25,18 @@ public struct Axis {
         let half = max(0.5, abs(low) / 1e9)
         if low == high { (low, high) = scale == .linear ? (low - half, high + half) : (low / 1.5, high * 1.5) }
 
-        if scale == .logarithmic && high / low >= 4 {
-            // 1, 2, 5 of every decade.
+        if scale == .logarithmic && high / low >= 1.6 {
+            // A few numbers of every decade, about as far from each other on the axis.
+            let perDecade = high / low >= 20 ? [1.0, 2, 5] : [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8]
             let decades = Int(floor(log10(low)))...Int(ceil(log10(high)))
-            let all = decades.flatMap { decade in [1.0, 2, 5].map { $0 * pow(10, Double(decade)) } }
+            let all = decades.flatMap { decade in perDecade.map { $0 * pow(10, Double(decade)) } }
             let first = all.lastIndex { $0 <= low * 1.0000001 } ?? 0
             let last = all.firstIndex { $0 >= high * 0.9999999 } ?? all.count - 1
             ticks = Array(all[first...max(last, first + 1)])
             decimals = nil
         } else {
-            // Where a logarithmic axis begins, its ticks are far apart: it takes more of them. With fewer than four times the
-            // least number the first is above zero.
+            // A short stretch of a logarithmic axis is nearly linear. Its ticks are farther apart where it begins, so it takes
+            // more of them.
             let count = scale == .logarithmic ? wanted + 2 : wanted
             let rough = (high - low) / Double(count), power = pow(10, floor(log10(rough)))
             let step = ([1, 2, 2.5, 5, 10].first { $0 * power >= rough * 0.999 } ?? 10) * power
@@ -57,7 +58,9 @@ public struct Axis {
 
     /// The text of a tick, thousands apart.
     func label(_ tick: Double) -> String {
-        let text = String(format: "%.\(decimals ?? max(0, -Int(floor(log10(tick) + 1e-9))))f", tick)
+        func isWhole(_ number: Double) -> Bool { abs(number - number.rounded()) < 1e-6 * number }
+        let places = decimals ?? (0...15).first { isWhole(tick * pow(10, Double($0))) } ?? 15
+        let text = String(format: "%.\(places)f", tick)
         guard abs(tick) >= 10_000, let whole = Int(text) else { return text }
         let digits = String(whole.magnitude)
         var grouped = ""

@@ -59,15 +59,15 @@ public struct LabeledMap {
                 places.append(place)
                 // Words of points of a group that lie on each other share a line.
                 if let near = words[first...].firstIndex(where: { $0.isNear(place) }) {
-                    words[near].text += ", \(label.text)"
+                    words[near].texts.append(label.text)
                 } else {
-                    words.append(Word(text: label.text, point: place))
+                    words.append(Word(texts: [label.text], point: place))
                 }
             }
         }
         var taken = places.map { Box(x: $0.x - 6...$0.x + 6, y: $0.y - 6...$0.y + 6) }
         for word in words {
-            // Where it hides nothing: right of its point, left, below, above; else right.
+            // Where it hides nothing: right of its point, left, below, above, at a corner; else right.
             let boxes = word.boxes
             let box =
                 boxes.first { box in
@@ -90,15 +90,26 @@ public struct LabeledMap {
 
     private struct Word {
         static let size = 11.0
-        var text: String
+        var texts: [String]
         let point: Place
+
+        /// Three or more whole numbers that follow on each other are written as a range.
+        var text: String {
+            let numbers = texts.compactMap { Int($0) }
+            let isRange = texts.count > 2 && numbers == (0..<texts.count).map { (numbers.first ?? 0) + $0 }
+            return isRange ? "\(texts[0])–\(texts[texts.count - 1])" : texts.joined(separator: ", ")
+        }
 
         func isNear(_ place: Place) -> Bool { abs(point.x - place.x) < 12 && abs(point.y - place.y) < 10 }
 
         /// The places for it, beside its point's marker.
         var boxes: [Box] {
             let width = SVG.width(of: text, size: Self.size)
-            return [(7, -6), (-7 - width, -6), (-width / 2, 7), (-width / 2, -19)].map { x, y in
+            let (left, right, above, below) = (-7 - width, 7.0, -19.0, 7.0)
+            return [
+                (right, -6), (left, -6), (-width / 2, below), (-width / 2, above),
+                (right, below), (right, above), (left, below), (left, above),
+            ].map { x, y in
                 Box(x: point.x + x...point.x + x + width, y: point.y + y...point.y + y + 12)
             }
         }

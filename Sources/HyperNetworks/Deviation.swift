@@ -1,5 +1,5 @@
-// The decisions where the paper is silent or contradicts itself: each a value that configurations can set,
-// where it has a switch, and that docs/deviations.md prints.
+// Decisions where the paper is silent or contradicts itself. docs/deviations.md prints them; `key` names the configuration
+// key that switches one.
 
 /// A decision that the paper leaves open.
 public struct Deviation: Sendable, Equatable {
@@ -27,16 +27,18 @@ public struct Deviation: Sendable, Equatable {
 
     /// Concerns both.
     private static let testedCheckpoint = Deviation(
-        "testedCheckpoint", "§4", paper: "does not say which checkpoint is tested",
-        choice: "the best on the validation split; the test split is read once, after that",
-        reason: "any other choice would use the test split to select")
+        "testedCheckpoint", "§4, A.3",
+        paper: "names early stopping on MNIST and enwik8, and elsewhere does not say which checkpoint is tested",
+        choice: "the best on the validation split (of characters read as many streams until training ends, and as one "
+            + "sequence then); the test split is read once, after that",
+        reason: "any other choice would use the test split to select", key: "evaluation.validateAt")
 
     /// Those that concern the character models.
     public static let characters: [Deviation] = [
         testedCheckpoint,
         Deviation(
-            "hyperStateForEmbeddings", "Eq. 6, 11", paper: "writes ĥ without saying whether it is ĥ_t or ĥ_{t-1}",
-            choice: "ĥ_t",
+            "hyperStateForEmbeddings", "Eq. 6, 11",
+            paper: "prints ĥ_{t-1}, but says in §3.2 that ĥ_t makes the weights of the same step", choice: "ĥ_t",
             reason: "the text of §3.2 and the author's code, "
                 + "[hardmaru/supercell](https://github.com/hardmaru/supercell)",
             key: "deviations.hyperStateForEmbeddings"),
@@ -50,7 +52,7 @@ public struct Deviation: Sendable, Equatable {
         Deviation(
             "layerNormBias", "Eq. 10, 12",
             paper: "prints a bias under layer normalization, which has a shift of its own; its count of the Layer Norm "
-                + "LSTM on enwik8, 14.82 M, is that of a cell without",
+                + "LSTM on enwik8, 14.82 M, fits a cell without the one or the other",
             choice: "both, 14,830,405 parameters", reason: "the equations"),
         Deviation(
             "printedCounts", "Tables 3, 4",
@@ -66,6 +68,12 @@ public struct Deviation: Sendable, Equatable {
             choice: "orthogonal",
             reason: "the paper; a one-hot input then adds little to a unit at first, 1/√1000 in a "
                 + "plain LSTM of 1000 units, which therefore starts slowly", key: "deviations.inputInitialValues"),
+        Deviation(
+            "outputInitialValues", "A.2.3, A.3.3",
+            paper: "has all weights of the baselines orthogonal; gives no initial values for the output layer of a "
+                + "HyperLSTM's model, nor for layer normalization",
+            choice: "the output layer's weights orthogonal and its biases 0 in every model; γ = 1, β = 0",
+            reason: "one output layer for all models; a normalization that starts as one, the usual way"),
         Deviation(
             "hyperRNNInitialValues", "Eq. 4–8, A.2.3",
             paper: "gives initial values for the HyperLSTM alone, not for an RNN or a HyperRNN",
@@ -106,6 +114,14 @@ public struct Deviation: Sendable, Equatable {
             paper: "shows how much each gate's weights changed, without saying in which norm",
             choice: "the Frobenius norm of the change of diag(d_h) W_h, gate by gate",
             reason: "the change of the matrix that multiplies h_{t-1}"),
+        Deviation(
+            "cellOutputHistograms", "Figure 5",
+            paper: "shows histograms of φ(c_t) for models with layer normalization too", choice: "φ(LN(c_t)) for these",
+            reason: "what h_t is made of in Eq. 13"),
+        Deviation(
+            "misprints", "Eq. 5, 6",
+            paper: "leaves x_t out of Eq. 5, calls z_b z_z below it, and gives W_x̂ of Eq. 6 N_h + N_z columns",
+            choice: "W_x(z_x) x_t, z_b, and N_h + N_x columns", reason: "Eq. 4 and 8, and x̂_t = (h_{t-1}, x_t)"),
     ]
 
     /// Those that concern the static hypernetworks.
@@ -113,7 +129,7 @@ public struct Deviation: Sendable, Equatable {
         Deviation(
             "staticSliceByInput", "Eq. 2", paper: "can be read as slicing a kernel by input or by output channel",
             choice: "by input channel: one W_i and B_i for each, one W_out for all",
-            reason: "Eq. 2, and the count of parameters that the paper gives"),
+            reason: "the text of Eq. 2; the paper's generators have as many inputs as outputs, so no count tells"),
         Deviation(
             "staticInitialValues", "§4.2", paper: "does not say how the generator and the embeddings start",
             choice: "generated kernels start with the standard deviation of He et al. for their layer's fan-in: W_i "
@@ -121,7 +137,7 @@ public struct Deviation: Sendable, Equatable {
             reason: "one generator serves fan-ins from 144 to 1,152; only the embeddings differ between layers",
             key: "deviations.generatorInitialValues"),
         Deviation(
-            "shardNormalization", "§4.2", paper: "trains on one device, or does not say how a batch is divided",
+            "shardNormalization", "§4.2", paper: "does not say whether a batch was divided among devices",
             choice: "a batch in shards is normalized by the statistics of all of its images",
             reason: "the figures do not depend on the number of shards then; by shard it is another regularization",
             key: "deviations.batchNormalization"),
@@ -159,6 +175,11 @@ public struct Deviation: Sendable, Equatable {
             reason: "the usual practice for ReLU networks; generated kernels start with the same standard deviation"),
         testedCheckpoint,
         Deviation(
+            "staticIncompleteBatch", "A.3.1, A.3.2",
+            paper: "does not say what becomes of the images of an epoch that fill no batch",
+            choice: "left out of that epoch; each epoch has an order of its own",
+            reason: "every step then has the same number of images"),
+        Deviation(
             "staticShortcut", "§4.2", paper: "does not say what a shortcut does where the extents change",
             choice: "every second pixel, new channels of zeros; no parameters",
             reason: "learned 1×1 shortcuts cannot give the paper's counts for both widths"),
@@ -177,14 +198,19 @@ public struct Deviation: Sendable, Equatable {
         Deviation(
             "staticCoordinates", "A.1",
             paper:
-                "gives neither optimizer, batch, length, augmentation, hidden activation, initial values nor scale of the "
-                + "coordinates",
+                "gives neither optimizer, batch, length, augmentation, the classifier's activation, initial values nor "
+                + "scale of the coordinates",
             choice:
-                "Adam, batches of 1,000, no augmentation, ReLU; the ordinary network with a rate of 0.001, the other for "
-                + "300 epochs with 0.003 falling to 0 along half a cosine; coordinates from −1 to 1; the small network's "
-                + "outputs start with mean 0 and standard deviation 1 and are multiplied by 0.01",
+                "Adam, batches of 1,000, no augmentation, ReLU; the ordinary network with a rate of 0.001 and the length of "
+                + "`staticMNISTLength`, the other for 300 epochs with 0.003 falling to 0 along half a cosine; coordinates "
+                + "from −1 to 1; the small network's outputs start with mean 0 and standard deviation 1 and are multiplied by 0.01",
             reason:
                 "801 numbers that make 200,000 weights learn slowly, and slower with augmentation; neighboring weights "
                 + "are alike, and without the factor the first steps switch every hidden unit off"),
+        Deviation(
+            "staticMisprints", "A.1, §4.1, Table 7",
+            paper: "has a matrix of 786 × 256 weights for 784 pixels; counts 4,240 parameters in the text and 4,244 in "
+                + "the table",
+            choice: "784 × 256; 4,240 of the generator and 4 of the embedding", reason: "the equations"),
     ]
 }

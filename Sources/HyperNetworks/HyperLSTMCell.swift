@@ -1,6 +1,6 @@
 @_exported import NeuralNetwork
 
-/// The HyperLSTM (§3, Equations 10–13): a small LSTM, the hyper cell, rescales the rows of a main LSTM's weights at
+/// The HyperLSTM (A.2.2, Equations 10–13): a small LSTM, the hyper cell, rescales the rows of a main LSTM's weights at
 /// every step.
 ///
 /// | symbol | name | shape |

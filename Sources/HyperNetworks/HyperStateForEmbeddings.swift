@@ -2,6 +2,6 @@
 public enum HyperStateForEmbeddings: String, Sendable, Codable, CaseIterable {
     /// ĥ_t: as the text of §3.2 and the author's code.
     case current
-    /// ĥ_{t-1}: as Eq. 6 and 11 can be read.
+    /// ĥ_{t-1}: as Eq. 6 and 11 are printed.
     case previous
 }

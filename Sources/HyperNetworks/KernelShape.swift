@@ -19,4 +19,9 @@ public struct KernelShape: Sendable, Equatable, Codable {
 
     /// √(2 / fan-in), the standard deviation that keeps the variance of activations through ReLU (He et al. 2015).
     public var heStandardDeviation: Float { (2 / Float(size * size * inputs)).squareRoot() }
+
+    /// A kernel of normal draws with that standard deviation (deviation `staticOwnedInitialValues`).
+    func heKernel(random: inout RandomStream) -> Variable {
+        Initializer.normal(standardDeviation: heStandardDeviation, extents, random: &random)
+    }
 }

@@ -59,13 +59,13 @@ public final class MNISTConvNet: ImageClassifier {
     public init(configuration: Configuration, seed: UInt64) {
         self.configuration = configuration
         var random = RandomStream(seed: seed, stream: 1)
-        kernel1 = WideResNet.heKernel(Self.firstKernel, random: &random)
+        kernel1 = Self.firstKernel.heKernel(random: &random)
         bias1 = Initializer.constant(0, [Self.firstKernel.outputs])
         bias2 = Initializer.constant(0, [Self.secondKernel.outputs])
         output = Linear(inputs: 784, outputs: 10, random: &random)
         switch configuration.kernels {
         case .owned:
-            kernel2 = .owned(WideResNet.heKernel(Self.secondKernel, random: &random))
+            kernel2 = .owned(Self.secondKernel.heKernel(random: &random))
         case .generated:
             kernel2 = .generated(
                 StaticHypernetwork(

@@ -1,4 +1,4 @@
-/// The static hypernetwork (§2.1, Equations 1–3): one generator of basic kernels, and a learned embedding for each
+/// The static hypernetwork (§3.1, Equations 1–3): one generator of basic kernels, and a learned embedding for each
 /// basic kernel of each layer.
 ///
 /// | symbol | name | shape |
@@ -105,7 +105,7 @@ public final class StaticHypernetwork: Module {
         return layer.inputs / basic.inputs * (layer.outputs / basic.outputs)
     }
 
-    /// Numbers to learn where d = N_z (§2.1): N_z Z + d (N_z + 1) N_in + f · N_out · f (d + 1).
+    /// Numbers to learn where d = N_z (§3.1): N_z Z + d (N_z + 1) N_in + f · N_out · f (d + 1).
     ///
     /// - Parameters:
     ///   - basic: What one embedding makes: N_in, N_out, f.

@@ -47,7 +47,7 @@ public final class WideResNet: ImageClassifier {
     public init(configuration: WideResNetConfiguration, seed: UInt64) {
         self.configuration = configuration
         var random = RandomStream(seed: seed, stream: Self.initialValues)
-        stem = Self.heKernel(KernelShape(size: 3, inputs: 3, outputs: configuration.baseWidth), random: &random)
+        stem = KernelShape(size: 3, inputs: 3, outputs: configuration.baseWidth).heKernel(random: &random)
         stemNorm = BatchNorm2D(channels: configuration.baseWidth)
         blocks = configuration.blockPlan.map { block in
             Block(
@@ -61,7 +61,7 @@ public final class WideResNet: ImageClassifier {
         switch configuration.kernels {
         case .owned:
             var own: [Variable] = []
-            for shape in configuration.blockKernels { own.append(Self.heKernel(shape, random: &random)) }
+            for shape in configuration.blockKernels { own.append(shape.heKernel(random: &random)) }
             kernels = .owned(own)
         case .generated:
             kernels = .generated(
@@ -69,10 +69,6 @@ public final class WideResNet: ImageClassifier {
                     basic: configuration.basicKernel, embeddingSize: configuration.embeddingSize,
                     layers: configuration.blockKernels, initialValues: configuration.initialValues, random: &random))
         }
-    }
-
-    static func heKernel(_ shape: KernelShape, random: inout RandomStream) -> Variable {
-        Initializer.normal(standardDeviation: shape.heStandardDeviation, shape.extents, random: &random)
     }
 
     public var parameters: [NamedParameter] {

@@ -68,7 +68,7 @@ public struct WideResNetConfiguration: Sendable, Codable, Equatable {
         return blockKernels.reduce(0) { $0 + StaticHypernetwork.embeddingCount(of: $1, basic: basicKernel) }
     }
 
-    /// Numbers to learn in the generator, without the embeddings (§2.1); 0 for the ordinary network.
+    /// Numbers to learn in the generator, without the embeddings (§3.1); 0 for the ordinary network.
     public var generatorParameterCount: Int {
         guard kernels == .generated else { return 0 }
         return StaticHypernetwork.parameterCount(basic: basicKernel, embeddingSize: embeddingSize, embeddings: 0)

@@ -36,7 +36,7 @@ public struct ImageEvaluator {
             let logits = withoutGradient { plain.forward(Variable(images), mode: .evaluation) }.logits.value
             let targets = set.labels(at: indices).map { Int32($0) }
             totalNats += crossEntropies(logits, targets).reduce(0) { $0 + Double($1) }
-            wrong += zip(Self.likeliest(logits), targets).count(where: { $0.0 != $0.1 })
+            wrong += zip(Self.argmax(logits), targets).count(where: { $0.0 != $0.1 })
             done = indices.upperBound
             let seconds = (ContinuousClock.now - start).seconds
             // Short evaluations pass without a word.
@@ -53,7 +53,7 @@ public struct ImageEvaluator {
     }
 
     /// The class with the greatest score of each row, the first of equals; −1 for a row without an order (NaN).
-    static func likeliest(_ logits: Tensor) -> [Int32] {
+    static func argmax(_ logits: Tensor) -> [Int32] {
         let classes = logits.shape[1], scores = logits.floats
         return (0..<logits.shape[0]).map { row in
             let range = row * classes..<(row + 1) * classes

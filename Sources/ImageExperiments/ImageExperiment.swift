@@ -43,7 +43,8 @@ public final class ImageExperiment: Experiment {
     public let parameters: [NamedParameter]
     public let buffers: [(name: String, tensor: Tensor)]
 
-    /// - Throws: `ImageDataError.tooFew` if the training split cannot fill a batch.
+    /// - Throws: `ImageDataError.tooFew` if the training split cannot fill a batch, `.constantChannel` if its images are
+    ///   alike.
     public init(
         configuration: ImageConfiguration, data dataset: ImageDataset, seed: UInt64, shard: BatchShard,
         progress: any ProgressReporter, interruption: Interruption
@@ -94,6 +95,11 @@ public final class ImageExperiment: Experiment {
             throw ImageDataError.tooFew(
                 name: "training.batch: the training split of \(dataset.displayName)", images: dataset.train.count,
                 batch: configuration.training.batch)
+        }
+        if configuration.data.dataset.isColor,
+            let channel = dataset.channelDeviations.firstIndex(where: { $0 == 0 })
+        {
+            throw ImageDataError.constantChannel(name: dataset.displayName, channel: channel)
         }
     }
 
@@ -176,12 +182,15 @@ public final class ImageExperiment: Experiment {
     }
 
     public func restore(position: Position, carried: [NamedTensor]) throws {
-        guard position.trainingImages == self.position.trainingImages,
-            (0..<batchesPerEpoch).contains(position.batch), position.epoch >= 0
-        else {
+        guard position.trainingImages == self.position.trainingImages else {
             throw CheckpointError.otherData(
                 what: "the training split", expected: "\(grouped(position.trainingImages)) images",
                 found: "\(grouped(self.position.trainingImages))")
+        }
+        guard (0..<batchesPerEpoch).contains(position.batch), position.epoch >= 0 else {
+            throw CheckpointError.otherData(
+                what: "the position in an epoch", expected: "batch 0 to \(grouped(batchesPerEpoch - 1))",
+                found: "batch \(position.batch) of epoch \(position.epoch)")
         }
         self.position = position
         order = shuffledIndices(count: dataset.train.count, seed: seed, epoch: position.epoch)
@@ -241,11 +250,16 @@ extension ImageDataset {
 /// A reason why a data set cannot be used with a configuration.
 public enum ImageDataError: Error, Equatable, CustomStringConvertible {
     case tooFew(name: String, images: Int, batch: Int)
+    /// A channel, counted from 0, that cannot be brought to a standard deviation of 1.
+    case constantChannel(name: String, channel: Int)
 
     public var description: String {
         switch self {
         case .tooFew(let name, let images, let batch):
             return "\(name) has \(grouped(images)) images, too few for a batch of \(grouped(batch))"
+        case .constantChannel(let name, let channel):
+            return "\(name): channel \(channel) has one brightness in all training images, expected images that differ:"
+                + " replace the file, or take more images for training"
         }
     }
 }

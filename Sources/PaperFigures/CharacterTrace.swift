@@ -14,6 +14,10 @@ public struct CharacterTrace {
     /// The last φ of Eq. 13 (Eq. 9): φ(LN(c_t)), or φ(c_t) without layer normalization; all units of all steps.
     public private(set) var cellOutputs: [Float] = []
     private let model: CharacterModel
+    private var isHyper: Bool { model.layers[0] is HyperLSTMCell }
+    private var layerNorm: LSTMLayerNorm? {
+        ((model.layers[0] as? HyperLSTMCell)?.update ?? (model.layers[0] as? LSTMCell)?.update)?.layerNorm
+    }
     /// ĥ after the last step; nil before the first.
     private var lastHyper: Tensor?
 
@@ -36,7 +40,6 @@ public struct CharacterTrace {
                 scalings.append(hyperCell.scaling(Variable(read)).d_h.value.floats)
                 lastHyper = ĥ
             }
-            let layerNorm = (hyperCell?.update ?? (model.layers[0] as? LSTMCell)?.update)?.layerNorm
             cellOutputs += tanh(layerNorm?.cellState(Variable(c)) ?? Variable(c)).value.floats
         }
     }
@@ -81,19 +84,44 @@ public struct CharacterTrace {
     /// Figure 4; nil for a model without a hyper cell.
     public func figure4(name: String) -> ColoredText? {
         guard !scalings.isEmpty else { return nil }
+        let changes = gateChanges
+        let betweenWords = Self.changeBetweenWords(characters, changes).map { ratio in
+            "; at spaces and ends of lines \(String(format: "%.2f", ratio)) times the mean"
+        }
         return ColoredText(
             title: "Figure 4: where the recurrent weights change, \(name)",
-            caption:
-                "under each character, as it was read: ‖(d_t − d_(t−1)) scaled by the row norms of W_h‖ of each gate",
-            characters: characters, rowNames: Self.gates, rows: gateChanges)
+            caption: "under each character, as it was read: ‖diag(d_t − d_(t−1)) W_h‖ of each gate"
+                + (betweenWords ?? ""),
+            characters: characters, rowNames: Self.gates, rows: changes)
     }
 
-    /// Figure 5, one panel a model.
+    /// The mean change of all gates when a space or an end of line is read, in that of all characters: the paper sees large
+    /// changes "in the areas between words" (§4.4).
+    ///
+    /// - Returns: nil for a text without any, or whose changes are 0 or not finite.
+    static func changeBetweenWords(_ characters: [String], _ changes: [[Float]]) -> Float? {
+        // The first character has no step before it.
+        let steps = characters.indices.dropFirst()
+        let between = steps.filter { [" ", "\n"].contains(characters[$0]) }
+        func mean(_ steps: some Collection<Int>) -> Float {
+            steps.reduce(0) { sum, t in sum + changes.reduce(0) { $0 + $1[t] } } / Float(steps.count)
+        }
+        let ratio = mean(between) / mean(steps)
+        return ratio.isFinite ? ratio : nil
+    }
+
+    /// Figure 5, one panel a model: those without a hypernetwork first, and of these one without layer normalization.
     public static func figure5(_ traces: [(name: String, trace: CharacterTrace)]) -> Histograms {
-        Histograms(
+        let kinds = [(false, false), (false, true), (true, false), (true, true)]
+        let ordered = kinds.flatMap { kind in traces.filter { ($0.trace.isHyper, $0.trace.layerNorm != nil) == kind } }
+        return Histograms(
             title: "Figure 5: what h_t is made of while sampling, φ(c_t) or φ(LN(c_t))",
             xLabel: "φ(c), with layer normalization φ(LN(c))", range: -1...1, bins: 50,
-            panels: traces.map { Histograms.Panel(name: $0.name, values: $0.trace.cellOutputs) })
+            panels: ordered.map { name, trace in
+                let values = trace.cellOutputs, saturated = values.count { abs($0) > 0.9 }
+                let percent = (100 * Double(saturated) / Double(max(values.count, 1))).rounded()
+                return Histograms.Panel(name: "\(name): \(Int(percent)) % beyond ±0.9", values: values)
+            })
     }
 
     /// The weight scaling vector d_h over the text, a picture a gate; nil for a model without a hyper cell.

@@ -124,7 +124,8 @@ package func writeFileAtomically(
     guard folderDescriptor >= 0 else { throw failure(.synchronizeFolder) }
     defer { _ = close(folderDescriptor) }
     while calls.synchronize(folderDescriptor) != 0 {
-        if errno == EINVAL { break }  // Some file systems cannot synchronize a folder and say so.
+        // Some file systems cannot synchronize a folder and say so.
+        if [EINVAL, ENOTSUP, EOPNOTSUPP, ENOSYS].contains(errno) { break }
         guard errno == EINTR else { throw failure(.synchronizeFolder) }
     }
 }

@@ -104,11 +104,6 @@ private struct HeaderReader {
     let path: String
     var position = 0
 
-    package init(text: [UInt8], path: String) {
-        self.text = text
-        self.path = path
-    }
-
     func error(expected: String, found: String) -> SafetensorsError {
         .badHeader(path: path, offset: position, expected: expected, found: found)
     }

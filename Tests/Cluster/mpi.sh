@@ -12,15 +12,20 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 programs=$PWD/.build/release kills=${KILLS:-4}
 
-if ! command -v mpirun >/dev/null; then
+if ! command -v mpirun >/dev/null || ! command -v pgrep >/dev/null; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-        { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq openmpi-bin; } >/dev/null 2>&1 || true
+        { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq openmpi-bin procps; } >/dev/null 2>&1 || true
     fi
-    command -v mpirun >/dev/null || { echo "skipped: no Open MPI here, and none could be installed"; exit 0; }
+    for command in mpirun pgrep; do
+        command -v $command >/dev/null || { echo "skipped: no $command here (openmpi-bin, procps), and it could not be installed"; exit 0; }
+    done
 fi
+mpirun --version | grep -q 'Open MPI' || { echo "skipped: mpirun is not Open MPI's: $(mpirun --version | head -n 1)"; exit 0; }
 # Root may start it, ssh need not be there, and there may be fewer cores than processes.
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_plm_rsh_agent=false
 export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=none
+# The same to Open MPI 5.
+export PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe PRTE_MCA_hwloc_default_binding_policy=none
 
 made=
 [ $# -gt 0 ] || made=$(mktemp -d)
@@ -67,6 +72,7 @@ for model in characters images; do
 done
 
 echo "-- $kills times a process killed"
+killed=0
 for ((n = 1; n <= kills; n++)); do
     name=killed-$n log=$scratch/killed-$n.log
     train "$name" 4 "${characters[@]}" &
@@ -76,7 +82,7 @@ for ((n = 1; n <= kills; n++)); do
     # By their numbers: the processes that this mpirun started.
     launcher=$(pgrep -P $job || true)
     victims=($(pgrep -P "${launcher:-0}" || true))
-    [ ${#victims[@]} = 0 ] || kill -KILL "${victims[RANDOM % ${#victims[@]}]}" 2>/dev/null || true
+    [ ${#victims[@]} != 0 ] && kill -KILL "${victims[RANDOM % ${#victims[@]}]}" 2>/dev/null && killed=$((killed + 1))
     if wait $job; then
         : # it had ended before
     else
@@ -86,6 +92,7 @@ for ((n = 1; n <= kills; n++)); do
     train "$name" $processes "${characters[@]}" || fail "not resumed on $processes" "$log"
     expect_same characters-1 "$name"
 done
+[ "$killed" != 0 ] || [ "$kills" = 0 ] || fail "no process was killed: each had ended before"
 
 # hang NAME RANK SECONDS PROCESSES LIMIT…: a process of two is stopped after the first steps; the other ends with an error
 # that states the time limit (SECONDS, a pattern) that a variable LIMIT sets, and PROCESSES finish the run without it.

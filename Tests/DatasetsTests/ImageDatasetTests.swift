@@ -294,12 +294,15 @@ import Testing
                     path: idxPaths[3], contentOffset: 508, expected: "the end of the content", found: "2 more bytes"))
     }
 
-    @Test func mnist_absurdLengthsAreRejected() throws {
+    /// 2⁹⁶ pixels, and 2⁶³ − 1 of them, to which nothing can be added.
+    @Test(arguments: [[UInt32.max, .max, .max], [153_092_023, 92_737, 649_657]])
+    func mnist_absurdLengthsAreRejected(lengths: [UInt32]) throws {
         var content = Self.idx[0].content
-        content.replaceSubrange(4..<16, with: [UInt8](repeating: 0xff, count: 12))
+        let bytes = lengths.flatMap { length in (0..<4).map { UInt8(truncatingIfNeeded: length >> (24 - 8 * $0)) } }
+        content.replaceSubrange(4..<16, with: bytes)
         guard case .truncatedContent(idxPaths[0], content.count, _) = try datasetError({ try openIDX(0, content) })
         else {
-            Issue.record("2⁹⁶ pixels were read")
+            Issue.record("\(lengths) pixels were read")
             return
         }
     }

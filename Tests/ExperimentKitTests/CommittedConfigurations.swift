@@ -3,6 +3,18 @@ import Testing
 
 @testable import ExperimentKit
 
+/// A row as the paper prints it, and its exact count of parameters, which the equations give.
+struct PublishedRow {
+    let parameters: Int
+    /// As printed; nil where the paper has none.
+    let millions: Double?
+    let test: Double
+    /// nil where the paper has none.
+    var validation: Double? = nil
+    /// Whether the printed count is another than the equations' (deviations `printedCounts`, `layerNormBias`).
+    var printsAnotherCount = false
+}
+
 /// The committed configurations of an experiment, and the claims that hold for those of every one.
 struct CommittedConfigurations<Work: Experiment> {
     let all: [(file: ConfigurationFile, decoded: Work.Configuration)]
@@ -15,15 +27,23 @@ struct CommittedConfigurations<Work: Experiment> {
         }
     }
 
-    /// - Parameter counts: Of each row of the paper that has one of its own, by the name of its file.
-    func expectParameterCounts(_ counts: [String: Int]) {
-        for (name, count) in counts {
+    /// - Parameters:
+    ///   - rows: Every row of the paper, by the name of its file.
+    ///   - rounding: Millions of parameters that a printed count is rounded to.
+    func expectPublishedRows(_ rows: [String: PublishedRow], rounding: Double) {
+        for (name, row) in rows {
             guard let (file, decoded) = all.first(where: { $0.file.name == name }) else {
                 Issue.record("\(name) is missing")
                 continue
             }
-            #expect(decoded.budget == "paper" && Work.parameterCount(decoded, nil) == count, "\(name)")
-            #expect(file.header.expected?.contains(grouped(count)) == true, "\(name) states its count in its header")
+            #expect(decoded.budget == "paper" && Work.parameterCount(decoded, nil) == row.parameters, "\(name)")
+            #expect(file.header.expected?.contains(grouped(row.parameters)) == true, "\(name): the header's count")
+            let stated = decoded.reproduces
+            #expect(stated?.test == row.test && stated?.validation == row.validation, "\(name)")
+            #expect(stated?.parametersInMillions == row.millions, "\(name)")
+            guard let millions = row.millions else { continue }
+            let agrees = abs(Double(row.parameters) / 1e6 - millions) <= rounding / 2
+            #expect(agrees != row.printsAnotherCount, "\(name): \(row.parameters) parameters, printed \(millions) M")
         }
     }
 

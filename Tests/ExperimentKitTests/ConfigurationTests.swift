@@ -157,6 +157,9 @@ import Testing
         #expect(
             try decode([hold]).loop.learningRate
                 == .hold(peak: 0.1, final: 0, warmUpSteps: 5, holdUntilStep: 40, totalSteps: 50))
+        #expect(throws: ConfigurationError.self) {
+            try decode(["training.learningRate={peak: 0.1, final: 0, warmUpSteps: 51, totalSteps: 50}"])
+        }
         for (from, to) in [("40", "51"), ("40", "4")] {
             #expect(throws: ConfigurationError.self) {
                 try decode([hold.replacingOccurrences(of: "holdUntilStep: \(from)", with: "holdUntilStep: \(to)")])
@@ -245,6 +248,7 @@ import Testing
 
     @Test(arguments: [
         "plain", "with, comma", "quote \" and \\", "true", "12", "null", "a: b", "- a", "", "line\nend", "ö",
+        "\u{1B}[1m", "a\rb", "\t\0", "\u{85}",
     ])
     func everyTextSurvivesTheResolvedConfiguration(text: String) throws {
         let node = ConfigurationNode(

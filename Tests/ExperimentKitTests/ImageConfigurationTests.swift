@@ -12,16 +12,22 @@ import Testing
         try CommittedConfigurations<ImageExperiment>().all
     }
 
-    private static let parameterCounts: [String: Int] = [
-        "table2-wide-resnet-40-1": 562_746, "table2-hyper-wide-resnet-40-1": 96_586,
-        "table2-wide-resnet-40-2": 2_235_514, "table2-hyper-wide-resnet-40-2": 147_594,
-        "table7-convnet": 21_210, "table7-hyper-convnet": 12_910, "a1-ordinary": 203_530, "a1-coordinates": 3_627,
+    /// Tables 2 and 7 and A.1 as printed (A.1 as accuracies), with the exact counts of whole networks.
+    private static let rows: [String: PublishedRow] = [
+        "table2-wide-resnet-40-1": PublishedRow(parameters: 562_746, millions: 0.563, test: 6.73),
+        "table2-hyper-wide-resnet-40-1": PublishedRow(parameters: 96_586, millions: 0.097, test: 8.02),
+        "table2-wide-resnet-40-2": PublishedRow(parameters: 2_235_514, millions: 2.236, test: 5.66),
+        "table2-hyper-wide-resnet-40-2": PublishedRow(parameters: 147_594, millions: 0.148, test: 7.23),
+        "table7-convnet": PublishedRow(parameters: 21_210, millions: nil, test: 0.72),
+        "table7-hyper-convnet": PublishedRow(parameters: 12_910, millions: nil, test: 0.76),
+        "a1-ordinary": PublishedRow(parameters: 203_530, millions: nil, test: 1.5),
+        "a1-coordinates": PublishedRow(parameters: 3_627, millions: nil, test: 6.5),
     ]
 
-    @Test func theRowsOfThePaperHaveTheirExactParameterCounts() throws {
-        try CommittedConfigurations<ImageExperiment>().expectParameterCounts(Self.parameterCounts)
+    @Test func theRowsOfThePaperHaveItsFiguresAndTheirExactParameterCounts() throws {
+        try CommittedConfigurations<ImageExperiment>().expectPublishedRows(Self.rows, rounding: 0.001)
         let rows = try all().filter { $0.decoded.budget == "paper" }
-        #expect(Set(rows.map(\.file.name)) == Set(Self.parameterCounts.keys))
+        #expect(Set(rows.map(\.file.name)) == Set(Self.rows.keys))
     }
 
     @Test func everyTableHasItsRowsOnce() throws {
@@ -42,6 +48,7 @@ import Testing
             #expect(
                 training.batch == 128 && training.l2 == 0.0005 && decoded.data.validationImages == 5000, "\(file.name)")
             #expect(decoded.data.augment && decoded.model.blocks == 6, "\(file.name)")
+            #expect(decoded.model.embeddingSize == (isHyper ? 64 : 0) && decoded.loop.clipNorm == nil, "\(file.name)")
             let stages: [(Int, Double)] =
                 isHyper
                 ? [(1, 0.002), (168_000, 0.002), (168_001, 0.001), (336_001, 0.0002), (504_001, 0.00005)]
@@ -55,6 +62,30 @@ import Testing
             } else {
                 #expect(isHyper)
             }
+        }
+    }
+
+    @Test func thePapersSettingsOfMNISTAreThoseOfA31AndTheStatedDeviations() throws {
+        for (file, decoded) in try all() where decoded.data.dataset == .mnist && decoded.budget == "paper" {
+            let training = decoded.training, isTable7 = decoded.reproduces?.table == "Table 7"
+            #expect(training.batch == 1000 && training.l2 == 0 && decoded.data.validationImages == 5000, "\(file.name)")
+            #expect(decoded.data.augment == isTable7 && decoded.loop.clipNorm == nil, "\(file.name)")
+            guard case .adam(let adam) = training.optimizer else {
+                Issue.record("\(file.name) is trained without Adam")
+                continue
+            }
+            #expect(adam.beta1 == 0.9 && adam.beta2 == 0.999 && adam.epsilon == 1e-8)
+            let epochs = decoded.loop.steps / 55
+            if file.name == "a1-coordinates" {
+                // Deviation `staticCoordinates`.
+                let schedule = LearningRateSchedule.cosine(peak: 0.003, final: 0, warmUpSteps: 20, totalSteps: 16_500)
+                #expect(decoded.loop.learningRate == schedule && epochs == 300 && decoded.loop.patience == nil)
+            } else {
+                // Deviation `staticMNISTLength`.
+                #expect(decoded.loop.learningRate == .piecewiseConstant([.init(untilStep: .max, rate: 0.001)]))
+                #expect(epochs == 100 && decoded.loop.patience == 20, "\(file.name)")
+            }
+            if file.name == "table7-hyper-convnet" { #expect(decoded.model.embeddingSize == 4) }
         }
     }
 

@@ -174,7 +174,7 @@ import Testing
 
     @Test func theFirstOfEqualScoresIsTheClassAndNaNIsNone() {
         let logits = Tensor([1, 3, 3, 0, .nan, 2, -1, -2, -3], shape: [3, 3])
-        #expect(ImageEvaluator.likeliest(logits) == [1, -1, 0])
+        #expect(ImageEvaluator.argmax(logits) == [1, -1, 0])
     }
 
     @Test func fewerErrorsAreBetterAndAmongEqualOnesTheSmallerLoss() {

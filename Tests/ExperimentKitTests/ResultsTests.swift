@@ -163,6 +163,7 @@ import Testing
         #expect(try experiment.section.contains("Not run at full length: LSTM, 1000 units"))
         try experiment.add("table3-lstm", seed: 0, test: 1.32)
         #expect(try experiment.row("LSTM, 1000 units").contains("reproduced (+0.008, within ±0.02); one seed"))
+        #expect(try experiment.row("LSTM, 1000 units").contains("| 4.25 M | 4,254,050 |"))
         #expect(
             try experiment.summary("LSTM, 1000 units").contains("| 1.312 | 1.3200 | paper | 1 | reproduced (+0.008"))
         try experiment.add("table3-lstm", seed: 1, test: 1.42)

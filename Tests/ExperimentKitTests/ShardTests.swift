@@ -240,6 +240,21 @@ private final class ThreadGroup: @unchecked Sendable {
         }
     }
 
+    /// Such as one of another build, with other keys.
+    @Test func aProcessThatCannotReadTheConfigurationIsNamed() throws {
+        let run = try TestRun(overrides: ["training.shards=2"]), training = try run.begin()
+        do {
+            try ThreadGroup.run(
+                2, follow: { try TrainingRun<ImageExperiment>.follow($0) { _ in throw Interrupted(signal: 1) } }
+            ) {
+                _ = try training.run(with: $0)
+            }
+            Issue.record("the run went on")
+        } catch ShardError.process(let rank, _, let reason) {
+            #expect(rank == 1 && !reason.contains("Interrupted"), "\(reason)")
+        }
+    }
+
     @Test func aProcessWithOtherDataIsNamed() throws {
         let run = try TestRun(overrides: ["training.shards=2"]), training = try run.begin()
         let other = try TestRun(overrides: ["training.shards=2"])

@@ -75,16 +75,18 @@ import Testing
     }
 
     @Test(arguments: [
-        (values: [0.0, 1000], scale: Axis.Scale.linear, ticks: ["0", "200", "400", "600", "800", "1000"]),
-        (values: [0.12, 0.31], scale: .linear, ticks: ["0.10", "0.15", "0.20", "0.25", "0.30", "0.35"]),
-        (values: [6.7, 91], scale: .logarithmic, ticks: ["5", "10", "20", "50", "100"]),
-        (values: [1.25, 2.6], scale: .logarithmic, ticks: ["1.2", "1.4", "1.6", "1.8", "2.0", "2.2", "2.4", "2.6"]),
-        (values: [12, 85], scale: .logarithmic, ticks: ["10", "20", "50", "100"]),
-        (values: [5, 5], scale: .linear, ticks: ["4.4", "4.6", "4.8", "5.0", "5.2", "5.4", "5.6"]),
-        (values: [0, 40000], scale: .linear, ticks: ["0", "10,000", "20,000", "30,000", "40,000"]),
-    ]) func anAxisBeginsAndEndsAtTicksAroundItsNumbers(values: [Double], scale: Axis.Scale, ticks: [String]) {
+        (values: [0.0, 1000], scale: Axis.Scale.linear, ticks: "0 200 400 600 800 1000"),
+        (values: [0.12, 0.31], scale: .linear, ticks: "0.10 0.15 0.20 0.25 0.30 0.35"),
+        (values: [6.7, 191], scale: .logarithmic, ticks: "5 10 20 50 100 200"),
+        (values: [0.0012, 0.09], scale: .logarithmic, ticks: "0.001 0.002 0.005 0.01 0.02 0.05 0.1"),
+        (values: [1.32, 3.6], scale: .logarithmic, ticks: "1.2 1.5 2 2.5 3 4"),
+        (values: [12, 85], scale: .logarithmic, ticks: "12 15 20 25 30 40 50 60 80 100"),
+        (values: [1.25, 1.6], scale: .logarithmic, ticks: "1.25 1.30 1.35 1.40 1.45 1.50 1.55 1.60"),
+        (values: [5, 5], scale: .linear, ticks: "4.4 4.6 4.8 5.0 5.2 5.4 5.6"),
+        (values: [0, 40000], scale: .linear, ticks: "0 10,000 20,000 30,000 40,000"),
+    ]) func anAxisBeginsAndEndsAtTicksAroundItsNumbers(values: [Double], scale: Axis.Scale, ticks: String) {
         let axis = Axis(values, scale: scale)
-        #expect(axis.ticks.map(axis.label) == ticks)
+        #expect(axis.ticks.map(axis.label).joined(separator: " ") == ticks)
         #expect(axis.place(axis.ticks[0]) == 0)
         #expect(axis.place(axis.ticks[axis.ticks.count - 1]) == 1)
     }
@@ -92,6 +94,18 @@ import Testing
     @Test(arguments: [1e17, -1e38]) func anAxisOfOneNumberHasTicksAroundItHoweverLargeItIs(number: Double) throws {
         let axis = Axis([number, number], scale: .linear), place = try #require(axis.place(number))
         #expect(axis.ticks.count > 2 && abs(place - 0.5) < 0.2)
+    }
+
+    @Test func wordsOfPointsOnEachOtherShareALineAndWholeNumbersInARowAreARange() {
+        func words(_ texts: [String]) -> [String] {
+            let group = LabeledMap.Group(name: "", points: [(0, 0), (1, 1)], labels: texts.map { ($0, 0.5, 0.5) })
+            return LabeledMap(title: "", caption: "", xLabel: "", yLabel: "", groups: [group]).svg
+                .matches(of: /font-size="11"[^>]*>([^<]+)</).map { String($0.1) }
+        }
+        #expect(words(["7", "8", "9", "10"]) == ["7–10"])
+        #expect(words(["7", "9", "10"]) == ["7, 9, 10"])
+        #expect(words(["7", "8"]) == ["7, 8"])
+        #expect(words(["a", "b", "c"]) == ["a, b, c"])
     }
 
     @Test func aLogarithmicAxisHasNoPlaceForZero() {

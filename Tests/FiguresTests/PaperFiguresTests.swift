@@ -70,6 +70,15 @@ import Testing
         if source == .previous { #expect(trace.scalings[0].allSatisfy { abs($0 - 0.1) < 1e-6 }) }
     }
 
+    /// Of the steps after the first, those that read a space or an end of line, beside all.
+    @Test func theChangeBetweenWordsIsInTheMeanOfAllCharacters() {
+        // (3 + 1 + 5 + 3) / 2 beside (1 + 1 + 3 + 1 + 1 + 1 + 5 + 3) / 4, both over two gates.
+        let changes: [[Float]] = [[9, 1, 3, 1, 5], [9, 1, 1, 1, 3]]
+        #expect(CharacterTrace.changeBetweenWords(["a", "b", " ", "c", "\n"], changes) == 1.5)
+        #expect(CharacterTrace.changeBetweenWords(["a", "b"], [[0, 1], [0, 1]]) == nil)
+        #expect(CharacterTrace.changeBetweenWords([" ", " "], [[0, 0], [0, 0]]) == nil)
+    }
+
     /// ‖diag(d_t) W − diag(d_{t−1}) W‖, with the matrices written out.
     @Test func theChangeOfAGateIsTheNormOfTheChangeOfItsScaledMatrix() throws {
         let model = Self.model(.hyperLSTM, layerNorm: false)

@@ -74,7 +74,7 @@ struct CharacterModelTests {
 
     // MARK: Against the paper
 
-    /// Rows of Tables 3 and 4: the exact counts that the formula of §3 gives.
+    /// Rows of Tables 3 and 4: the exact counts that the equations give.
     static let tableRows: [(row: String, V: Int, configuration: CharacterModelConfiguration, count: Int)] = [
         ("LSTM, 1000 units", 50, .test(cell: .lstm, units: 1000, layerNorm: false), 4_254_050),
         ("LSTM, 1250 units", 50, .test(cell: .lstm, units: 1250, layerNorm: false), 6_567_550),
@@ -150,35 +150,53 @@ struct CharacterModelTests {
             (cell.b_0, 0), (cell.W_bz, 0), (cell.hyperCell.b, 0), (cell.W_hhat_h, 0), (cell.W_hhat_x, 0),
             (cell.b_hhat_h, 1), (cell.b_hhat_x, 1), (cell.W_hz, 0.1 / 4), (cell.W_xz, 0.1 / 4),
         ]
-        for (variable, value) in constants { #expect(variable.value.floats.allSatisfy { $0 == value }) }
-        for (variable, value) in [(cell.update.layerNorm!.gamma, Float(1)), (cell.update.layerNorm!.beta_c, 0)] {
-            #expect(variable.value.floats.allSatisfy { $0 == value })
-        }
-        let small = cell.W_hhat_b.value.floats.map(Double.init)
-        let deviation = (small.reduce(0) { $0 + $1 * $1 } / Double(small.count)).squareRoot()
-        // 1,024 samples: the standard error of a standard deviation is 1/√2048 = 2.2 %; five of them.
-        #expect(abs(deviation - 0.01) < 0.0011)
-        for (W, rows) in [(cell.W_h, 40), (cell.W_x, 10), (cell.hyperCell.W_h, h), (cell.hyperCell.W_x, 50)] {
+        for (variable, value) in constants { expectConstant(variable.value, value) }
+        let layerNorm = try #require(cell.update.layerNorm)
+        for scale in [layerNorm.gamma, layerNorm.gamma_c] { expectConstant(scale.value, 1) }
+        for shift in [layerNorm.beta, layerNorm.beta_c] { expectConstant(shift.value, 0) }
+        expectStandardDeviation(cell.W_hhat_b.value, 0.01)
+        for W in [cell.W_h, cell.W_x, cell.hyperCell.W_h, cell.hyperCell.W_x] {
             let columns = W.shape[1] / 4
             for gate in 0..<4 {
-                let block = Compute.columns(W, gate * columns..<(gate + 1) * columns)
-                // Rows are orthonormal where there are fewer rows than columns, else columns.
-                let product =
-                    rows <= columns
-                    ? matmul(block, block, transposed: true)
-                    : matmul(transpose(block), block)
-                let n = min(rows, columns)
-                for r in 0..<n {
-                    for c in 0..<n { #expect(abs(product.value.floats[r * n + c] - (r == c ? 1 : 0)) < 1e-5) }
-                }
+                expectOrthogonal(Compute.columns(W, gate * columns..<(gate + 1) * columns).value)
             }
         }
     }
 
-    private func transpose(_ x: Variable) -> Variable {
-        let (rows, columns) = (x.shape[0], x.shape[1]), values = x.value.floats
-        return Variable(
-            Tensor((0..<values.count).map { values[$0 % rows * columns + $0 / rows] }, shape: [columns, rows]))
+    /// Deviation `outputInitialValues`.
+    @Test func theOutputLayerStartsOrthogonalWithBiasesOfZero() {
+        let model = CharacterModel(
+            configuration: .test(cell: .lstm, units: 30, layerNorm: false), vocabularySize: 11, seed: 1)
+        expectOrthogonal(model.output.W.value)
+        expectConstant(model.output.b.value, 0)
+    }
+
+    /// Deviation `hyperRNNInitialValues`.
+    @Test(arguments: [false, true]) func hyperRNNInitialValues_areThoseOfTheHyperLSTMOrOrthogonalSlices(full: Bool) {
+        var random = RandomStream(seed: 3, stream: 0)
+        let (I, H, h, Nz) = (20, 30, 64, 4)
+        let cell = HyperRNNCell(
+            inputs: I, units: H, hyperUnits: h, embeddingSize: Nz, full: full, inputInitialValues: .orthogonal,
+            random: &random)
+        for zero in [cell.W_hhat_h, cell.W_hhat_x, cell.W_bz, cell.b_0, cell.hyperCell.b] {
+            expectConstant(zero.value, 0)
+        }
+        for one in [cell.b_hhat_h, cell.b_hhat_x] { expectConstant(one.value, 1) }
+        expectStandardDeviation(cell.W_hhat_b.value, 0.01)
+        for W in [cell.hyperCell.W_h, cell.hyperCell.W_x] { expectOrthogonal(W.value) }
+        switch cell.weights {
+        case .scaled(let W_h, let W_x, let W_hz, let W_xz):
+            for W in [W_h, W_x] { expectOrthogonal(W.value) }
+            for W in [W_hz, W_xz] { expectConstant(W.value, 0.1 / 4) }
+        case .full(let W_hz, let W_xz):
+            for W in [W_hz, W_xz] {
+                let rows = W.shape[1], values = W.value.floats
+                for slice in 0..<Nz {
+                    let part = Array(values[slice * rows * H..<(slice + 1) * rows * H])
+                    expectOrthogonal(Tensor(part, shape: [rows, H]), scale: 0.1 / 2)
+                }
+            }
+        }
     }
 
     @Test func inputInitialValues_uniformHasVarianceOneOverTheInputsAndLeavesTheOtherWeightsOrthogonal() {

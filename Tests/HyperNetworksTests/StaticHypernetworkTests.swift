@@ -148,7 +148,7 @@ struct StaticHypernetworkTests {
 
     // MARK: Counts
 
-    @Test func section2_1_parameterCountOfTheGeneratorForCIFAR() {
+    @Test func section3_1_parameterCountOfTheGeneratorForCIFAR() {
         let g = hypernetwork(basic: kernel(3, 16, 16), embeddingSize: 64, layers: [kernel(3, 16, 16)], seed: 0)
         #expect(g.generatorParameterCount == 75_920)
         #expect(WideResNetConfiguration.test(kernels: .generated, widening: 1).generatorParameterCount == 75_920)
@@ -193,6 +193,23 @@ struct StaticHypernetworkTests {
             #expect(abs(measured / expected - 1) < 1e-4, "layer \(index), \(shape): \(measured), He \(expected)")
             let mean = kernel.value.floats.reduce(0) { $0 + Double($1) } / Double(shape.count)
             #expect(abs(mean) < 0.1 * expected, "layer \(index): mean \(mean)")
+        }
+    }
+
+    /// Deviation `staticOwnedInitialValues`.
+    @Test func ownedKernels_startWithTheStandardDeviationOfHeAndTheClassifierOrthogonal() {
+        let configuration = WideResNetConfiguration.test(kernels: .owned, widening: 1)
+        let wide = WideResNet(configuration: configuration, seed: 1)
+        expectStandardDeviation(wide.stem.value, kernel(3, 3, 16).heStandardDeviation)
+        for (kernel, shape) in zip(wide.blockKernels(), configuration.blockKernels) {
+            expectStandardDeviation(kernel.value, shape.heStandardDeviation)
+        }
+        let convNet = MNISTConvNet(configuration: MNISTConvNet.Configuration(kernels: .owned), seed: 1)
+        expectStandardDeviation(convNet.kernel1.value, kernel(7, 1, 16).heStandardDeviation)
+        expectStandardDeviation(convNet.secondKernel().value, kernel(7, 16, 16).heStandardDeviation)
+        for output in [wide.output, convNet.output] {
+            expectOrthogonal(output.W.value)
+            expectConstant(output.b.value, 0)
         }
     }
 

@@ -6,7 +6,10 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd) project=$(cd "$(dirname "$0")/../.." && pwd)
 version=$(sed -n 's/.*static let version = "\([0-9.]*\)".*/\1/p' "$project"/Sources/ExperimentKit/Records/Software.swift)
 scratch=${1:-$(mktemp -d)}
-git -C "$project" rev-parse --git-dir >/dev/null 2>&1 || { echo "no git repository here: the outside package is not built"; exit 0; }
+found=$(LC_ALL=C git -C "$project" rev-parse --git-dir 2>&1) || case $found in
+*"dubious ownership"*) echo "$found" >&2; exit 1 ;;
+*) echo "no git repository here: the outside package is not built"; exit 0 ;;
+esac
 
 # A repository with the files as they are now, under the version's tag.
 rm -rf "$scratch"
@@ -16,8 +19,8 @@ git -C "$project" ls-files -z --cached --others --exclude-standard |
 cd "$scratch/hypernetworks"
 git init -q .
 git add -A
-git -c user.name=test -c user.email=test@example.org commit -qm "The package as it is"
-git tag "$version"
+git -c user.name=test -c user.email=test@example.org -c commit.gpgsign=false commit -qm "The package as it is"
+git -c tag.gpgsign=false tag "$version"
 
 mkdir "$scratch/package"
 cp -R "$here/Package.swift" "$here/Sources" "$scratch/package"

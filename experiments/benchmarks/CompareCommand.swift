@@ -36,13 +36,13 @@ struct CompareCommand: ParsableCommand {
         let threads = ComputeEnvironment.threads
         let hasPeers = has("torch")
         if !hasPeers { note("python3 has no torch here: ours only (pip install torch==2.13.0+cpu brings it)") }
-        let before = ComputeEnvironment.measureGEMM(size: 2048)
+        let before = ComputeEnvironment.measureGEMM()
         let steps = try grouped(kinds.isEmpty ? StepKind.inTable : kinds).flatMap { group in
             try compare(group, with: hasPeers ? group[0].peers : [], threads: threads)
         }
         let characters = kinds.isEmpty ? try characters(threads, hasPeers: hasPeers) : nil
         let library = kinds.isEmpty && hasPeers && has("hypnettorch") ? try library(threads: threads) : []
-        let after = ComputeEnvironment.measureGEMM(size: 2048)
+        let after = ComputeEnvironment.measureGEMM()
         guard abs(before - after) <= 0.15 * max(before, after) else {
             throw UserError(
                 description:

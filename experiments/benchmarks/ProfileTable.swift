@@ -34,7 +34,7 @@ struct ProfileTable {
             |---|---|---|---|---|---|
             \(rows.joined(separator: "\n"))
 
-            \(ComputeEnvironment.threads) threads; sgemm 2048³ at \(Int(ComputeEnvironment.measureGEMM(size: 2048))) GFLOP/s, a copy \
+            \(ComputeEnvironment.threads) threads; sgemm 2048³ at \(Int(ComputeEnvironment.measureGEMM())) GFLOP/s, a copy \
             at \(Int(ComputeEnvironment.measureCopy())) GB/s. GFLOP/s by an operation's definition: Winograd's convolutions need \
             fewer. GB/s as if each operand were read once a call.
 

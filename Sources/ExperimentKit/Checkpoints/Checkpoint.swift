@@ -15,8 +15,8 @@ import Safetensors
 /// | `config.yaml` | the resolved configuration of the run |
 /// | `SHA256SUMS` | the sums of the files above, as `sha256sum -c` reads them |
 ///
-/// Each file is held to its sum when it is read. Checkpoints from before `SHA256SUMS` have none; that the state names the
-/// file tells a checkpoint that lost it.
+/// Each file is held to its sum when it is read. Checkpoints from before `SHA256SUMS` have none. Later ones name it in
+/// `state.json`, so one that has lost it is reported as damaged.
 ///
 /// The weights read in Python as `safetensors.numpy.load_file("model.safetensors")`.
 public enum CheckpointFile {
@@ -77,7 +77,8 @@ public struct Checkpoint: Sendable {
     /// The checkpoint that a path on the command line means: a checkpoint folder itself or its file of weights, or a run
     /// folder, of which the best one is taken, or the latest where there is no best yet.
     ///
-    /// - Throws: `CheckpointError.noCheckpoint`.
+    /// - Throws: `CheckpointError.noCheckpoint`; `.file` for an index that cannot be read; `RecordError.unreadable` for a
+    ///   path that cannot be looked at.
     public init(at path: URL) throws {
         let url = path.lastPathComponent == CheckpointFile.model ? path.deletingLastPathComponent() : path
         if try RunFolder.exists(url.appendingPathComponent(CheckpointFile.model)) {
@@ -94,9 +95,13 @@ public struct Checkpoint: Sendable {
 
     /// The weights, with the texts about them. Whoever needs more than one thing of them keeps the file: it is read whole
     /// and held to its checksum.
+    ///
+    /// - Throws: `CheckpointError.file` for another sum, `SafetensorsError`.
     public func weights() throws -> SafetensorsFile { try tensorFile(CheckpointFile.model) }
 
     /// The resolved configuration of the run, decoded no further.
+    ///
+    /// - Throws: `CheckpointError.file`, `ConfigurationError`.
     public func configuration() throws -> ConfigurationNode {
         let file = url.appendingPathComponent(CheckpointFile.configuration)
         try check(CheckpointFile.configuration)
@@ -126,6 +131,8 @@ public struct Checkpoint: Sendable {
     }
 
     /// The tensors of one of the checkpoint's files.
+    ///
+    /// - Throws: As `tensorFile`.
     public func tensors(_ name: String) throws -> [NamedTensor] {
         let file = try tensorFile(name)
         return try file.entries.map {
@@ -134,6 +141,8 @@ public struct Checkpoint: Sendable {
     }
 
     /// One of the checkpoint's files, or weights that somebody put beside them.
+    ///
+    /// - Throws: `CheckpointError.file` for another sum, `SafetensorsError`.
     public func tensorFile(_ name: String) throws -> SafetensorsFile {
         try check(name)
         return try SafetensorsFile(path: url.appendingPathComponent(name).path)
@@ -181,7 +190,8 @@ public struct Checkpoint: Sendable {
     /// - Parameters:
     ///   - targets: What the file must hold, by name, and nothing else.
     ///   - name: One of the checkpoint's files.
-    /// - Throws: `CheckpointError.otherModel` naming the first tensor that does not fit.
+    /// - Throws: `CheckpointError.otherModel` naming the first tensor that does not fit, `.file` for another sum;
+    ///   `SafetensorsError` where the file cannot be read.
     public func restore(_ targets: [(name: String, tensor: Tensor)], from name: String = CheckpointFile.model) throws {
         try Self.restore(targets, from: try tensorFile(name))
     }

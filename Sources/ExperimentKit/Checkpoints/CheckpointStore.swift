@@ -28,7 +28,7 @@ public final class CheckpointStore {
             // A process killed within its first checkpoint leaves that one without an index, and nothing else.
             let names = (try? FileManager.default.contentsOfDirectory(atPath: url.path)) ?? []
             let orphans = names.filter { $0.hasPrefix("step-") && !$0.hasSuffix(".partial") && $0 != Self.name(0) }
-            if let newest = orphans.max() {
+            if let newest = orphans.max(by: { $0.compare($1, options: .numeric) == .orderedAscending }) {
                 throw CheckpointError.file(
                     path: file.path,
                     reason:

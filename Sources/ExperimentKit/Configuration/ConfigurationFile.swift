@@ -68,8 +68,12 @@ public struct ConfigurationFile: Sendable {
         do {
             return try String(contentsOf: url, encoding: .utf8)
         } catch {
-            let reason = FileManager.default.fileExists(atPath: url.path) ? "not UTF-8 text" : "no such file"
-            throw .unreadableFile(path: url.path, reason: reason)
+            guard FileManager.default.fileExists(atPath: url.path) else {
+                throw .unreadableFile(path: url.path, reason: "no such file")
+            }
+            let isReadable = (try? Data(contentsOf: url)) != nil
+            throw .unreadableFile(
+                path: url.path, reason: isReadable ? "not UTF-8 text" : error.localizedDescription)
         }
     }
 

@@ -239,9 +239,16 @@ public struct ConfigurationNode: Equatable, Sendable {
         }
         let readsBack = (try? Yams.compose(yaml: text)).flatMap { $0 }.map { $0.tag == Tag(.str) && $0.string == text }
         if plain, readsBack == true { return text }
-        let escaped = text.replacingOccurrences(of: "\\", with: "\\\\").replacingOccurrences(of: "\"", with: "\\\"")
-            .replacingOccurrences(of: "\n", with: "\\n")
-        return "\"\(escaped)\""
+        let escaped = text.unicodeScalars.map { scalar in
+            switch scalar {
+            case "\\", "\"": "\\\(scalar)"
+            case "\n": "\\n"
+            // Control characters, which YAML refuses as they are.
+            case "\0"..<" ", "\u{7F}"..."\u{9F}": String(format: "\\x%02X", scalar.value)
+            default: String(scalar)
+            }
+        }
+        return "\"\(escaped.joined())\""
     }
 
     /// Equal content; where it was written does not count.

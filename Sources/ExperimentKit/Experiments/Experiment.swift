@@ -25,9 +25,9 @@ public protocol Experiment: TrainingTask, SendableMetatype {
     static var openDecisions: [OpenDecision] { get }
     /// The tables of the paper, in its order.
     static var tables: [PaperTable] { get }
-    /// The groups of configurations that `reproduce` can be asked for, the first of them by default, and the name of the
-    /// option that asks.
+    /// The option of `reproduce` that names a suite, without its dashes: `corpus`.
     static var suiteOption: String { get }
+    /// The groups of configurations that `reproduce` can be asked for; the first is the default.
     static var suites: [Suite] { get }
 
     /// Opens the data that a configuration names.

@@ -16,7 +16,7 @@ public struct PaperTable: Sendable {
     public let context: String
     /// A warning about its short budgets: one paragraph, may be empty.
     public let caution: String
-    /// The rows, by number, that other rows of a budget are compared with, and whom each is the baseline of.
+    /// Baseline rows by number, each with the rows that are compared with it.
     public let baselines: [Int: [Int]]
     /// The paper's own validation curve of a row, where it draws one.
     public let curves: [Int: PaperCurve]

@@ -3,13 +3,14 @@ import Safetensors
 
 /// The right to write into a run's folder: one process's at a time, on all hosts that share the folder.
 ///
-/// The file `lock` in the folder names its holder. Among processes of one kernel `flock` decides, and lets go when the
-/// holder ends, however it ends. Between hosts the file itself decides as well, because not every shared file system
-/// carries `flock` from one to the other: its holder renews the file's time every `renewalSeconds`, and a lock of another
-/// host that nobody renewed for `staleSeconds` is taken over. One of a host of the same name from another start is
-/// taken over after `restartSeconds`: either this host was started anew since, or another is called the same, such as
-/// `localhost`, and would have renewed it by then. One that the same Slurm job left when it ran before is taken over at
-/// once: Slurm begins a job again only when its processes have ended.
+/// The file `lock` in the folder names its holder, who renews the file's time every `renewalSeconds`. Whether a lock that is
+/// there still holds depends on who left it:
+///
+/// - a process of the same kernel: `flock` decides; the kernel releases it when the holder ends, however it ends;
+/// - another host: for `staleSeconds` without a renewal, because not every shared file system carries `flock` between hosts;
+/// - a host of the same name, from another start: for `restartSeconds`; either it is this host before its last start, or a
+///   namesake, such as `localhost`, which would have renewed it by then;
+/// - the same Slurm job when it ran before: no more, since Slurm begins a job again only when its processes have ended.
 final class RunLock {
     static let fileName = "lock"
     static let renewalSeconds = 30

@@ -86,6 +86,7 @@ public struct RunRecord: Codable, Equatable, Sendable {
         public var wallSeconds: Double
     }
 
+    /// 1. A later one is refused: it may mean something else by a key.
     public let formatVersion: Int
     public let experiment: String
     public let configuration: String
@@ -132,6 +133,7 @@ public struct RunRecord: Codable, Equatable, Sendable {
 
     private func checkNumbers(path: String) throws(RecordError) {
         let check = NumberCheck(path: path)
+        try check.count("formatVersion", formatVersion, from: 1, upTo: 1)
         try check.count("seed", seed, upTo: .max)
         try check.count("parameterCount", parameterCount)
         try check.count("training.stepsPlanned", training.stepsPlanned)
@@ -247,6 +249,12 @@ extension RunRecord {
             guard base != change.value else { continue }
             differences.append(.init(key: change.key, base: base, value: change.value))
         }
+    }
+
+    /// Keys of the length of training, its rate and the reading of splits: whatever they are, the model, the data and the
+    /// work of a step are the same.
+    static func isLengthOrReading(_ key: String) -> Bool {
+        ["training.steps", "training.learningRate", "training.patience", "evaluation."].contains { key.hasPrefix($0) }
     }
 
     /// Keys that change neither the model nor its training nor how the figures are read.

@@ -61,7 +61,8 @@ public struct CommittedWeights {
 
     /// `table3-layer-norm-hyperlstm-quick` to `layer-norm-hyperlstm`.
     static func rowName(_ configuration: String, budget: String) -> String {
-        // Runs that chose a rate have it before the row's words or at the end, and their budget may be called after it.
+        // The name of a run that searched for a rate holds `peak-RATE`, at the end or before the row's words; its budget may
+        // end in `peak`, which the name does not repeat.
         let budgetWords = budget.replacingOccurrences(of: " ", with: "-").replacing(/-peak$/, with: "")
         var name = configuration.replacing(/^[a-z0-9]+-/, with: "").replacing(/-peak-[\d.]+$/, with: "")
         if name.hasSuffix("-\(budgetWords)") { name.removeLast(budgetWords.count + 1) }

@@ -201,8 +201,13 @@ struct CrossCheckPage<Work: Experiment> {
             let model = check.run.models.first { $0.peak == weights.peak && $0.seed == weights.seed }
             let lines = check.evaluations.map { evaluation -> [String] in
                 let (split, result) = (evaluation.split, evaluation.result)
-                let there = (split == DataSplit.validation.rawValue ? model?.valid : model?.test)
-                    .flatMap { $0.streams == result.streams ? $0.figure : nil }
+                let readThere: CrossCheck.Reading? =
+                    switch DataSplit(rawValue: split) {
+                    case .validation: model?.valid
+                    case .test: model?.test
+                    case .train, nil: nil
+                    }
+                let there = readThere.flatMap { $0.streams == result.streams ? $0.figure : nil }
                 let here = Work.metric.value(result)
                 return [
                     split, reading(result.streams), Work.metric.digits(there), Work.metric.digits(here),

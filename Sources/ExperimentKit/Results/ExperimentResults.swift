@@ -10,7 +10,7 @@ public struct ExperimentResults<Work: Experiment> {
     private let configurations: [NamedConfiguration<Work.Configuration>]
     private let runs: [Run]
     private let keys: KeyReference
-    private let crossChecks: CrossCheckPage<Work>
+    let crossChecks: CrossCheckPage<Work>
     /// The pictures in `figures/`, relative to the checkout: charts, and what was drawn from committed weights.
     private let pictures: [String]
 
@@ -181,7 +181,7 @@ public struct ExperimentResults<Work: Experiment> {
         let run = rows.compactMap { row, configuration -> [String]? in
             guard let group = full.first(where: { $0.record.configuration == configuration.name }) else { return nil }
             return [
-                row.name, row.parametersInMillions.map { "\(fixed($0, table.decimals)) M" } ?? "-",
+                row.name, row.parametersInMillions.map { "\($0) M" } ?? "-",
                 grouped(Work.parameterCount(configuration.values, nil)), paperFigure(row.validation, table),
                 group.text(\.validation) + note(group), paperFigure(row.test, table),
                 group.text(\.test) + note(group), "\(group.runs.count)", verdict(group, row, table), group.links,
@@ -369,126 +369,4 @@ public struct ExperimentResults<Work: Experiment> {
 
     /// Every key of a configuration, by what the decoder reads.
     var keyReference: String { "## \(Work.title)\n\n" + keys.markdown }
-}
-
-// MARK: - Files
-
-extension ExperimentResults {
-    /// The files that the records give, by path relative to the checkout.
-    ///
-    /// - Parameter existing: The text of a file as it is; empty where there is none.
-    /// - Throws: `RecordError.unreadable`, and what `existing` throws.
-    func files(existing: (String) throws -> String) throws -> [(path: String, text: String)] {
-        func sectioned(
-            _ path: String, _ preamble: String, _ parts: [(id: String, body: String)]
-        ) throws -> (path: String, text: String) {
-            let text = try existing(path)
-            var document: SectionedDocument
-            do {
-                document = try SectionedDocument(preamble: preamble, text)
-            } catch {
-                throw RecordError.unreadable(path: path, reason: "\(error): put it back as it was committed")
-            }
-            for part in parts { document.replace(id: part.id, body: part.body) }
-            return (path, document.text)
-        }
-        let id = Work.program
-        var files = [
-            try sectioned(
-                "RESULTS.md", resultsPreamble,
-                [("Paper: \(Work.paper.name)", paper), ("Summary: \(id)", summary), (id, section)]),
-            try sectioned(
-                "docs/deviations.md",
-                "# Where the paper is silent or contradicts itself, and what the runs here do\n\n" + madeBy,
-                [(id, deviations)]),
-            try sectioned("docs/provenance.md", "# Where each record was made\n\n" + madeBy, [(id, provenance)]),
-            try sectioned(
-                "docs/configuration.md",
-                """
-                # The keys of a configuration
-
-                \(madeBy)
-                Every key has to stand in a file or in the one that its `base:` names (a path, from the file's own folder), unless
-                its meaning says that it may be left out. `--set key.path=value` puts another value in a key's place, and
-                `show CONFIG` prints what a name stands for.
-                Whole numbers without another bound are at most 1,000,000,000, seeds excepted. A run that needs more memory than there is ends
-                before its first step, naming the keys.
-
-                """, [(id, keyReference)]),
-        ]
-        // Written by hand, with a place for what the records give.
-        for (path, id, body) in [
-            ("README.md", "Summary: \(id)", summaryOfRuns), ("docs/cross-check.md", id, crossChecks.section),
-        ] {
-            let text = SectionedDocument.replacing(id: id, body: body, in: try existing(path))
-            if let text { files.append((path, text)) }
-        }
-        return files + figures.map { ($0.path, $0.chart.svg) } + crossChecks.figures.map { ($0.path, $0.chart.svg) }
-    }
-
-    private var madeBy: String {
-        "Made by the experiments' `results` commands (`make results`) and never edited by hand.\n"
-    }
-
-    private var resultsPreamble: String {
-        """
-        # Results
-
-        Made from the committed records by `make results` and never edited by hand; `make results-check` fails when it is not
-        what the records give.
-
-        ## Summary
-
-        Each row of a paper with its longest run here (most parameters × training data), its budget, and n, the number of
-        seeds. The budget `paper` is a row's full settings: what the paper states, and this suite's choice where it states
-        nothing. A row is *reproduced* when the mean test figure over its seeds, at full settings, lies within the tolerance that its
-        configuration stated before the run. Beside a verdict stands what its difference is to be measured against: the
-        standard error of a figure read off a test split of that size (√(p (1 − p) / N) for errors; not recorded for
-        bits) and the standard deviation over seeds. A reduced budget gets no verdict, and rows at different budgets cannot be
-        compared with each other. Validation chooses the checkpoint; the test split is read once, after that. What a paper leaves open: [docs/deviations.md](docs/deviations.md);
-        machines and times: [docs/provenance.md](docs/provenance.md).
-
-        """
-    }
-
-    /// Reads the files of a checkout. One that is there and cannot be read is not taken for absent: the sections of the
-    /// other programs in it would be lost.
-    private func existing(in project: ProjectFolder) -> (String) throws -> String {
-        { path in
-            let url = project.url.appendingPathComponent(path)
-            guard try RunFolder.exists(url) else { return "" }
-            guard let text = String(validating: try RunFolder.bytes(of: url), as: UTF8.self) else {
-                throw RecordError.unreadable(
-                    path: url.path, reason: "not UTF-8 text: put it right, or back as it was committed")
-            }
-            return text
-        }
-    }
-
-    /// Files that are not what the records give.
-    ///
-    /// - Throws: `RecordError.unreadable`.
-    public func staleFiles(project: ProjectFolder) throws -> [String] {
-        let existing = existing(in: project)
-        return try files(existing: existing).filter { try existing($0.path) != $0.text }.map(\.path)
-    }
-
-    /// Writes the documents and the figures.
-    ///
-    /// - Returns: The paths written, relative to the checkout.
-    /// - Throws: `RecordError.unreadable` before anything is written; `RecordError.unwritable`.
-    public func write(project: ProjectFolder) throws -> [String] {
-        var written: [String] = []
-        for file in try files(existing: existing(in: project)) {
-            let url = project.url.appendingPathComponent(file.path)
-            try RunFolder(url: url.deletingLastPathComponent()).make()
-            do {
-                try Data(file.text.utf8).write(to: url, options: .atomic)
-            } catch {
-                throw RecordError.unwritable(path: url.path, reason: error.localizedDescription)
-            }
-            written.append(file.path)
-        }
-        return written
-    }
 }

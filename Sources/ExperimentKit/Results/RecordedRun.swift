@@ -123,12 +123,7 @@ extension RunRecord {
     /// Whether a run may stand beside the paper's curve: the same model, data and batches; only the length, the rate and
     /// the way of reading splits may differ.
     func followsPaperSettings(of table: PaperTable) -> Bool {
-        data.name == table.dataName
-            && differences.allSatisfy { difference in
-                ["training.steps", "training.learningRate", "training.patience", "evaluation."].contains {
-                    difference.key.hasPrefix($0)
-                }
-            }
+        data.name == table.dataName && differences.allSatisfy { RunRecord.isLengthOrReading($0.key) }
     }
 
     /// A sentence about what differs, in Markdown.

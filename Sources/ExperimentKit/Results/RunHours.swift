@@ -48,10 +48,6 @@ public struct RunHours<Work: Experiment> {
 
     /// The differences from the paper's settings that change what one step costs.
     private static func ofTheStep(_ differences: [ConfigurationFile.Difference]) -> [ConfigurationFile.Difference] {
-        let others = [
-            "budget", "evaluation.", "training.steps", "training.learningRate", "training.patience", "training.seeds",
-            "training.logEvery", "training.checkpointEvery",
-        ]
-        return differences.filter { difference in !others.contains { difference.key.hasPrefix($0) } }
+        differences.filter { !RunRecord.isLabel($0.key) && !RunRecord.isLengthOrReading($0.key) }
     }
 }

@@ -48,7 +48,7 @@ extension ConfigurationReader {
             let peak = try reader.number("peak", in: 1e-12...100), final = try reader.number("final", in: 0...100)
             let warmUpSteps = try reader.integer("warmUpSteps", atLeast: 0)
             let holdUntilStep = holds ? try reader.integer("holdUntilStep", atLeast: 0, here: warmUpSteps) : nil
-            let totalSteps = try reader.integer("totalSteps", atLeast: 1, here: holdUntilStep ?? 1)
+            let totalSteps = try reader.integer("totalSteps", atLeast: 1, here: holdUntilStep ?? warmUpSteps)
             reader.finish()
             return holdUntilStep.map {
                 .hold(

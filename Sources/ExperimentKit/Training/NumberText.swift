@@ -21,7 +21,7 @@ public func grouped(_ value: Int) -> String {
     return (value < 0 ? "-" : "") + text
 }
 
-/// Lines cut to a width, with a sign where something is missing; nil for any width.
+/// Lines cut to a width, with a sign where something is missing; nil leaves them whole.
 public func fitted(_ text: String, width: Int?) -> String {
     guard let width, width > 1 else { return text }
     return text.split(separator: "\n", omittingEmptySubsequences: false)

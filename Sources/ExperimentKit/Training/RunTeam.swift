@@ -132,9 +132,16 @@ struct RunTeam<Work: Experiment> {
         while true {
             let message = processes.broadcast([], limit: .endless)
             if message.isEmpty { return }
-            let job = try StableJSON.decode(Job.self, from: message)
-            let configuration = try Work.Configuration(
-                try ConfigurationNode(yaml: job.configurationYAML, path: "\(job.name).yaml"))
+            let job: Job, configuration: Work.Configuration
+            do {
+                job = try StableJSON.decode(Job.self, from: message)
+                configuration = try Work.Configuration(
+                    try ConfigurationNode(yaml: job.configurationYAML, path: "\(job.name).yaml"))
+            } catch {
+                // Another build, to which the first process's message says nothing. The first waits for a report.
+                try? compareReports(failure: "\(error)", data: "")
+                continue
+            }
             // A failure here or in a step also occurs in the first process, which reports it.
             let step = try? assemble(configuration, seed: job.seed, SilentProgress(), Interruption()) {
                 try open(configuration)
@@ -169,12 +176,22 @@ struct RunTeam<Work: Experiment> {
         if processes.count > 1 {
             var failure: String?
             if case .failure(let error) = step { failure = "\(error)" }
-            let report = ProcessReport.own(failure: failure, data: content)
-            let reports = try processes.allGather(try StableJSON.encode(report)).map {
-                try StableJSON.decode(ProcessReport.self, from: $0)
-            }
-            try ProcessReport.requireAlike(reports)
+            try compareReports(failure: failure, data: content)
         }
         return try step.get()
+    }
+
+    /// Tells all processes of this one, and hears of them.
+    ///
+    /// - Parameters:
+    ///   - failure: Why it cannot take part; nil where it can.
+    ///   - data: Checksums of the data.
+    /// - Throws: `ShardError` where one cannot take part or is different, in all processes.
+    private func compareReports(failure: String?, data: String) throws {
+        let report = ProcessReport.own(failure: failure, data: data)
+        let reports = try processes.allGather(try StableJSON.encode(report)).map {
+            try StableJSON.decode(ProcessReport.self, from: $0)
+        }
+        try ProcessReport.requireAlike(reports)
     }
 }

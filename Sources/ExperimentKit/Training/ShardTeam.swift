@@ -12,8 +12,8 @@ import Synchronization
 final class ShardTeam: @unchecked Sendable {
     private let members: Int
     private let processes: any ProcessGroup
-    /// Whether every member has a thread for itself. Then a waiting member stays awake for a while: others wait for it 74
-    /// times in a step of a Wide ResNet, and a core that sleeps takes longer to wake than most of these waits last.
+    /// Whether every member has a thread for itself. Then a waiting member stays awake for a while: others wait for it 76
+    /// times in a step of a Wide ResNet 40, and a core that sleeps takes longer to wake than most of these waits last.
     private let waitsAwake: Bool
     /// Rounds of the exchange that are done; changed with `condition` locked.
     private let round = Atomic<Int>(0)

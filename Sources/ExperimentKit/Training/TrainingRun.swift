@@ -17,9 +17,6 @@ public enum TrainingRunEnd: Equatable, Sendable {
 ///     config.yaml     the resolved configuration        record.json     what was run, where, and what came out
 ///     steps.jsonl     a line for each logged step       checkpoints/    the latest and the best (not for git)
 public final class TrainingRun<Work: Experiment> {
-    /// The end of a call of `run()`.
-    public typealias End = TrainingRunEnd
-
     public let folder: URL
     public let configuration: Work.Configuration
     public private(set) var record: RunRecord
@@ -107,10 +104,14 @@ public final class TrainingRun<Work: Experiment> {
         record = try RunRecord(contentsOf: files.record)
         if record.status != .finished {
             lock = try RunLock(folder: folder)
+            // Another process may have finished it before the lock was taken.
             record = try RunRecord(contentsOf: files.record)
             files.removeLitter()
+            if record.status == .finished { lock = nil }
         }
-        // The record keeps the changes of a run under way, and `config.yaml` and the next checkpoint follow it.
+        // `resume --set` writes the record first. A process killed right after that leaves config.yaml, or the checkpoint,
+        // with the old value. So a key counts as edited only where config.yaml differs both from the last checkpoint's
+        // configuration and from that with the record's changes.
         let written = try ConfigurationFile(contentsOf: files.configuration).root
         let last = try CheckpointStore(runFolder: folder).latest?.configuration() ?? written
         let agreed = try last.overlaid(with: record.changes ?? [])
@@ -162,7 +163,7 @@ public final class TrainingRun<Work: Experiment> {
         do {
             try writeFileAtomically(path: files.configuration.path, bytes: [UInt8](resolvedYAML.utf8))
         } catch {
-            throw RecordError.unwritable(path: folder.path, reason: "\(error)")
+            throw RecordError.unwritable(path: files.configuration.path, reason: "\(error)")
         }
     }
 
@@ -173,7 +174,7 @@ public final class TrainingRun<Work: Experiment> {
     /// - Parameter processes: Those that share the work; the others follow (`follow(_:open:)`).
     /// - Precondition: It is called once; `init(resuming:)` goes on with a run.
     /// - Throws: `TrainingError.notFinite` (the record says so); `ShardError`, `CheckpointError`, `RecordError`.
-    public func run(with processes: any ProcessGroup = OneProcess()) throws -> End {
+    public func run(with processes: any ProcessGroup = OneProcess()) throws -> TrainingRunEnd {
         if record.status == .finished { return .finished }
         precondition(lock != nil, "a run is run once; init(resuming:) goes on with it")
         defer { lock = nil }
@@ -265,7 +266,7 @@ public final class TrainingRun<Work: Experiment> {
         try writeRecord()
     }
 
-    private func stop(signal: Int32) throws -> End {
+    private func stop(signal: Int32) throws -> TrainingRunEnd {
         record.status = .interrupted
         record.stopReason = "signal \(signal)"
         try writeRecord()

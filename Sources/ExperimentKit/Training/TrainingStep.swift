@@ -240,7 +240,8 @@ final class TrainingStep<Task: TrainingTask> {
         if leads { _ = processes.broadcast([order.rawValue], limit: .pause) }
     }
 
-    /// Lets the other processes go; called by the first when no update follows. What failed in all has ended them already.
+    /// Lets the other processes go; called by the first when no update follows. After a number that is not finite nothing
+    /// is sent: every process has thrown by then.
     func end() {
         if !hasEnded { give(.end) }
         hasEnded = true
