@@ -16,11 +16,12 @@ if ! command -v mpirun >/dev/null || ! command -v pgrep >/dev/null; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq openmpi-bin procps; } >/dev/null 2>&1 || true
     fi
-    for command in mpirun pgrep; do
-        command -v $command >/dev/null || { echo "skipped: no $command here (openmpi-bin, procps), and it could not be installed"; exit 0; }
+    for needed in mpirun pgrep; do
+        command -v $needed >/dev/null || { echo "skipped: no $needed here (openmpi-bin, procps), and it could not be installed"; exit 0; }
     done
 fi
-mpirun --version | grep -q 'Open MPI' || { echo "skipped: mpirun is not Open MPI's: $(mpirun --version | head -n 1)"; exit 0; }
+version=$(mpirun --version 2>&1)
+case $version in *"Open MPI"*) ;; *) echo "skipped: mpirun is not Open MPI's: $version"; exit 0 ;; esac
 # Root may start it, ssh need not be there, and there may be fewer cores than processes.
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_plm_rsh_agent=false
 export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=none
