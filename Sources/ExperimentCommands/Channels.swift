@@ -104,3 +104,10 @@ private func write(_ bytes: [UInt8], to descriptor: Int32, patience: Int32) -> I
         return nil
     }
 }
+
+/// A progress line on standard error, under a name: redrawn on a terminal, else a line now and then.
+public func progress(_ label: String, display: MetricDisplay) -> TextProgress {
+    TextProgress(
+        label: label, display: display, isTerminal: isatty(STDERR_FILENO) != 0,
+        width: { terminalWidth(of: STDERR_FILENO) }, write: show)
+}

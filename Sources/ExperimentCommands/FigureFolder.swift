@@ -27,11 +27,7 @@ public struct FigureFolder {
 
     private func write(_ name: String, _ bytes: [UInt8]) throws {
         let file = url.appendingPathComponent(name)
-        do {
-            try Data(bytes).write(to: file, options: .atomic)
-        } catch {
-            throw UserError(description: "\(file.path): cannot be written: \(error.localizedDescription)")
-        }
+        try RunFolder.write(to: file) { bytes }
         note("wrote \(file.path)")
     }
 }

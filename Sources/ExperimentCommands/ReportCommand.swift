@@ -59,11 +59,7 @@ public struct Report<Pictures: CheckpointPictures>: ParsableCommand {
         let report = try runs.report()
         try threads.set()
         let page = report.html(pictures: report.runs.flatMap { Pictures.pictures(of: $0)?.pictures.map(\.svg) ?? [] })
-        do {
-            try Data(page.utf8).write(to: URL(fileURLWithPath: output), options: .atomic)
-        } catch {
-            throw UserError(description: "\(output): cannot be written: \(error.localizedDescription)")
-        }
+        try RunFolder.write(to: URL(fileURLWithPath: output)) { [UInt8](page.utf8) }
         note("wrote \(output)")
     }
 }

@@ -60,7 +60,7 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
     public init() {}
 
     public func validate() throws {
-        if let jobs, jobs < 1 { throw ValidationError("--jobs expects a whole number of at least 1, found \(jobs)") }
+        try require("--jobs", jobs, in: 1...)
         if launcher == .local, !slurm.arguments.isEmpty {
             throw ValidationError("\(slurm.arguments.joined(separator: " ")) is for --launcher slurm")
         }

@@ -28,11 +28,7 @@ struct SlurmOptions: ParsableArguments {
         return named.compactMap { name, value in value.map { "--\(name)=\($0)" } }.sorted() + further
     }
 
-    func validate() throws {
-        if let cores, cores < 1 {
-            throw ValidationError("--cores expects a whole number of at least 1, found \(cores)")
-        }
-    }
+    func validate() throws { try require("--cores", cores, in: 1...) }
 }
 
 /// Job arrays on a Slurm cluster: a task for each run, by the committed `cluster/array.slurm`.

@@ -5,6 +5,7 @@ public struct HTMLPage {
     private let title: String
     private var elements: [String] = []
 
+    /// A page with its title as the first heading.
     public init(title: String) { self.title = title }
 
     private static let style = """
@@ -21,6 +22,7 @@ public struct HTMLPage {
         code{font-family:Menlo,Consolas,monospace;font-size:.95em}
         """
 
+    /// The whole page.
     public var text: String {
         """
         <!DOCTYPE html>
@@ -42,10 +44,15 @@ public struct HTMLPage {
         """
     }
 
+    /// Adds a heading of the second level.
     public mutating func heading(_ text: String) { elements.append("<h2>\(Self.inline(text))</h2>") }
 
+    /// Adds a paragraph.
     public mutating func paragraph(_ text: String) { elements.append("<p>\(Self.inline(text))</p>") }
 
+    /// Adds a table.
+    ///
+    /// - Parameter rows: Each with a cell for each of the header's.
     public mutating func table(_ header: [String], _ rows: [[String]]) {
         func line(_ cells: [String], _ tag: String) -> String {
             // Short cells stand on one line; sentences wrap.

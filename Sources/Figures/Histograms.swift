@@ -1,5 +1,6 @@
 /// Histograms side by side, one a panel, all with the same axes.
 public struct Histograms {
+    /// One histogram: its heading, and what is counted.
     public struct Panel {
         public let name: String
         public let values: [Float]
@@ -12,7 +13,9 @@ public struct Histograms {
 
     public let title: String
     public let xLabel: String
+    /// Of the horizontal axis; what lies outside is in no bin.
     public let range: ClosedRange<Double>
+    /// Equal parts of the range.
     public let bins: Int
     public let panels: [Panel]
 
@@ -34,6 +37,7 @@ public struct Histograms {
         return counts.map { Double($0) / Double(max(values.count, 1)) }
     }
 
+    /// The picture, two panels a row.
     public var svg: String {
         let shares = panels.map { Self.shares(of: $0.values, range: range, bins: bins) }
         let columns = min(panels.count, 2), rows = (panels.count + 1) / 2

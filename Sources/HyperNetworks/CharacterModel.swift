@@ -6,9 +6,6 @@ public final class CharacterModel: Module {
     public let layers: [any RecurrentCell]
     public let output: Linear
 
-    /// The stream of random numbers that initial values come from.
-    private static let initialValues: UInt64 = 1
-
     /// A model with the initial values of A.2.3, a function of `seed` alone.
     public init(
         configuration: CharacterModelConfiguration, vocabularySize V: Int,
@@ -17,7 +14,7 @@ public final class CharacterModel: Module {
         self.configuration = configuration
         vocabularySize = V
         let units = configuration.units
-        var random = RandomStream(seed: seed, stream: Self.initialValues)
+        var random = RandomStream.initialValues(seed: seed)
         layers = (0..<configuration.layers).map { layer in
             configuration.cell.make(configuration, layer == 0 ? V : units, inputInitialValues, &random)
         }

@@ -59,7 +59,7 @@ public final class CoordinateNetwork: ImageClassifier {
     /// shifted so that its outputs start with mean 0 and standard deviation 1.
     public init(configuration: Configuration, seed: UInt64) {
         self.configuration = configuration
-        var random = RandomStream(seed: seed, stream: 1)
+        var random = RandomStream.initialValues(seed: seed)
         let pixels = Self.imageSide * Self.imageSide, units = Self.hiddenSide * Self.hiddenSide
         b = Initializer.constant(0, [units])
         output = Linear(inputs: units, outputs: 10, random: &random)

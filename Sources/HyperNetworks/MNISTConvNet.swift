@@ -58,7 +58,7 @@ public final class MNISTConvNet: ImageClassifier {
     /// A network with initial values that are a function of `seed` alone: He's for the kernels, biases 0.
     public init(configuration: Configuration, seed: UInt64) {
         self.configuration = configuration
-        var random = RandomStream(seed: seed, stream: 1)
+        var random = RandomStream.initialValues(seed: seed)
         kernel1 = Self.firstKernel.heKernel(random: &random)
         bias1 = Initializer.constant(0, [Self.firstKernel.outputs])
         bias2 = Initializer.constant(0, [Self.secondKernel.outputs])

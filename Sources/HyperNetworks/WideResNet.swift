@@ -39,14 +39,11 @@ public final class WideResNet: ImageClassifier {
 
     public let imageShape = [imageSide, imageSide, 3]
 
-    /// The stream of random numbers that initial values come from.
-    private static let initialValues: UInt64 = 1
-
     /// A network with initial values that are a function of `seed` alone: kernels with the standard deviation of He et
     /// al. (deviation `staticInitialValues` where a hypernetwork makes them), γ = 1, every bias 0.
     public init(configuration: WideResNetConfiguration, seed: UInt64) {
         self.configuration = configuration
-        var random = RandomStream(seed: seed, stream: Self.initialValues)
+        var random = RandomStream.initialValues(seed: seed)
         stem = KernelShape(size: 3, inputs: 3, outputs: configuration.baseWidth).heKernel(random: &random)
         stemNorm = BatchNorm2D(channels: configuration.baseWidth)
         blocks = configuration.blockPlan.map { block in

@@ -25,14 +25,6 @@ public enum OptimizerSettings: Equatable, Sendable {
     }
 }
 
-extension NesterovSGD: CheckpointedOptimizer {
-    /// Its update does not depend on the number of the step.
-    public var stepCount: Int {
-        get { 0 }
-        set {}
-    }
-}
-
 /// One configuration file of `static-hypernet`, decoded.
 public struct ImageConfiguration: RunConfiguration {
     // The meaning of a value stands beside its key, below.
@@ -67,6 +59,7 @@ public struct ImageConfiguration: RunConfiguration {
     public var dataName: String { data.dataset.rawValue }
     public var unitsPerStep: Int { training.batch }
 
+    /// - Throws: `ConfigurationError` naming file, key path, what was expected and what was found.
     public init(_ root: ConfigurationNode) throws(ConfigurationError) {
         let reader = try ConfigurationReader(root, keys: .experiment)
         budget = try reader.text("budget")

@@ -64,3 +64,8 @@ public enum Initializer {
         return (0..<rows * columns).map { values[$0 % columns * length + $0 / columns] }
     }
 }
+
+extension RandomStream {
+    /// What the initial values of a model are drawn from: a function of the seed alone.
+    public static func initialValues(seed: UInt64) -> RandomStream { RandomStream(seed: seed, stream: 1) }
+}

@@ -15,7 +15,7 @@ import Testing
         let output = try Self.program.run(arguments)
         let parts = try #require(arguments.last).split(separator: "=")
         #expect(output.status == 64 && output.text.isEmpty)
-        #expect(output.errors.contains("\(parts[0]): expected a whole number from 1 to"), "\(output.errors)")
+        #expect(output.errors.contains("\(parts[0]) expects a whole number from 1 to"), "\(output.errors)")
         #expect(output.errors.contains("found \(parts[1])"), "\(output.errors)")
     }
 

@@ -18,16 +18,6 @@ struct Benchmarks: ParsableCommand {
     static func main() { Foundation.exit(runProgram(Self.self)) }
 }
 
-/// Holds the value of an option to a range.
-///
-/// - Throws: `ValidationError`.
-func require(_ option: String, _ value: Int, in range: ClosedRange<Int>) throws {
-    guard range.contains(value) else {
-        throw ValidationError(
-            "\(option): expected a whole number from \(range.lowerBound) to \(range.upperBound), found \(value)")
-    }
-}
-
 /// Steps, rounds and characters that can be timed in a call.
 let mostTimed = 1_000_000
 

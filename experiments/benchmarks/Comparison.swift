@@ -148,7 +148,7 @@ extension Comparison {
 
     func write(to folder: URL) throws {
         try RunFolder(url: folder).make()
-        try Data(try StableJSON.encode(self)).write(to: folder.appendingPathComponent("\(simd).json"), options: .atomic)
+        try RunFolder.write(to: folder.appendingPathComponent("\(simd).json")) { try StableJSON.encode(self) }
     }
 }
 

@@ -97,11 +97,7 @@ struct ExchangeCommand: ParsableCommand {
                 network: network, library: processes.library, cpu: ComputeEnvironment.cpuName,
                 entries: (earlier?.entries ?? []) + entries))
         guard let output else { return try writeResult(bytes: bytes) }
-        do {
-            try Data(bytes).write(to: URL(fileURLWithPath: output), options: .atomic)
-        } catch {
-            throw UserError(description: "\(output): cannot be written: \(error.localizedDescription)")
-        }
+        try RunFolder.write(to: URL(fileURLWithPath: output)) { bytes }
     }
 
     private func time(_ kind: StepKind, _ processes: MPIProcesses) -> Exchange.Entry {

@@ -50,7 +50,7 @@ struct TablesCommand: ParsableCommand {
             guard !check else {
                 throw UserError(description: "\(url.lastPathComponent) is stale; run `benchmarks tables`")
             }
-            try Data(text.utf8).write(to: url, options: .atomic)
+            try RunFolder.write(to: url) { [UInt8](text.utf8) }
             note("wrote \(url.path)")
         }
     }
@@ -69,8 +69,7 @@ struct TablesCommand: ParsableCommand {
             let configs = project.experiment(row.program).appendingPathComponent("configs")
             let file = try ConfigurationFile(
                 contentsOf: configs.appendingPathComponent("\(row.configuration).yaml"))
-            let text = file.root.leaves.first { $0.keyPath == "training.steps" }?.text
-            return text.flatMap { Int($0.replacingOccurrences(of: "_", with: "")) }.map { (kind, $0) }
+            return file.root["training"]?["steps"]?.integer.map { (kind, $0) }
         }
         return ScalingPage(
             machines: try all("scaling-", ScaledSteps.self), exchanges: try all("exchange-", Exchange.self),

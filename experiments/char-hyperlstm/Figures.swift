@@ -39,7 +39,7 @@ struct FiguresCommand: ParsableCommand {
     /// Characters that a model can be looked into for: the states of all stay in memory, and a change takes two.
     static let lengths = 2...10_000
 
-    func validate() throws { try Self.lengths.validate(length, option: "--length") }
+    func validate() throws { try require("--length", length, in: Self.lengths) }
 
     func run() throws {
         let experiment = CharacterExperiment.program
@@ -60,17 +60,6 @@ struct FiguresCommand: ParsableCommand {
             }
         }
         if !traces.isEmpty { try folder.write("figure-5-cell-outputs", CharacterTrace.figure5(traces).svg) }
-    }
-}
-
-extension ClosedRange<Int> {
-    /// Holds the value of an option to the range.
-    ///
-    /// - Throws: `ValidationError`.
-    func validate(_ value: Int, option: String) throws {
-        guard !contains(value) else { return }
-        throw ValidationError(
-            "\(option) expects a whole number from \(grouped(lowerBound)) to \(grouped(upperBound)), found \(value)")
     }
 }
 

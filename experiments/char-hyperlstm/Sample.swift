@@ -31,7 +31,7 @@ struct Sample: ParsableCommand {
 
     func validate() throws {
         let lengths = gates ? FiguresCommand.lengths : 0...10_000_000
-        try lengths.validate(length, option: gates ? "--length with --gates" : "--length")
+        try require(gates ? "--length with --gates" : "--length", length, in: lengths)
         guard temperature >= 0, temperature.isFinite else {
             throw ValidationError("--temperature expects a number of at least 0, found \(temperature)")
         }

@@ -10,9 +10,7 @@ struct StreamsOption: EvaluationOptions {
         help: "Parallel streams that the split is read as; 1 is the paper's way, more are faster and a little worse.")
     var streams = 1
 
-    func validate() throws {
-        if streams < 1 { throw ValidationError("--streams expects a whole number of at least 1, found \(streams)") }
-    }
+    func validate() throws { try require("--streams", streams, in: 1...) }
 
     func apply(to configuration: inout CharacterConfiguration) { configuration.evaluation.reportedStreams = streams }
 }

@@ -21,11 +21,7 @@ struct Verify: ParsableCommand {
     @OptionGroup var threads: ThreadOptions
     @OptionGroup var project: ProjectOption
 
-    func validate() throws {
-        if let characters, characters < 2 {
-            throw ValidationError("--characters expects a whole number of at least 2, found \(characters)")
-        }
-    }
+    func validate() throws { try require("--characters", characters, in: 2...) }
 
     func run() throws {
         try verifyCommittedWeights(of: CharacterExperiment.self, threads: threads, tolerance: 2e-4) { kept, recorded in

@@ -45,7 +45,9 @@ public final class CheckpointStore {
         }
     }
 
+    /// The checkpoint to resume from; nil before the first.
     public var latest: Checkpoint? { index.latest.map { Checkpoint(url: url.appendingPathComponent($0)) } }
+    /// The checkpoint with the best validation; nil before the first validation.
     public var best: Checkpoint? { index.best.map { Checkpoint(url: url.appendingPathComponent($0)) } }
 
     /// Writes a checkpoint, makes it the latest (and the best), and removes those that are neither any more.

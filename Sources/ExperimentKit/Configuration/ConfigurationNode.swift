@@ -9,12 +9,14 @@ public struct ConfigurationNode: Equatable, Sendable {
         case text, integer = "an integer", number = "a number", boolean = "true or false", null
     }
 
+    /// What stands in the place of a value. Scalars keep their spelling, so that a file is written as it was read.
     public enum Content: Equatable, Sendable {
         case scalar(text: String, type: ScalarType)
         case sequence([ConfigurationNode])
         case mapping([Entry])
     }
 
+    /// A key of a mapping with its value.
     public struct Entry: Equatable, Sendable {
         public let key: String
         public var value: ConfigurationNode
@@ -205,14 +207,8 @@ public struct ConfigurationNode: Equatable, Sendable {
     /// The tree as JSON, each scalar as the type that YAML gives it.
     public var json: JSONValue {
         switch content {
-        case .scalar(let text, let type):
-            let number = Double(text.replacingOccurrences(of: "_", with: ""))
-            switch type {
-            case .null: return .null
-            case .boolean: return .boolean(["true", "yes", "on"].contains(text.lowercased()))
-            case .integer, .number: return number.map { $0.isFinite ? .number($0) : .text(text) } ?? .text(text)
-            case .text: return .text(text)
-            }
+        case .scalar(_, .null): return .null
+        case .scalar(let text, _): return boolean.map(JSONValue.boolean) ?? number.map(JSONValue.number) ?? .text(text)
         case .sequence(let values): return .array(values.map(\.json))
         case .mapping(let entries):
             return .object(Dictionary(entries.map { ($0.key, $0.value.json) }) { first, _ in first })

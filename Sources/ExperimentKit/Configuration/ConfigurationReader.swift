@@ -64,6 +64,10 @@ public final class ConfigurationReader {
 
     // MARK: - Typed values
 
+    /// A mapping with the keys that are expected in it.
+    ///
+    /// - Parameter younger: Those that files of earlier versions lack, with what held then.
+    /// - Throws: `ConfigurationError` for an unknown or missing key and for anything but a mapping.
     public func section(
         _ key: String, keys: ConfigurationKeys, younger: [String: ConfigurationNode.Content] = [:]
     ) throws(ConfigurationError) -> ConfigurationReader {
@@ -130,13 +134,15 @@ public final class ConfigurationReader {
         return try isNull(key) ? nil : number(key, in: range)
     }
 
+    /// A boolean.
     public func boolean(_ key: String) throws(ConfigurationError) -> Bool {
         note(key, "true or false")
         let node = try value(key)
-        guard case .scalar(let text, .boolean) = node.content else { throw mismatch(node, key, "true or false") }
-        return ["true", "yes", "on"].contains(text.lowercased())
+        guard let boolean = node.boolean else { throw mismatch(node, key, "true or false") }
+        return boolean
     }
 
+    /// A text; a number or a boolean is none unless it is quoted.
     public func text(_ key: String) throws(ConfigurationError) -> String {
         note(key, "a text")
         let node = try value(key)
@@ -174,9 +180,7 @@ public final class ConfigurationReader {
     private func integer(
         of node: ConfigurationNode, keyPath: String, atLeast minimum: Int, atMost most: Int
     ) throws(ConfigurationError) -> Int {
-        guard case .scalar(let text, .integer) = node.content,
-            let number = Int(text.replacingOccurrences(of: "_", with: ""))
-        else {
+        guard let number = node.integer else {
             throw .wrongType(
                 origin: node.origin, keyPath: keyPath, expected: "a whole number", found: node.foundText)
         }
@@ -195,14 +199,12 @@ public final class ConfigurationReader {
     private func number(
         of node: ConfigurationNode, keyPath: String, in range: ClosedRange<Double>
     ) throws(ConfigurationError) -> Double {
-        guard case .scalar(let text, let type) = node.content, type == .integer || type == .number,
-            let number = Double(text.replacingOccurrences(of: "_", with: "")), number.isFinite
-        else {
+        guard let number = node.number else {
             throw .wrongType(origin: node.origin, keyPath: keyPath, expected: "a number", found: node.foundText)
         }
         guard range.contains(number) else {
             throw .invalidValue(
-                origin: node.origin, keyPath: keyPath, expected: Self.number(range), found: text)
+                origin: node.origin, keyPath: keyPath, expected: Self.number(range), found: node.inlineText)
         }
         return number
     }
@@ -224,6 +226,24 @@ extension ConfigurationNode {
     public var isNull: Bool {
         if case .scalar(_, .null) = content { return true }
         return false
+    }
+
+    /// Of a scalar that YAML takes for one; nil for any other value.
+    var boolean: Bool? {
+        guard case .scalar(let text, .boolean) = content else { return nil }
+        return ["true", "yes", "on"].contains(text.lowercased())
+    }
+
+    /// Of a scalar that YAML takes for a whole number; nil for any other value, and for one that has no place in an `Int`.
+    package var integer: Int? {
+        guard case .scalar(let text, .integer) = content else { return nil }
+        return Int(text.replacingOccurrences(of: "_", with: ""))
+    }
+
+    /// Of a scalar that YAML takes for a number, whole or not; nil for any other value, and for one that is not finite.
+    var number: Double? {
+        guard case .scalar(let text, let type) = content, type == .integer || type == .number else { return nil }
+        return Double(text.replacingOccurrences(of: "_", with: "")).flatMap { $0.isFinite ? $0 : nil }
     }
 
     /// The value as an error message shows it: the text with its type.

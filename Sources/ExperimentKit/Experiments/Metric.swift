@@ -9,7 +9,9 @@ public struct Metric: Sendable {
     /// Behind a figure in a sentence, and behind one in a line that has little room.
     public let unit: String
     public let shortUnit: String
+    /// Decimals of a figure wherever one is printed.
     public let decimals: Int
+    /// Whether a greater figure is the better one, as an accuracy is.
     public let higherIsBetter: Bool
     private let figure: @Sendable (SplitEvaluation) -> Double?
     private let error: @Sendable (SplitEvaluation) -> Double?
@@ -47,6 +49,7 @@ public struct Metric: Sendable {
     /// As the axis of a chart of any split names it: `bits per character`, `error, %`.
     var axis: String { label.isEmpty ? unit : "\(label), \(unit)" }
 
+    /// The figure of a split; nil where it was not measured.
     public func value(_ split: SplitEvaluation) -> Double? { figure(split) }
 
     /// The figure of a loss in nats; nil where the loss does not determine it.

@@ -1,4 +1,5 @@
 import Foundation
+import Safetensors
 
 /// The content of a run's folder: absent, whole, damaged and another program's are told apart before anything is written.
 public struct RunFolder {
@@ -43,6 +44,18 @@ public struct RunFolder {
             return [UInt8](try Data(contentsOf: url))
         } catch {
             throw .unreadable(path: url.path, reason: error.localizedDescription)
+        }
+    }
+
+    /// Writes a file whole or not at all: what stood there before stays until the new one takes its place.
+    ///
+    /// - Parameter bytes: Makes the content.
+    /// - Throws: `RecordError.unwritable`, with what `bytes` throws too.
+    package static func write(to url: URL, _ bytes: () throws -> [UInt8]) throws(RecordError) {
+        do {
+            try writeFileAtomically(path: url.path, bytes: try bytes())
+        } catch {
+            throw .unwritable(path: url.path, reason: "\(error)")
         }
     }
 

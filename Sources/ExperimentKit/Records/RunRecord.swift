@@ -1,11 +1,11 @@
 import Compute
 import Datasets
 import Foundation
-import Safetensors
 import SourceCommit
 
 /// `record.json`: everything that a reader of a result needs to judge it, and a rerun needs to repeat it.
 public struct RunRecord: Codable, Equatable, Sendable {
+    /// How far a run has come.
     public enum Status: String, Codable, Sendable {
         /// Training was under way when the record was last written; a killed run stays so until it is resumed.
         case running
@@ -67,6 +67,7 @@ public struct RunRecord: Codable, Equatable, Sendable {
         public let blasCore: String
     }
 
+    /// The course of training: its length, the checkpoint selected, and the time that it took.
     public struct Training: Codable, Equatable, Sendable {
         /// Steps that the configuration asks for.
         public let stepsPlanned: Int
@@ -112,13 +113,7 @@ public struct RunRecord: Codable, Equatable, Sendable {
     public var test: SplitEvaluation?
 
     /// - Throws: `RecordError.unwritable`; the record before it stands as it was.
-    public func write(to url: URL) throws {
-        do {
-            try writeFileAtomically(path: url.path, bytes: try StableJSON.encode(self))
-        } catch {
-            throw RecordError.unwritable(path: url.path, reason: "\(error)")
-        }
-    }
+    public func write(to url: URL) throws { try RunFolder.write(to: url) { try StableJSON.encode(self) } }
 
     /// - Throws: `RecordError.unreadable`, for a number that no run can have written too: it names the key.
     public init(contentsOf url: URL) throws {
@@ -156,65 +151,6 @@ public struct RunRecord: Codable, Equatable, Sendable {
         }
         try check.split("validation", validation)
         try check.split("test", test)
-    }
-}
-
-/// Holds the numbers of a record, a log or a state to what a run can have written: readers divide by them, draw them
-/// and make room for them.
-struct NumberCheck {
-    /// The file, with the number of the line where each line has numbers of its own.
-    let path: String
-
-    /// More than any run counts, and little enough to be multiplied by ten.
-    static let most = 1_000_000_000_000_000
-
-    /// A whole number from `least`; nil is in order.
-    func count(
-        _ key: String, _ number: Int?, from least: Int = 0, upTo most: Int = NumberCheck.most
-    ) throws(RecordError) {
-        guard let number, number < least || number > most else { return }
-        throw .unreadable(
-            path: path,
-            reason: "'\(key)' expected a whole number from \(grouped(least)) to \(grouped(most)), found \(number)")
-    }
-
-    /// A duration, up to thirty thousand years; nil is in order.
-    func seconds(_ key: String, _ number: Double?) throws(RecordError) { try real(key, number, in: 0...1e12) }
-
-    /// A number that is computed in single precision, whose greatest is 3.4 · 10³⁸; nil is in order.
-    func figure(_ key: String, _ number: Double?) throws(RecordError) { try real(key, number, in: -1e39...1e39) }
-
-    private func real(_ key: String, _ number: Double?, in range: ClosedRange<Double>) throws(RecordError) {
-        guard let number, !range.contains(number) else { return }
-        throw .unreadable(
-            path: path,
-            reason: "'\(key)' expected a number from \(range.lowerBound) to \(range.upperBound), found \(number)")
-    }
-
-    /// A split with all its figures; nil is in order.
-    func split(_ key: String, _ split: SplitEvaluation?) throws(RecordError) {
-        guard let split else { return }
-        try figure("\(key).lossNats", split.lossNats)
-        try figure("\(key).bits", split.bits)
-        try count("\(key).predictions", split.predictions, from: 1)
-        try count("\(key).wrong", split.wrong, upTo: split.predictions)
-        try count("\(key).streams", split.streams, from: 1, upTo: split.predictions)
-        try seconds("\(key).seconds", split.seconds)
-        for (name, number) in split.figures ?? [:] { try figure("\(key).figures.\(name)", number) }
-    }
-}
-
-extension StepRecord {
-    /// - Throws: `RecordError.unreadable` for a number that no run can have written; it names the key.
-    func checkNumbers(path: String) throws(RecordError) {
-        let check = NumberCheck(path: path)
-        try check.count("step", step)
-        try check.seconds("seconds", seconds)
-        try check.figure("lossNats", lossNats)
-        try check.figure("objective", objective)
-        try check.figure("rate", rate)
-        try check.figure("gradientNorm", gradientNorm)
-        try check.split("validation", validation)
     }
 }
 

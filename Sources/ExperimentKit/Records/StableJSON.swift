@@ -19,6 +19,9 @@ public enum StableJSON {
         return try [UInt8](encoder.encode(value)) + [UInt8(ascii: "\n")]
     }
 
+    /// The value of a document; keys that the type does not have are passed over.
+    ///
+    /// - Throws: `DecodingError`.
     public static func decode<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8]) throws -> Value {
         try JSONDecoder().decode(type, from: Data(bytes))
     }

@@ -123,10 +123,20 @@ public final class StepLog {
         let kept = try Self.read(url).filter {
             $0.step < step || ($0.step == step && ($0.validation == nil || keepingItsValidation))
         }
-        do {
-            try writeFileAtomically(path: url.path, bytes: try kept.flatMap { try StableJSON.encodeLine($0) })
-        } catch {
-            throw RecordError.unwritable(path: url.path, reason: "\(error)")
-        }
+        try RunFolder.write(to: url) { try kept.flatMap { try StableJSON.encodeLine($0) } }
+    }
+}
+
+extension StepRecord {
+    /// - Throws: `RecordError.unreadable` for a number that no run can have written; it names the key.
+    func checkNumbers(path: String) throws(RecordError) {
+        let check = NumberCheck(path: path)
+        try check.count("step", step)
+        try check.seconds("seconds", seconds)
+        try check.figure("lossNats", lossNats)
+        try check.figure("objective", objective)
+        try check.figure("rate", rate)
+        try check.figure("gradientNorm", gradientNorm)
+        try check.split("validation", validation)
     }
 }

@@ -114,12 +114,7 @@ public struct CommittedWeights {
         files.append((CheckpointFile.model, bytes))
         try RunFolder(url: folder).make()
         for file in files {
-            let path = folder.appendingPathComponent(file.name).path
-            do {
-                try writeFileAtomically(path: path, bytes: file.bytes)
-            } catch {
-                throw RecordError.unwritable(path: path, reason: "\(error)")
-            }
+            try RunFolder.write(to: folder.appendingPathComponent(file.name)) { file.bytes }
         }
         return CommittedWeights(folder: folder, record: record)
     }

@@ -1,6 +1,5 @@
 import Figures
 import Foundation
-import Safetensors
 
 /// A file of events as TensorBoard reads it: numbers and pictures by step.
 ///
@@ -79,10 +78,10 @@ public struct EventFile {
     public func write(to url: URL) throws {
         try RunFolder(url: url.deletingLastPathComponent()).make()
         let existing = try RunFolder.exists(url) ? RunFolder.bytes(of: url) : []
+        guard !existing.isEmpty, bytes.starts(with: existing) else {
+            return try RunFolder.write(to: url) { bytes }
+        }
         do {
-            guard !existing.isEmpty, bytes.starts(with: existing) else {
-                return try writeFileAtomically(path: url.path, bytes: bytes)
-            }
             let file = try FileHandle(forWritingTo: url)
             defer { try? file.close() }
             try file.seekToEnd()

@@ -109,11 +109,7 @@ extension ExperimentResults {
         for file in try files(existing: existing(in: project)) {
             let url = project.url.appendingPathComponent(file.path)
             try RunFolder(url: url.deletingLastPathComponent()).make()
-            do {
-                try Data(file.text.utf8).write(to: url, options: .atomic)
-            } catch {
-                throw RecordError.unwritable(path: url.path, reason: error.localizedDescription)
-            }
+            try RunFolder.write(to: url) { [UInt8](file.text.utf8) }
             written.append(file.path)
         }
         return written

@@ -6,12 +6,16 @@ public struct AdamSettings: Equatable, Sendable {
     public let beta2: Double
     public let epsilon: Double
 
+    /// The keys of a section `adam`.
     public static let keys: ConfigurationKeys = [
         "beta1": "β₁, decay a step of the gradient's mean",
         "beta2": "β₂, decay a step of the mean of its squares",
         "epsilon": "ε, added to the root of that mean",
     ]
 
+    /// Reads a section `adam`.
+    ///
+    /// - Throws: `ConfigurationError`.
     public init(_ reader: ConfigurationReader) throws(ConfigurationError) {
         beta1 = try reader.number("beta1", in: 0...0.999999)
         beta2 = try reader.number("beta2", in: 0...0.99999999)
@@ -19,6 +23,7 @@ public struct AdamSettings: Equatable, Sendable {
         reader.finish()
     }
 
+    /// An optimizer with these constants, its moments zero.
     public func optimizer(_ parameters: [NamedParameter]) -> Adam {
         Adam(parameters: parameters, beta1: Float(beta1), beta2: Float(beta2), epsilon: Float(epsilon))
     }

@@ -12,8 +12,11 @@ public enum ProgressEvent: Equatable, Sendable {
     case evaluated(split: String, step: Int, result: SplitEvaluation, isBest: Bool)
 }
 
+/// Where a run stands after a training step.
 public struct StepProgress: Equatable, Sendable {
+    /// Counted from 1.
     public let step: Int
+    /// All that the run takes.
     public let steps: Int
     /// Mean loss of the step's batch.
     public let lossNats: Double

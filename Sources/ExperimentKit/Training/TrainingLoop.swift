@@ -33,6 +33,7 @@ public enum TrainingEnd: Equatable, Sendable {
     case interrupted(signal: Int32)
 }
 
+/// Why training ended before its last step.
 public enum TrainingError: Error, Equatable, CustomStringConvertible {
     /// A loss, a gradient or a number of the model is NaN or infinite; no checkpoint holds it.
     case notFinite(what: String, step: Int, lastCheckpoint: String?)

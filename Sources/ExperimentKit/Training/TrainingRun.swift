@@ -2,7 +2,6 @@ import Compute
 import Foundation
 import NeuralNetwork
 import Processes
-import Safetensors
 
 /// The end of a call of `TrainingRun.run()`.
 public enum TrainingRunEnd: Equatable, Sendable {
@@ -160,11 +159,7 @@ public final class TrainingRun<Work: Experiment> {
     }
 
     private func writeConfiguration() throws {
-        do {
-            try writeFileAtomically(path: files.configuration.path, bytes: [UInt8](resolvedYAML.utf8))
-        } catch {
-            throw RecordError.unwritable(path: files.configuration.path, reason: "\(error)")
-        }
+        try RunFolder.write(to: files.configuration) { [UInt8](resolvedYAML.utf8) }
     }
 
     // MARK: - Running

@@ -60,6 +60,14 @@ public protocol CheckpointedOptimizer: AnyObject {
 
 extension Adam: CheckpointedOptimizer {}
 
+extension NesterovSGD: CheckpointedOptimizer {
+    /// Its update does not depend on the number of the step.
+    public var stepCount: Int {
+        get { 0 }
+        set {}
+    }
+}
+
 /// A tensor's values read from a file.
 public struct NamedTensor: Equatable, Sendable {
     public let name: String

@@ -4,13 +4,6 @@ import Datasets
 import ExperimentKit
 import Foundation
 
-/// An error that the user can act on, in one line.
-public struct UserError: Error, CustomStringConvertible {
-    public let description: String
-
-    public init(description: String) { self.description = description }
-}
-
 /// `--project`, shared by all commands: which checkout the program belongs to, for a program that lies elsewhere.
 public struct ProjectOption: ParsableArguments {
     @Option(
@@ -76,11 +69,7 @@ public struct ThreadOptions: ParsableArguments {
 
     public init() {}
 
-    public func validate() throws {
-        if let threads, !(1...ThreadChoice.most ~= threads) {
-            throw ValidationError("--threads expects a whole number from 1 to \(ThreadChoice.most), found \(threads)")
-        }
-    }
+    public func validate() throws { try require("--threads", threads, in: 1...ThreadChoice.most) }
 
     /// The option for another call.
     var arguments: [String] { threads.map { ["--threads", "\($0)"] } ?? [] }
@@ -124,76 +113,19 @@ public struct OutOptions: ParsableArguments {
     }
 }
 
-/// An experiment's own folder in the checkout.
-///
-/// - Throws: `UserError` outside a checkout.
-public func experimentFolder(_ experiment: String) throws -> URL { try projectFolder().experiment(experiment) }
+// MARK: - Ranges
 
-/// The checkout.
+/// Holds the value of an option to a range; nil is in order.
 ///
-/// - Throws: `UserError` outside of one.
-public func projectFolder() throws -> ProjectFolder {
-    if let project = ProjectFolder.locate() { return project }
-    throw UserError(
-        description: "no checkout of the project from the working directory and from the program upwards: name it with"
-            + " --project DIR")
+/// - Throws: `ValidationError`.
+public func require(_ option: String, _ value: Int?, in range: ClosedRange<Int>) throws {
+    guard let value, !range.contains(value) else { return }
+    let bounds = "from \(grouped(range.lowerBound)) to \(grouped(range.upperBound))"
+    throw ValidationError("\(option) expects a whole number \(bounds), found \(value)")
 }
 
-/// Refuses folders that the environment names in other bytes than UTF-8: as texts they would be other folders.
-///
-/// - Throws: `UserError`.
-func requireReadableVariables() throws {
-    for name in [ProjectFolder.variable, DataFolder.environmentVariable] {
-        guard let value = getenv(name), String(validatingCString: value) == nil else { continue }
-        throw UserError(
-            description: "\(name), '\(String(cString: value))', is not UTF-8 text: rename the folder, or name it"
-                + " through a symbolic link")
-    }
-}
-
-// MARK: - What a person sees
-
-public func progress(_ label: String, display: MetricDisplay) -> TextProgress {
-    TextProgress(
-        label: label, display: display, isTerminal: isatty(STDERR_FILENO) != 0,
-        width: { terminalWidth(of: STDERR_FILENO) }, write: show)
-}
-
-// MARK: - Stopping
-
-/// Set by the signals of `catchSignals()`. Global because a C signal handler can reach nothing else.
-public let interruption = Interruption()
-
-/// Stops with a checkpoint at the first signal that asks for an end: Ctrl-C, SIGTERM, a terminal or connection that is
-/// gone (SIGHUP), and SIGUSR1 and SIGUSR2, with which schedulers announce that time is up. The second of the same kind
-/// kills as usual; one of another kind asks for the same once more, since schedulers send several.
-///
-/// A signal that whoever started the program ignores stays ignored, as `nohup` wants it.
-public func catchSignals() {
-    // Made here, if it is not yet: a signal handler must not allocate memory.
-    _ = interruption
-    // Whoever started this process may have left them blocked, and a blocked signal is never heard.
-    var caughtSignals = sigset_t()
-    sigemptyset(&caughtSignals)
-    for caught in [SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2] {
-        var inherited = sigaction()
-        sigaction(caught, nil, &inherited)
-        guard !isIgnored(inherited) else { continue }
-        sigaddset(&caughtSignals, caught)
-        signal(caught) { number in
-            interruption.request(signal: number)
-            signal(number, SIG_DFL)
-        }
-    }
-    pthread_sigmask(SIG_UNBLOCK, &caughtSignals, nil)
-}
-
-private func isIgnored(_ action: sigaction) -> Bool {
-    #if canImport(Darwin)
-        let handler = action.__sigaction_u.__sa_handler
-    #else
-        let handler = action.__sigaction_handler.sa_handler
-    #endif
-    // Functions cannot be compared; SIG_IGN is the address 1.
-    return unsafeBitCast(handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
+/// The same for a range without an upper end.
+public func require(_ option: String, _ value: Int?, in range: PartialRangeFrom<Int>) throws {
+    guard let value, !range.contains(value) else { return }
+    throw ValidationError("\(option) expects a whole number of at least \(range.lowerBound), found \(value)")
 }

@@ -1,0 +1,39 @@
+import ExperimentKit
+import Foundation
+
+/// Set by the signals of `catchSignals()`. Global because a C signal handler can reach nothing else.
+public let interruption = Interruption()
+
+/// Stops with a checkpoint at the first signal that asks for an end: Ctrl-C, SIGTERM, a terminal or connection that is
+/// gone (SIGHUP), and SIGUSR1 and SIGUSR2, with which schedulers announce that time is up. The second of the same kind
+/// kills as usual; one of another kind asks for the same once more, since schedulers send several.
+///
+/// A signal that whoever started the program ignores stays ignored, as `nohup` wants it.
+public func catchSignals() {
+    // Made here, if it is not yet: a signal handler must not allocate memory.
+    _ = interruption
+    // Whoever started this process may have left them blocked, and a blocked signal is never heard.
+    var caughtSignals = sigset_t()
+    sigemptyset(&caughtSignals)
+    for caught in [SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2] {
+        var inherited = sigaction()
+        sigaction(caught, nil, &inherited)
+        guard !isIgnored(inherited) else { continue }
+        sigaddset(&caughtSignals, caught)
+        signal(caught) { number in
+            interruption.request(signal: number)
+            signal(number, SIG_DFL)
+        }
+    }
+    pthread_sigmask(SIG_UNBLOCK, &caughtSignals, nil)
+}
+
+private func isIgnored(_ action: sigaction) -> Bool {
+    #if canImport(Darwin)
+        let handler = action.__sigaction_u.__sa_handler
+    #else
+        let handler = action.__sigaction_handler.sa_handler
+    #endif
+    // Functions cannot be compared; SIG_IGN is the address 1.
+    return unsafeBitCast(handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
+}
