@@ -23,12 +23,16 @@ func expectOrthogonal(
     #expect(greatest < 1e-5, "of shape \(matrix.shape)", sourceLocation: sourceLocation)
 }
 
+/// Root mean square of all elements.
+func standardDeviation(_ tensor: Tensor) -> Double {
+    (tensor.floats.reduce(0) { $0 + Double($1) * Double($1) } / Double(tensor.count)).squareRoot()
+}
+
 /// Expects draws with mean 0 and the given standard deviation: five standard errors, 1/√(2n) of it.
 func expectStandardDeviation(
     _ tensor: Tensor, _ expected: Float, sourceLocation: SourceLocation = #_sourceLocation
 ) {
-    let meanSquare = tensor.floats.reduce(0) { $0 + Double($1) * Double($1) } / Double(tensor.count)
-    let ratio = meanSquare.squareRoot() / Double(expected)
+    let ratio = standardDeviation(tensor) / Double(expected)
     #expect(
         abs(ratio - 1) < 5 / (2 * Double(tensor.count)).squareRoot(), "of shape \(tensor.shape)",
         sourceLocation: sourceLocation)

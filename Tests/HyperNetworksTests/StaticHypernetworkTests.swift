@@ -46,11 +46,6 @@ private func kernel(_ size: Int, _ inputs: Int, _ outputs: Int) -> KernelShape {
     KernelShape(size: size, inputs: inputs, outputs: outputs)
 }
 
-/// Root mean square of all elements.
-private func standardDeviation(_ tensor: Tensor) -> Double {
-    (tensor.floats.reduce(0) { $0 + Double($1) * Double($1) } / Double(tensor.count)).squareRoot()
-}
-
 @Suite("The static hypernetwork: Equations 1–3")
 struct StaticHypernetworkTests {
     @Test func generator_valuesAndGradientsAreThoseOfPyTorch() throws {
