@@ -489,6 +489,24 @@ class Training:
         return unpack({name: tensor[m].cpu() for name, tensor in self.weights.items()}, self.c)
 
 
+class Best:
+    """Validation chooses the weights: of every model those of its lowest validation so far."""
+
+    def __init__(self, weights):
+        self.weights, self.flat = weights, weights.flat.clone()
+        self.bits, self.steps = [math.nan] * len(self.flat), [0] * len(self.flat)
+
+    def look(self, step, bits):
+        """A figure that is not a number is taken too, so that a model that diverged is reported as such."""
+        for m, figure in enumerate(bits):
+            if not figure >= self.bits[m]:
+                self.bits[m], self.steps[m] = figure, step
+                self.flat[m].copy_(self.weights.flat[m])
+
+    def restore(self):
+        self.weights.flat.copy_(self.flat)
+
+
 def save_weights(path, named, c, vocabulary, step):
     """A file of weights in half precision, which `char-hyperlstm evaluate` reads."""
     model = hypernetworks.CharacterModel(c, vocabulary)
@@ -534,9 +552,10 @@ def main():
     parser.add_argument("--initial", help="weights to start from, in place of those of the seed")
     parser.add_argument("--seconds", type=float, default=math.inf, help="stop after so long, counted from the start")
     parser.add_argument("--report-streams", type=int, default=0,
-                        help="at the end read validation and test split as so many streams; 1 is the paper's way")
+                        help="at the end read validation and test split, with the weights of the best validation, "
+                             "as so many streams; 1 is the paper's way")
     parser.add_argument("--out", default="cross-check.json", help="curves, written after every validation")
-    parser.add_argument("--weights", help="a file for the weights of the model with the best last validation")
+    parser.add_argument("--weights", help="a file for the weights of the model with the best validation")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--tf32", action="store_true", help="products of TensorFloat-32 in place of float32")
     parser.add_argument("--no-graph", action="store_true", help="without a CUDA graph")
@@ -610,6 +629,7 @@ def main():
         if device.type == "cuda":
             torch.cuda.synchronize()
 
+    best = Best(trained.weights)
     trained_seconds, last, done, every = 0.0, 0, 0, training["logEvery"]
     while done < training["steps"]:
         start = time.monotonic()
@@ -624,7 +644,9 @@ def main():
         if done not in places and not out_of_time:
             continue
         bits, history = validation.bits(), trained.history[last:done].double().cpu()
+        best.look(done, bits)
         for m, model in enumerate(record["models"]):
+            model["bestStep"] = best.steps[m]
             model["curve"].append([done, history[:, m, 0].mean().item() / math.log(2), bits[m]])
             model["steps"] += [
                 [step, *history[step - last - 1, m].tolist()] for step in range(last + 1, done + 1)
@@ -641,11 +663,13 @@ def main():
             print("out of time", flush=True)
             break
 
+    best.restore()
     if arguments.weights:
         # A diverged model, whose figure is NaN, comes last.
-        best = min(range(len(models)), key=lambda m: (math.isnan(bits[m]), bits[m]))
-        save_weights(arguments.weights, trained.named(best), c, vocabulary, done)
-        record["weights"] = {"file": Path(arguments.weights).name, "peak": models[best][0], "seed": models[best][1]}
+        chosen = min(range(len(models)), key=lambda m: (math.isnan(best.bits[m]), best.bits[m]))
+        save_weights(arguments.weights, trained.named(chosen), c, vocabulary, best.steps[chosen])
+        peak, seed = models[chosen]
+        record["weights"] = {"file": Path(arguments.weights).name, "peak": peak, "seed": seed}
     if arguments.report_streams:
         for split in "valid", "test":
             reading = Evaluation(

@@ -155,6 +155,17 @@ class CrossCheckTests(unittest.TestCase):
             torch.testing.assert_close(together.history[:, m], alone[m].history[:, 0])
             torch.testing.assert_close(together.weights.flat[m], alone[m].weights.flat[0])
 
+    def test_the_best_validation_of_each_model_keeps_its_weights(self):
+        weights = cross_check.Packed({"W": (2,)}, 4, CPU)
+        best = cross_check.Best(weights)
+        nan = float("nan")
+        for step, bits in (5, [2.0, 2.0, 2.0, nan]), (10, [1.0, 3.0, nan, 1.0]), (15, [1.5, 1.9, 1.0, 2.0]):
+            weights["W"].fill_(step)
+            best.look(step, bits)
+        self.assertEqual(best.steps, [10, 15, 15, 10])
+        best.restore()
+        self.assertEqual(weights["W"][:, 0].tolist(), [10, 15, 15, 10])
+
     def test_committed_weights_read_a_text_as_the_modules_do(self):
         torch.set_default_dtype(torch.float32)
         runs = Path(cross_check.CONFIGURATIONS).parent / "runs"
