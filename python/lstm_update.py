@@ -83,7 +83,8 @@ class FusedUpdate(Update):
         for tensor in (d, dd):
             arguments += [p, 0, 0, 0] if tensor is None else [tensor, *tensor.stride()[:3]]
         weights = [*self.norm, *(w for w in [self.b_0] if w is not None)]
-        assert len({w.stride(0) for w in weights}) < 2, "the parameters lie in one buffer, model after model"
+        # The stride of a dimension of one is whatever PyTorch made it.
+        assert M == 1 or len({w.stride(0) for w in weights}) < 2, "the parameters lie in one buffer, model after model"
         block = triton.next_power_of_2(self.units)
         kernel[(M * B,)](
             *arguments, *(self.norm or [p] * 4), p if self.b_0 is None else self.b_0,
