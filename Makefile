@@ -148,8 +148,7 @@ results-check: build ## fails if one of them is not what the records give
 	@$(BIN)/benchmarks tables --check
 
 figures: build ## draws the paper's figures from the committed weights; then `results`, which draws the charts
-	@# A prompt, because the first character is drawn evenly else: docs/shortfalls.md.
-	@$(BIN)/char-hyperlstm figures --prompt 'the '
+	@$(BIN)/char-hyperlstm figures
 	@$(BIN)/static-hypernet figures
 	@$(MAKE) --no-print-directory results
 

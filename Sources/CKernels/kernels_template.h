@@ -10,6 +10,7 @@
 // and its own `load`, `store` for up to CK_LANES elements. `n - j` elements are left at position j: the loops below
 // have no separate tail, a short vector is loaded with zeros behind it.
 
+#include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
@@ -17,6 +18,10 @@
 #include "CKernels.h"
 
 enum { L = CK_LANES };
+
+_Static_assert(CK_ROWS >= 4 && CK_ROWS <= 8 && CK_COLUMNS >= 1 && CK_COLUMNS <= 3 && CK_PIXELS2 <= CK_PIXELS1 &&
+                   CK_CHANNELS2 <= CK_CHANNELS1,
+               "the extents that the switches below know");
 
 typedef float vf __attribute__((ext_vector_type(CK_LANES)));
 typedef int32_t vi __attribute__((ext_vector_type(CK_LANES)));
@@ -290,6 +295,9 @@ INLINE void tile_row(int64_t columns, int64_t k, const float *a, const float *b,
 static void gemm_packed(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *packed,
                         int accumulate, int64_t firstPanel, int64_t lastPanel, float *c, int64_t ldc) {
     int64_t tiles = (m + CK_ROWS - 1) / CK_ROWS;
+    if (k == 0 && !accumulate)
+        for (int64_t i = 0; i < m; i++)
+            for (int64_t j = firstPanel * panel; j < n && j < lastPanel * panel; j++) c[i * ldc + j] = 0;
     for (int64_t k0 = 0; k0 < k; k0 += k_block) {
         int64_t depth = k - k0 < k_block ? k - k0 : k_block;
         int add = accumulate || k0 > 0;
@@ -370,7 +378,9 @@ INLINE void moments(int64_t n, const float *x, float epsilon, float *mean, float
         squares += centered * centered;
     }
     *mean = average;
-    *reciprocal = 1.0f / __builtin_elementwise_sqrt(sum(squares) / (float)n + epsilon);
+    // A variance beyond all floats would make 0 of the row, and nobody would notice.
+    float variance = sum(squares) / (float)n;
+    *reciprocal = variance <= FLT_MAX ? 1.0f / __builtin_elementwise_sqrt(variance + epsilon) : NAN;
 }
 
 /// The pre-activation of gate `gate` at units j …: layer-normalized where the cell does so.

@@ -55,7 +55,7 @@ static void run_indices(unsigned number, int64_t thread) {
         if (loop_number(word) != number) return;
         unsigned index = (unsigned)word;
         if (index >= atomic_load_explicit(&task_count, memory_order_relaxed)) return;
-        if (!atomic_compare_exchange_weak_explicit(&position, &word, word + 1, memory_order_acquire,
+        if (!atomic_compare_exchange_weak_explicit(&position, &word, word + 1, memory_order_acq_rel,
                                                    memory_order_relaxed))
             continue;
         loop_body body = atomic_load_explicit(&task, memory_order_relaxed);

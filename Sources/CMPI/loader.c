@@ -26,8 +26,9 @@ static int (*test)(handle *, int *, void *);
 static int (*abort_all)(handle, int);
 static int (*finalize)(void);
 static int (*library_version)(char *, int *);
+static int (*set_errhandler)(handle, handle);
 
-static handle world, byte;
+static handle world, byte, errors_return;
 static void *ignored_status;
 
 // MPI_THREAD_SERIALIZED is 2 in both.
@@ -37,15 +38,17 @@ const char *mpi_load(const char *name) {
     static char message[1024];
     static const char *const names[] = {"libmpi.so.40", "libmpi.so.12", "libmpi.so", "libmpich.so.12", "libmpi.dylib"};
     void *library = NULL;
+    message[0] = 0;
     // Open MPI's own plugins look the library's symbols up, so they must be global.
-    if (name) {
-        library = dlopen(name, RTLD_NOW | RTLD_GLOBAL);
-    } else {
-        for (unsigned n = 0; n < sizeof names / sizeof *names && !library; n++)
-            library = dlopen(names[n], RTLD_NOW | RTLD_GLOBAL);
+    for (unsigned n = 0; n < (name ? 1 : sizeof names / sizeof *names) && !library; n++) {
+        const char *tried = name ? name : names[n];
+        library = dlopen(tried, RTLD_NOW | RTLD_GLOBAL);
+        const char *why = library ? NULL : dlerror();
+        // A library that is there and does not load, for want of another one say, is the news; one that is not there is not.
+        if (why && !*message && (name || !strstr(why, tried))) snprintf(message, sizeof message, "%s", why);
     }
     if (!library) {
-        snprintf(message, sizeof message, "%s", name ? dlerror() : "no libmpi was found");
+        if (!*message) snprintf(message, sizeof message, "no libmpi was found");
         return message;
     }
     struct {
@@ -62,6 +65,7 @@ const char *mpi_load(const char *name) {
         {"MPI_Abort", (void **)&abort_all},
         {"MPI_Finalize", (void **)&finalize},
         {"MPI_Get_library_version", (void **)&library_version},
+        {"MPI_Comm_set_errhandler", (void **)&set_errhandler},
     };
     for (unsigned n = 0; n < sizeof functions / sizeof *functions; n++) {
         *functions[n].function = dlsym(library, functions[n].name);
@@ -74,10 +78,12 @@ const char *mpi_load(const char *name) {
     world = dlsym(library, "ompi_mpi_comm_world");
     if (world) {
         byte = dlsym(library, "ompi_mpi_byte");
+        errors_return = dlsym(library, "ompi_mpi_errors_return");
         ignored_status = NULL;
     } else {
         world = (handle)(uintptr_t)0x44000000;
         byte = (handle)(uintptr_t)0x4c00010d;
+        errors_return = (handle)(uintptr_t)0x54000001;
         ignored_status = (void *)(uintptr_t)1;
     }
     return NULL;
@@ -87,6 +93,9 @@ int mpi_join(int *rank, int *count) {
     int provided = 0, code = init_thread(NULL, NULL, thread_serialized, &provided);
     if (code) return code;
     if (provided < thread_serialized) return -1;
+    // Without this the library ends the process inside a call that fails.
+    code = set_errhandler(world, errors_return);
+    if (code) return code;
     code = comm_rank(world, rank);
     return code ? code : comm_size(world, count);
 }

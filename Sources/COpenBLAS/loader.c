@@ -43,9 +43,8 @@ int openblas_core_runs(const char *core) {
     return 1;
 }
 
-static void *open_any(const char *name) {
-    if (name) return dlopen(name, RTLD_NOW | RTLD_LOCAL);
-    // The usual one last: where none is there, its failure is the one that is reported.
+/// Opens a library; NULL tries the usual names. Where none opens, `reason` gets the cause.
+static void *open_any(const char *name, char *reason, size_t size) {
     static const char *const names[] = {
 #if defined(__APPLE__)
         "libopenblas.dylib",
@@ -57,18 +56,25 @@ static void *open_any(const char *name) {
 #endif
     };
     void *library = NULL;
-    for (unsigned n = 0; n < sizeof names / sizeof *names && !library; n++) {
-        library = dlopen(names[n], RTLD_NOW | RTLD_LOCAL);
+    int known = 0;
+    for (unsigned n = 0; n < (name ? 1 : sizeof names / sizeof *names) && !library; n++) {
+        const char *tried = name ? name : names[n];
+        library = dlopen(tried, RTLD_NOW | RTLD_LOCAL);
+        const char *why = library ? NULL : dlerror();
+        // A library that is there and does not load, for want of another one say, is the news; of those that are not there the
+        // last one's reason will do.
+        if (!why || known) continue;
+        snprintf(reason, size, "%s", why);
+        known = !strstr(why, tried);
     }
     return library;
 }
 
 const char *openblas_load(const char *name, openblas_functions *functions) {
     static char message[512];
-    void *library = open_any(name);
+    char reason[400] = "no reason given";
+    void *library = open_any(name, reason, sizeof reason);
     if (!library) {
-        const char *reason = dlerror();
-        if (!reason) reason = "no reason given";
         if (name)
             snprintf(message, sizeof message, "cannot be loaded (%s)", reason);
         else

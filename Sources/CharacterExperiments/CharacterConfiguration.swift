@@ -86,7 +86,7 @@ public struct CharacterConfiguration: RunConfiguration {
             reportedStreams: try evaluationReader.integer("reportedStreams", atLeast: 1))
         loop = try TrainingLoopSettings(
             training: trainingReader, evaluation: evaluationReader, batch: training.batch)
-        seeds = try trainingReader.integers("seeds", atLeast: 0, atMost: .max)
+        seeds = try trainingReader.integers("seeds", atLeast: 0, atMost: StableJSON.greatestInteger)
         trainingReader.finish()
         evaluationReader.finish()
         reader.finish()

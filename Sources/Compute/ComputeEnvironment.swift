@@ -53,7 +53,7 @@ public enum ComputeEnvironment {
     ///   does not run.
     public static func configure(threads requested: Int? = nil) throws {
         let choice = try ThreadChoice.current(requested: requested)
-        if let name = ProcessInfo.processInfo.environment[Kernels.variable], Kernels.named(name) == nil {
+        if let name = Kernels.requested, Kernels.named(name) == nil {
             throw ComputeError.kernels(requested: name, available: Kernels.available)
         }
         try requireAddressSpace(threads: choice.count)

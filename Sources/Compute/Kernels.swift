@@ -8,9 +8,14 @@ package enum Kernels {
     package static let variable = "HYPERNETWORKS_SIMD"
 
     nonisolated(unsafe) package static let current: ck_kernels = {
-        if let name = ProcessInfo.processInfo.environment[variable], let kernels = named(name) { return kernels }
+        if let name = requested, let kernels = named(name) { return kernels }
         return ck_kernels_best().pointee
     }()
+
+    /// The name that the environment variable gives; empty is none.
+    static var requested: String? {
+        ProcessInfo.processInfo.environment[variable].flatMap { $0.isEmpty ? nil : $0 }
+    }
 
     /// The kernels of one instruction set, or nil where this CPU lacks it.
     package static func named(_ name: String) -> ck_kernels? { ck_kernels_named(name)?.pointee }

@@ -44,7 +44,7 @@ package final class PackedMatrix {
         let sums = Tensor(uninitialized: [panels, products * depth * width])
         strassen = (rows, Tensor(uninitialized: [products, ((rows + 1) / 2 + height - 1) / height * height, depth]))
         packed = sums
-        let halves = Tensor(uninitialized: [ComputeEnvironment.threads, 2, k * width])
+        let halves = Tensor(uninitialized: [Parallel.workers, 2, k * width])
         Profile.measure("packing [\(k), \(n)], Strassen", floats: 11 * k * n / 4) {
             Parallel.loop(panels) { panel, worker in
                 // A panel of either half, whichever way the source lies, and from both their sums.

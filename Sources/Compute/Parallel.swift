@@ -8,6 +8,8 @@ package enum Parallel {
 
     /// Parts that a loop is split into if it is long enough.
     package static var parts: Int { partsOverride ?? ComputeEnvironment.threads }
+    /// Worker numbers that a loop begun here can see: in a shard there is one worker.
+    static var workers: Int { partsOverride == 1 ? 1 : ComputeEnvironment.threads }
 
     /// Calls `body` for every index in `0 ..< count`, each once, in any order and on any thread; returns when all ran.
     package static func loop(_ count: Int, _ body: (_ index: Int) -> Void) {

@@ -19,15 +19,34 @@ final class TensorMemory: @unchecked Sendable {
         let reused = free[size]?.popLast()
         lock.unlock()
         if let reused { return (reused, size) }
+        var raw = Self.allocate(size)
+        if raw == nil {
+            // Free blocks of other sizes may be what is in the way.
+            releaseFree()
+            raw = Self.allocate(size)
+        }
+        guard let raw else { Self.end(size) }
+        return (raw.bindMemory(to: Float.self, capacity: size / MemoryLayout<Float>.stride), size)
+    }
+
+    private static func allocate(_ size: Int) -> UnsafeMutableRawPointer? {
         let huge = 2 << 20
         var raw: UnsafeMutableRawPointer?
-        let failure = posix_memalign(&raw, size >= huge ? huge : 64, size)
-        guard failure == 0 else { Self.end(size) }
+        guard posix_memalign(&raw, size >= huge ? huge : 64, size) == 0 else { return nil }
         #if os(Linux)
             // Large pages save most of the page faults and address translations of a large block.
             if size >= huge { madvise(raw!, size, Int32(MADV_HUGEPAGE)) }
         #endif
-        return (raw!.bindMemory(to: Float.self, capacity: size / MemoryLayout<Float>.stride), size)
+        return raw
+    }
+
+    /// Gives all free blocks back to the system.
+    private func releaseFree() {
+        let all = lock.withLock {
+            defer { free = [:] }
+            return free
+        }
+        for block in all.values.joined() { Foundation.free(block) }
     }
 
     /// Bytes of all free blocks: taken from the system, and free to be taken again.

@@ -63,7 +63,8 @@ public struct ThreadChoice: Equatable, Sendable {
         for name in Self.limits {
             // OMP_NUM_THREADS may be a list, one number a level of nesting.
             guard let text = environment[name]?.split(separator: ",").first, let value = Int(text) else { continue }
-            bounds.append((try checked(value, name), "\(name)=\(value)"))
+            guard value >= 1 else { throw .threads(requested: value, source: name) }
+            bounds.append((min(value, Self.most), "\(name)=\(value)"))
         }
         let least = bounds.min { $0.count < $1.count } ?? bounds[0]
         count = min(max(1, least.count), Self.most)

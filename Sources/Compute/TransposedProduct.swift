@@ -23,7 +23,7 @@ package func addTransposedProduct(
     let depth = ((k + blocks - 1) / blocks + 1) / 2  // rows of half a block, at most
     let packed = Tensor(uninitialized: [2, tiles * products * depth * height])
     let group = Int(kernels.panel_group), pieces = (panels + group - 1) / group
-    let scratch = Tensor(uninitialized: [ComputeEnvironment.threads, min(group, panels) * products * depth * width])
+    let scratch = Tensor(uninitialized: [Parallel.workers, min(group, panels) * products * depth * width])
 
     func pack(_ block: Int, _ group: Int) {
         let range = rows(block), first = group * packedTogether

@@ -93,14 +93,23 @@ public struct Evaluate<Options: EvaluationOptions>: ParsableCommand {
         return try Work.Configuration(try Checkpoint(at: url).configuration())
     }
 
-    /// A file of weights names the data that it was trained on; the committed configurations know how to read it.
+    /// A file of weights names the data that it was trained on. The run's configuration, where it lies beside the file, knows
+    /// how to read it, else any committed one of this data.
     private func configuration(ofWeights url: URL) throws -> Work.Configuration {
         let name = try Work.dataName(ofWeights: url)
-        let all = try NamedConfiguration<Work.Configuration>.all(in: try configurationFolder(of: Work.self))
         // Data of unofficial files has a name that begins with the official one's.
-        let found = all.first { configuration in
-            let known = configuration.values.dataName
+        func reads(_ configuration: Work.Configuration) -> Bool {
+            let known = configuration.dataName
             return name == known || name?.hasPrefix("\(known)-") == true
+        }
+        let own = url.deletingLastPathComponent().appendingPathComponent("config.yaml")
+        if let values = try? Work.Configuration(ConfigurationFile(contentsOf: own).root), reads(values) {
+            return values
+        }
+        let all = try NamedConfiguration<Work.Configuration>.all(in: try configurationFolder(of: Work.self))
+        let found = all.first { reads($0.values) }
+        if let found, split != .test {
+            note("note: \(url.path) does not say how its run divided the data: as \(found.name) does; or give --config")
         }
         guard let found else {
             throw UserError(

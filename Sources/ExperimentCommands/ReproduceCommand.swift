@@ -172,8 +172,10 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
     private func chosenSeeds() throws -> [Int]? {
         try seeds.map { text in
             try text.split(separator: ",", omittingEmptySubsequences: false).map { part in
-                guard let seed = Int(part), seed >= 0 else {
-                    throw ValidationError("--seeds expects whole numbers of at least 0 with commas, found '\(text)'")
+                guard let seed = Int(part), 0...StableJSON.greatestInteger ~= seed else {
+                    throw ValidationError(
+                        "--seeds expects whole numbers with commas, each from 0 to"
+                            + " \(grouped(StableJSON.greatestInteger)), found '\(text)'")
                 }
                 return seed
             }

@@ -67,11 +67,12 @@ struct Runs<Work: Experiment> {
     ///
     /// - Throws: `UserError`; `RecordError` where it is no whole run.
     static func require(_ configuration: NamedConfiguration<Work.Configuration>, in folder: URL) throws {
-        guard try Run.configuration(of: folder) == configuration.values else {
+        let keys = try Run.differences(of: folder, from: configuration.file)
+        guard keys.isEmpty else {
             throw UserError(
                 description:
-                    "\(folder.path) holds a run of another version of \(configuration.name): remove it, or give"
-                    + " --out or --name")
+                    "\(folder.path) holds a run of another version of \(configuration.name), with other values of"
+                    + " \(keys.joined(separator: ", ")): remove it, or give --out or --name")
         }
     }
 

@@ -38,7 +38,7 @@ public struct Train<Work: Experiment>: ParsableCommand {
     public init() {}
 
     public func validate() throws {
-        try require("--seed", seed, in: 0...)
+        try require("--seed", seed, in: 0...StableJSON.greatestInteger)
         if let name, name.wholeMatch(of: /[A-Za-z0-9][A-Za-z0-9._-]*/) == nil {
             throw ValidationError(
                 "--name expects letters, digits, '.', '_' and '-', the first a letter or digit, found '\(name)'")

@@ -29,10 +29,12 @@ public struct CharacterModelConfiguration: Sendable, Codable, Equatable {
     /// Deviation `hyperLayerNorm`.
     public var hyperLayerNorm: HyperLayerNorm
 
+    /// Without more than the architecture: one layer, no dropout, and the suite's choices where the paper leaves one open.
     public init(
-        cell: CellKind, layers: Int, units: Int, layerNorm: Bool, hyperUnits: Int, embeddingSize: Int,
-        keepInput: Float, keepOutput: Float, keepRecurrent: Float, keepHyperRecurrent: Float, forgetBias: Float,
-        layerNormEpsilon: Float, hyperStateForEmbeddings: HyperStateForEmbeddings, hyperLayerNorm: HyperLayerNorm
+        cell: CellKind, layers: Int = 1, units: Int, layerNorm: Bool = false, hyperUnits: Int = 0,
+        embeddingSize: Int = 0, keepInput: Float = 1, keepOutput: Float = 1, keepRecurrent: Float = 1,
+        keepHyperRecurrent: Float = 1, forgetBias: Float = 1, layerNormEpsilon: Float = 1e-3,
+        hyperStateForEmbeddings: HyperStateForEmbeddings = .current, hyperLayerNorm: HyperLayerNorm = .matchMain
     ) {
         self.cell = cell
         self.layers = layers

@@ -4,6 +4,9 @@ public enum Paper {
     public static let citation =
         "Ha, Dai, Le, *HyperNetworks*, 2016, <https://arxiv.org/abs/1609.09106>"
 
+    /// Where the first author's cells, a notebook and a training plot are.
+    public static let authorsCode = "https://github.com/hardmaru/supercell/blob/master"
+
     /// Its tables whose data or means are out of reach here, one sentence each.
     public static let outOfReach = [
         "Table 5 (handwriting, log-loss on the validation split: LSTM −1,055, Layer Norm LSTM −1,096, Layer Norm HyperLSTM"

@@ -98,7 +98,7 @@ public struct ImageConfiguration: RunConfiguration {
         evaluation = Evaluation(batch: try evaluationReader.integer("batch", atLeast: 1))
         loop = try TrainingLoopSettings(
             training: trainingReader, evaluation: evaluationReader, batch: training.batch)
-        seeds = try trainingReader.integers("seeds", atLeast: 0, atMost: .max)
+        seeds = try trainingReader.integers("seeds", atLeast: 0, atMost: StableJSON.greatestInteger)
         trainingReader.finish()
         evaluationReader.finish()
         reader.finish()
@@ -122,7 +122,7 @@ public struct ImageConfiguration: RunConfiguration {
         let data = Data(
             dataset: try reader.choice("dataset", of: ImageDatasetName.self),
             validationImages: try reader.integer("validationImages", atLeast: 1),
-            splitSeed: try reader.integer("splitSeed", atLeast: 0, atMost: .max),
+            splitSeed: try reader.integer("splitSeed", atLeast: 0, atMost: StableJSON.greatestInteger),
             augment: try reader.boolean("augment"))
         reader.finish()
         return data

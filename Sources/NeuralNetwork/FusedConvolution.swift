@@ -18,7 +18,9 @@ package func fusedConv2D(
     let shape = ConvolutionShape(x.shape, kernel: kernel.shape, stride: stride, padding: padding)
     precondition(bias == nil || bias!.shape == [shape.outputs], "a bias for \(kernel.shape), found \(bias!.shape)")
     precondition(
-        method.fits(shape, inputGradient: x.requiresGradient), "\(method) does not compute \(x.shape), \(kernel.shape)")
+        // A norm's parameters need the gradient of what it gives.
+        method.fits(shape, inputGradient: x.requiresGradient || norm != nil),
+        "\(method) does not compute \(x.shape), \(kernel.shape)")
     let operation = FusedConvolution(
         x: x, norm: norm, normalization: norm?.normalization(of: x, mode: mode), kernel: kernel, bias: bias,
         residual: residual, name: "\(method) convolution \(shape)",

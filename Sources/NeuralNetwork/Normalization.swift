@@ -118,7 +118,7 @@ extension ChannelMoments {
             }
             total = all
         }
-        self.init(mean: mean, variance: squares.map { max(0, $0 / Double(total)) }, count: total)
+        self.init(mean: mean, variance: squares.map { $0 < 0 ? 0 : $0 / Double(total) }, count: total)
     }
 
     /// Statistics of the last axis of x, in one pass over it.

@@ -132,13 +132,14 @@ public struct CharacterTrace {
         let limit = 2.5 * (squares / Float(4 * H * T)).squareRoot()
         // With weights that are NaN or infinite there is no limit: all is gray.
         let range: ClosedRange<Float> = limit.isFinite ? -limit...limit : 0...0
+        // In the order of their means, so that neighbors are alike; 96 of them at most show what all do.
+        let step = max(1, (H + 95) / 96)
         let rows = Self.gates.enumerated().map { gate, gateName in
-            // In the order of their means, so that neighbors are alike; 96 of them show what all do.
             let sums = (gate * H..<(gate + 1) * H).map { unit in
                 (unit, scalings.reduce(Float(0)) { $0 + $1[unit] })
             }
             let order = sums.sorted { $0.1 < $1.1 }.map { $0.0 }
-            let shown = stride(from: 0, to: H, by: max(1, (H + 95) / 96)).map { order[$0] }
+            let shown = stride(from: 0, to: H, by: step).map { order[$0] }
             var raster = Raster(width: T, height: shown.count)
             for (row, unit) in shown.enumerated() {
                 for t in 0..<T { raster[t, row] = Raster.brightness(scalings[t][unit], in: range) }
@@ -148,7 +149,8 @@ public struct CharacterTrace {
         let bound = String(format: "%.2f", limit)
         return ImageGrid(
             title: "The weight scaling d_h over a passage, \(name)",
-            caption: "one row per unit, in the order of their means; gray is 0, white \(bound) and more,"
+            caption: (step == 1 ? "a row for each unit" : "a row for one unit in \(step)")
+                + ", in the order of their means; gray is 0, white \(bound) and more,"
                 + " black −\(bound) and less; the characters as they were read",
             scale: (10, 1.5), rows: rows, columnNames: characters.map { $0 == "\n" ? "↵" : $0 })
     }

@@ -24,6 +24,9 @@ public enum ProcessError: Error, Equatable, CustomStringConvertible {
             return "started as one of \(processes) processes, but MPI cannot be loaded: \(reason). Install it (Debian:"
                 + " apt-get install openmpi-bin), name its library in \(MPIProcesses.libraryVariable), or set that to"
                 + " 'none' to run alone"
+        case .cannotJoin(-1):
+            return "MPI cannot start: it lets one thread alone call it (no MPI_THREAD_SERIALIZED); load a library that"
+                + " was built with support for threads"
         case .cannotJoin(let code):
             return "MPI cannot start: code \(code)"
         case .otherCount(let started, let found):

@@ -22,6 +22,9 @@ struct OpenBLASTests {
             #expect(!runs("SkylakeX") || runs("Haswell"))
             #expect(!runs("Haswell") || runs("Sandybridge"))
             #expect(runs("SkylakeX") == (preferredCore == "SkylakeX"))
+            for name in ["Zen", "Excavator"] { #expect(runs(name) == runs("Haswell"), "\(name)") }
+            for name in ["Piledriver", "Steamroller"] { #expect(runs(name) == runs("Bulldozer"), "\(name)") }
+            #expect(runs("SapphireRapids") == runs("Cooperlake"))
         #endif
     }
 

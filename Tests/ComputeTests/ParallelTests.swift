@@ -49,13 +49,17 @@ struct ParallelTests {
     @Test(.timeLimit(.minutes(2))) func twoIndicesRunAtTheSameTimeOnTwoThreads() async {
         await #expect(processExitsWith: .success) {
             try ComputeEnvironment.configure(threads: 2)
-            let started = Counter(), met = Counter(), deadline = Date(timeIntervalSinceNow: 60)
-            Parallel.loop(2) { _ in
-                started.add()
-                while started.count < 2 && Date() < deadline { sched_yield() }
-                if started.count == 2 { met.add() }
+            // At once, and when the worker has fallen asleep: it must be woken then.
+            for pause in [UInt32(0), 200_000, 200_000] {
+                usleep(pause)
+                let started = Counter(), met = Counter(), deadline = Date(timeIntervalSinceNow: 30)
+                Parallel.loop(2) { _ in
+                    started.add()
+                    while started.count < 2 && Date() < deadline { sched_yield() }
+                    if started.count == 2 { met.add() }
+                }
+                #expect(met.count == 2, "each waited for the other to start, after \(pause) µs")
             }
-            #expect(met.count == 2, "each waited for the other to start")
         }
     }
 
@@ -115,12 +119,16 @@ struct ParallelTests {
             for (threads, loops) in [(2, 20_000), (8, 2_000)] {
                 try ComputeEnvironment.configure(threads: threads)
                 let counter = Counter()
+                var expected = 0
                 for loop in 0..<loops {
-                    // Some pauses: workers that sleep must be woken as well as ones that still spin.
+                    // Some pauses, so that loops meet workers that sleep as well as ones that still spin; and other counts, so that
+                    // a late worker would take an index of the loop before.
                     if loop % 500 == 499 { usleep(3000) }
-                    Parallel.loop(3) { _ in counter.add() }
-                    if counter.count != 3 * (loop + 1) {
-                        Issue.record("loop \(loop) on \(threads) threads: \(counter.count) of \(3 * (loop + 1))")
+                    let count = 2 + loop % 7
+                    expected += count
+                    Parallel.loop(count) { _ in counter.add() }
+                    if counter.count != expected {
+                        Issue.record("loop \(loop) on \(threads) threads: \(counter.count) of \(expected)")
                         return
                     }
                 }

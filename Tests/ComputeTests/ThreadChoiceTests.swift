@@ -24,6 +24,10 @@ import Testing
         #expect(try choose(["OMP_NUM_THREADS": "3", "SLURM_CPUS_PER_TASK": "2"]) == (2, "SLURM_CPUS_PER_TASK=2"))
         #expect(try choose(["OMP_NUM_THREADS": "64"]) == (8, "physical cores"))
         #expect(try choose(["OMP_NUM_THREADS": "many"]) == (8, "physical cores"))
+        // Of what is more than the pool can have, whoever says it, all is taken that it can have.
+        #expect(try choose(["OMP_NUM_THREADS": "512"]) == (8, "physical cores"))
+        #expect(try choose(["SLURM_CPUS_PER_TASK": "288"], allowed: 384, all: 384).count == ThreadChoice.most)
+        #expect(try choose(allowed: 384, all: 384).count == ThreadChoice.most)
     }
 
     @Test func processesStartedTogetherTakeNoMoreCoresThanTheMachineHas() throws {
@@ -52,7 +56,8 @@ import Testing
 
     @Test(arguments: ["OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK"])
     func aNumberOutOfRangeIsRefusedByTheNameOfItsVariable(name: String) {
-        for value in [0, -2, 257] {
+        // Above what the pool can have a limit binds nothing.
+        for value in [0, -2] + (name == "OPENBLAS_NUM_THREADS" ? [257] : []) {
             #expect(throws: ComputeError.threads(requested: value, source: name)) { try choose([name: "\(value)"]) }
         }
     }

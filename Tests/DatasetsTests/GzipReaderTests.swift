@@ -141,7 +141,7 @@ import Testing
     }
 
     @Test func gzip_wrongChecksumIsRejectedWithBothValuesAndItsOffset() throws {
-        let content = Array("123456789".utf8)  // CRC-32 cbf43926, the check value of the CRC catalogue
+        let content = Array("123456789".utf8)  // CRC-32 cbf43926, the check value of the CRC catalog
         var file = gzipCompressed(content)
         let offset = file.count - 8
         #expect(Array(file[offset..<(offset + 4)]) == [0x26, 0x39, 0xf4, 0xcb])

@@ -65,6 +65,12 @@ import Testing
         #expect(kinds.count >= min(9, 2 * (2 * augmentation.padding + 1)), "the draws hardly vary: \(kinds)")
     }
 
+    @Test func augmentation_ofBothDataSetsIsThePapers() {
+        // A.3.1: padded to 30 × 30. A.3.2: padded to 36 × 36, mirrored.
+        #expect(ImageAugmentation.mnist.padding == 1 && !ImageAugmentation.mnist.flips)
+        #expect(ImageAugmentation.cifar10.padding == 2 && ImageAugmentation.cifar10.flips)
+    }
+
     @Test(arguments: [1, 2, 3])
     func evaluation_isTheImageItself(channels: Int) {
         let images = images(9, height: 6, width: 5, channels: channels)

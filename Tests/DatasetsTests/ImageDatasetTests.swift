@@ -216,7 +216,7 @@ import Testing
         #expect(dataset.test.labels == Array(Self.idx[3].content[8...]))
         // Both splits together are the training file, each image with its label.
         func sorted(_ images: [[UInt8]]) -> [[UInt8]] { images.sorted { $0.lexicographicallyPrecedes($1) } }
-        func labelled(_ set: ImageSet) -> [[UInt8]] {
+        func labeled(_ set: ImageSet) -> [[UInt8]] {
             (0..<set.count).map { image -> [UInt8] in
                 let start = image * 784
                 return [set.labels[image]] + set.pixels[start..<(start + 784)]
@@ -227,7 +227,7 @@ import Testing
             let start = 16 + image * 784
             return [labels[8 + image]] + images[start..<(start + 784)]
         }
-        #expect(sorted(labelled(dataset.train) + labelled(dataset.validation)) == sorted(file))
+        #expect(sorted(labeled(dataset.train) + labeled(dataset.validation)) == sorted(file))
     }
 
     @Test func mnist_plainFilesAreReadWhereGzipIsMissing() throws {

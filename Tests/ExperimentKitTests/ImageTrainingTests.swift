@@ -75,6 +75,28 @@ import Testing
         #expect(epochs[0] != epochs[1])
     }
 
+    @Test(arguments: [([String](), ImageAugmentation.cifar10), (ImageTestRun.mnist, .mnist)])
+    func batchesAreAugmentedAsTheDataSetIsAndAnewInEveryEpoch(
+        overrides: [String], augmentation: ImageAugmentation
+    ) throws {
+        let run = try ImageTestRun(overrides: overrides), set = run.dataset.train
+        let configuration = try ImageConfiguration(run.file.root)
+        let work = try ImageExperiment(
+            configuration: configuration, data: run.dataset, seed: 3, shard: .whole, progress: SilentProgress(),
+            interruption: Interruption())
+        let normalization = configuration.data.dataset.normalization(of: run.dataset)
+        for epoch in 0..<2 {
+            let order = shuffledIndices(count: set.count, seed: 3, epoch: epoch)
+            for batch in 0..<set.count / 40 {
+                let expected = Tensor(zeros: [40, set.height, set.width, set.channels])
+                set.write(
+                    order[batch * 40..<(batch + 1) * 40], normalization: normalization, augmentation: augmentation,
+                    seed: 3, epoch: epoch, to: expected.pointer)
+                #expect(work.nextBatch().images.value.floats == expected.floats, "batch \(batch) of epoch \(epoch)")
+            }
+        }
+    }
+
     @Test func theLossHasTheL2PenaltyOnGeneratedKernels() throws {
         func firstLoss(_ l2: String) throws -> Double {
             let run = try ImageTestRun(overrides: ["training.l2=\(l2)"])

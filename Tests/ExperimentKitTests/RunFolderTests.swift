@@ -121,6 +121,18 @@ import Testing
         #expect(record.differences.contains(difference))
     }
 
+    /// Whatever stood in between, a difference is one from the run's base.
+    @Test func aSecondChangeOfAKeyDiffersFromTheBaseAndTheWayBackNoMore() throws {
+        let run = try TestRun(), folder = try stoppedRun(run)
+        func differences(after rate: String) throws -> [ConfigurationFile.Difference] {
+            try run.resume(folder, overrides: ["training.learningRate=\(rate)"]).record.differences
+                .filter { $0.key == "training.learningRate" }
+        }
+        #expect(try differences(after: "0.002") == [.init(key: "training.learningRate", base: "0.01", value: "0.002")])
+        #expect(try differences(after: "0.001") == [.init(key: "training.learningRate", base: "0.01", value: "0.001")])
+        #expect(try differences(after: "0.01") == [])
+    }
+
     @Test func whatMakesAnotherRunCannotBeChangedUnderWay() throws {
         let run = try TestRun()
         let folder = try stoppedRun(run), before = try content(of: folder)
@@ -267,13 +279,15 @@ import Testing
         let folder = CharacterRun.folder(
             in: run.folder.url.appendingPathComponent("runs"), configuration: "tiny", seed: 3)
         // The next checkpoint is that of step 10, the next validation that of step 8.
-        let progress = TakeOverAtStep(6, folder), training = try run.begin(progress: progress)
+        let progress = TakeOverAtStep(6, folder)
         #expect(throws: RecordError.lockLost(path: folder.appendingPathComponent("lock").path)) {
-            try training.run()
+            try run.begin(progress: progress).run()
         }
         #expect(try StepLog.read(folder.appendingPathComponent("steps.jsonl")).last?.step == 6)
         let before = try #require(progress.record)
         #expect(try Data(contentsOf: folder.appendingPathComponent("record.json")) == before)
+        // Nor does it take away the lock of the process that has the folder now.
+        #expect(FileManager.default.fileExists(atPath: folder.appendingPathComponent("lock").path))
     }
 
     @Test func aLockFileOfAnEndedProcessOrWithoutContentIsTakenOver() throws {

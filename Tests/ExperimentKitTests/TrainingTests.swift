@@ -112,6 +112,26 @@ import Testing
         #expect(training.record.training.stepsDone == 32 && training.record.training.selectedStep == 16)
     }
 
+    @Test func everyStepDrawsItsOwnDropoutMasks() throws {
+        let run = try TestRun()
+        let task = try CharacterExperiment(
+            configuration: run.configuration, data: run.corpus, seed: 3, shard: .whole, progress: SilentProgress(),
+            interruption: Interruption())
+        let before = task.position.dropout
+        _ = task.nextLoss()
+        #expect(task.position.dropout != before)
+    }
+
+    /// On the way the beginning of the split as many streams; at the end all of it as `reportedStreams`.
+    @Test func validationsOnTheWayReadAsTheirOwnKeysSay() throws {
+        let run = try TestRun(overrides: ["evaluation.validationCharacters=100", "training.steps=8"])
+        let task = try CharacterExperiment(
+            configuration: run.configuration, data: run.corpus, seed: 3, shard: .whole, progress: SilentProgress(),
+            interruption: Interruption())
+        let read = try task.validate()
+        #expect(read.streams == 2 && read.predictions == 98)
+    }
+
     @Test func aSecondRunInTheSameFolderIsRefused() throws {
         let run = try TestRun(overrides: ["training.steps=2"])
         let first = try run.begin()
@@ -179,12 +199,13 @@ private final class ScriptedTask: TrainingTask {
     let parameters: [NamedParameter]
     let unitsPerStep = 1
     let carriedTensors: [(name: String, tensor: Tensor)] = []
-    private let validationLoss: Double
+    private var validationLosses: [Double]
     private let figures: [String: Double]?
 
-    init(losses: [Float], validationLoss: Double = 1, figures: [String: Double]? = nil) {
+    /// - Parameter validationLosses: One after the other; the last of them again and again.
+    init(losses: [Float], validationLosses: [Double] = [1], figures: [String: Double]? = nil) {
         self.losses = losses
-        self.validationLoss = validationLoss
+        self.validationLosses = validationLosses
         self.figures = figures
         parameters = [NamedParameter("x", variable)]
     }
@@ -201,24 +222,53 @@ private final class ScriptedTask: TrainingTask {
     }
 
     func validate() -> SplitEvaluation {
-        SplitEvaluation(lossNats: validationLoss, predictions: 1, streams: 1, seconds: 0, figures: figures)
+        let loss = validationLosses.count > 1 ? validationLosses.removeFirst() : validationLosses[0]
+        return SplitEvaluation(lossNats: loss, predictions: 1, streams: 1, seconds: 0, figures: figures)
     }
     func restore(position: Int, carried: [NamedTensor]) { self.position = position }
 }
 
 @Suite struct TrainingLoopTests {
-    private static let settings = TrainingLoopSettings(
-        steps: 10, learningRate: .piecewiseConstant([.init(untilStep: 10, rate: 0.1)]), clipNorm: nil,
-        validate: .every(10), patience: nil, logEvery: 1, checkpointEvery: 2)
+    private static func settings(
+        clipNorm: Double? = nil, validateEvery interval: Int = 10, patience: Int? = nil
+    ) -> TrainingLoopSettings {
+        TrainingLoopSettings(
+            steps: 10, learningRate: .piecewiseConstant([.init(untilStep: 10, rate: 0.1)]), clipNorm: clipNorm,
+            validate: .every(interval), patience: patience, logEvery: 1, checkpointEvery: 2)
+    }
 
-    private func loop(_ task: ScriptedTask, in folder: URL) throws -> TrainingLoop<ScriptedTask> {
+    private func loop(
+        _ task: ScriptedTask, in folder: URL, _ settings: TrainingLoopSettings = settings()
+    ) throws -> TrainingLoop<ScriptedTask> {
         TrainingLoop(
             updates: try TrainingStep(
-                tasks: [task], optimizer: Adam(parameters: task.parameters), settings: Self.settings),
+                tasks: [task], optimizer: Adam(parameters: task.parameters), settings: settings),
             checkpoints: try CheckpointStore(runFolder: folder),
             stepLog: StepLog(url: folder.appendingPathComponent("steps.jsonl")), progress: SilentProgress(),
             interruption: Interruption(), configurationYAML: "steps: 10\n", modelMetadata: [:],
             metric: .bits(per: "character", shortUnit: "bpc"), onMilestone: { _ in })
+    }
+
+    @Test func patienceCountsValidationsInARow() throws {
+        let folder = try TemporaryFolder()
+        let task = ScriptedTask(losses: [Float](repeating: 1, count: 10), validationLosses: [5, 6, 4, 6, 3, 6, 6])
+        let loop = try loop(task, in: folder.url, Self.settings(validateEvery: 1, patience: 2))
+        _ = try loop.run()
+        // The two in a row are those of steps 6 and 7.
+        #expect(task.position == 7)
+    }
+
+    @Test func theGradientIsClippedToItsNorm() throws {
+        func weight(_ clipNorm: Double?) throws -> Float {
+            let task = ScriptedTask(losses: [10])
+            let sgd = NesterovSGD(parameters: task.parameters, momentum: 0)
+            let step = try TrainingStep(tasks: [task], optimizer: sgd, settings: Self.settings(clipNorm: clipNorm))
+            _ = try step.take(1, lastCheckpoint: nil)
+            return task.variable.value.floats[0]
+        }
+        // A rate of 0.1 and a gradient of 10.
+        #expect(try weight(nil) == 0)
+        #expect(try abs(weight(1) - 0.9) < 1e-6)
     }
 
     @Test(arguments: [Float.nan, Float.infinity])
@@ -238,7 +288,7 @@ private final class ScriptedTask: TrainingTask {
 
     @Test func aValidationThatIsNotFiniteStopsTheRunAndIsNotLogged() throws {
         let folder = try TemporaryFolder()
-        let task = ScriptedTask(losses: [Float](repeating: 1, count: 10), validationLoss: .nan)
+        let task = ScriptedTask(losses: [Float](repeating: 1, count: 10), validationLosses: [.nan])
         #expect(
             throws: TrainingError.notFinite(
                 what: "validation loss", step: 10,

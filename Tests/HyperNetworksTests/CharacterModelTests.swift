@@ -318,7 +318,25 @@ struct CharacterModelTests {
         .test(
             cell: .hyperLSTM, layers: 2, units: 20, layerNorm: true, hyperUnits: 9, embeddingSize: 5, keepInput: 0.9,
             keepOutput: 0.8, keepRecurrent: 0.7),
+        .test(
+            cell: .hyperLSTM, units: 20, layerNorm: true, hyperUnits: 9, embeddingSize: 5, forgetBias: 0.5,
+            layerNormEpsilon: 0.1),
     ]
+
+    @Test func forgetBiasAndEpsilonOfTheConfigurationAreThoseOfEveryCell() throws {
+        for cell in [CellKind.lstm, .hyperLSTM] {
+            let hyper = cell == .hyperLSTM
+            let model = CharacterModel(
+                configuration: .test(
+                    cell: cell, units: 8, layerNorm: true, hyperUnits: hyper ? 4 : 0, embeddingSize: hyper ? 2 : 0,
+                    forgetBias: 0.5, layerNormEpsilon: 0.1), vocabularySize: 5, seed: 0)
+            let updates =
+                if let cell = model.layers[0] as? HyperLSTMCell { [cell.update, cell.hyperCell.update] } else {
+                    [try #require(model.layers[0] as? LSTMCell).update]
+                }
+            for update in updates { #expect(update.forgetBias == 0.5 && update.layerNorm?.epsilon == 0.1) }
+        }
+    }
 
     /// With a batch that neither the rows a thread takes together nor the vector width divide.
     @Test(arguments: models.indices)

@@ -156,6 +156,27 @@ struct ImageClassifierTests {
         #expect(abs(variance.squareRoot() / expected - 1) < 0.01)
     }
 
+    /// Deviation `staticCoordinates`: without biases all kinks of the hidden units pass through the middle of both grids.
+    @Test func coordinateNetwork_hiddenBiasesStartStandardNormal() throws {
+        let model = CoordinateNetwork(configuration: CoordinateNetwork.Configuration(weights: .generated), seed: 3)
+        guard case .generated(let layers) = model.weights else { preconditionFailure("a generated matrix") }
+        let biases = layers.dropLast().flatMap { $0.b.value.floats }
+        expectStandardDeviation(Tensor(biases, shape: [50]), 1)
+        expectConstant(model.b.value, 0)
+    }
+
+    /// Deviations `staticOwnedInitialValues` and `staticInitialValues`.
+    @Test(arguments: KernelSource.allCases)
+    func biasesOfConvolutionsStartAtZero(source: KernelSource) {
+        let mnist = MNISTConvNet(configuration: MNISTConvNet.Configuration(kernels: source), seed: 3)
+        let wide = WideResNet(configuration: .test(kernels: source, blocks: 1, widening: 1), seed: 3)
+        let biases = (mnist.parameters + wide.parameters).filter {
+            $0.name.split(separator: ".").last.map { $0.hasPrefix("bias") } == true
+        }
+        #expect(biases.count >= 8)
+        for bias in biases { expectConstant(bias.variable.value, 0) }
+    }
+
     @Test(arguments: KernelSource.allCases)
     func wideResNet_overfitsOneBatch(source: KernelSource) throws {
         let configuration = WideResNetConfiguration.test(

@@ -6,12 +6,12 @@ extension CharacterModelConfiguration {
     static func test(
         cell: CellKind, layers: Int = 1, units: Int, layerNorm: Bool, hyperUnits: Int = 0, embeddingSize: Int = 0,
         keepInput: Float = 1, keepOutput: Float = 1, keepRecurrent: Float = 1, keepHyperRecurrent: Float = 1,
-        hyperLayerNorm: HyperLayerNorm = .matchMain
+        forgetBias: Float = 1, layerNormEpsilon: Float = 1e-3, hyperLayerNorm: HyperLayerNorm = .matchMain
     ) -> CharacterModelConfiguration {
         CharacterModelConfiguration(
             cell: cell, layers: layers, units: units, layerNorm: layerNorm, hyperUnits: hyperUnits,
             embeddingSize: embeddingSize, keepInput: keepInput, keepOutput: keepOutput, keepRecurrent: keepRecurrent,
-            keepHyperRecurrent: keepHyperRecurrent, forgetBias: 1, layerNormEpsilon: 1e-3,
+            keepHyperRecurrent: keepHyperRecurrent, forgetBias: forgetBias, layerNormEpsilon: layerNormEpsilon,
             hyperStateForEmbeddings: .current, hyperLayerNorm: hyperLayerNorm)
     }
 }

@@ -39,6 +39,13 @@ struct BatchNormTests {
         #expect(values.filter(\.isNaN).count == 4)
     }
 
+    /// Its squares are no floats, its mean is one.
+    @Test func aVarianceThatIsNoNumberDoesNotBecomeZero() {
+        let x = Variable(Tensor([0, 1e20, 0, 1e20], shape: [1, 2, 2, 1])), norm = BatchNorm2D(channels: 1)
+        let values = norm(x, mode: .training, relu: false).value.floats
+        #expect(values.allSatisfy { !$0.isFinite || abs($0) < 2 }, "\(values)")
+    }
+
     /// Rows and channels that fill no whole vector, on every instruction set, against sums in double.
     @Test(arguments: Kernels.available, [[1, 1], [7, 5], [9, 16], [6, 33]])
     func kernelsEqualTheirFormulas(simd: String, shape: [Int]) throws {
@@ -70,6 +77,9 @@ struct BatchNormTests {
             squares, column { index, c in (at(x, index) - expectedMeans[c]) * (at(x, index) - expectedMeans[c]) },
             "squares")
 
+        // A z of exactly 0, where the gradient of the rectifier is 0.
+        x.pointer[0] = mean.pointer[0]
+        beta.pointer[0] = 0
         for relu in [false, true] {
             func z(_ index: Int, _ c: Int) -> Double { (at(x, index) - at(mean, c)) * at(factor, c) + at(beta, c) }
             var norm = NormKernel(

@@ -15,6 +15,16 @@ struct ImagePoolingTests {
         try test.check([("out.max", maxPool2x2(test["in.x"], kernels: kernels))])
     }
 
+    /// Into memory that held other numbers before.
+    @Test func theGradientOfAnOddLastRowAndColumnIsZero() throws {
+        let x = Variable(randomVariable([2, 3, 5, 4], seed: 1).value, requiresGradient: true)
+        x.addGradient(Tensor(repeating: 9, shape: x.shape))
+        x.clearGradient()
+        sum(maxPool2x2(x)).backward()
+        let gradient = try #require(x.gradient).floats
+        for index in gradient.indices where index / 20 % 3 == 2 || index / 4 % 5 == 4 { #expect(gradient[index] == 0) }
+    }
+
     @Test(arguments: Kernels.available) func poolingKeepsNaN(simd: String) throws {
         let kernels = try #require(Kernels.named(simd))
         for place in 0..<4 {

@@ -25,8 +25,12 @@ struct FiguresCommand: ParsableCommand {
     var models: [String] = []
     @Option(help: "The folder to write to. Default: the experiment's figures/.")
     var output: String?
-    @Option(help: "The text to begin with, none by default; each character must be in every model's vocabulary.")
-    var prompt: String = ""
+    @Option(
+        help: """
+            The text to begin with; each character must be in every model's vocabulary. Default: '\
+            \(TrainedCharacterModel.usualPrompt)', none for a model that does not have its characters.
+            """)
+    var prompt: String?
     @Option(help: "Characters to write for Figures 4 and 5, 2 to 10,000.")
     var length: Int = 396
     @Option(help: "Seed of the draws.")
@@ -50,7 +54,9 @@ struct FiguresCommand: ParsableCommand {
         for (name, url) in locations {
             let trained = try TrainedCharacterModel(try Checkpoint(at: url)), name = shortName(name)
             noteConverted(name, from: trained.convertedType)
-            let trace = try trained.trace(prompt: prompt, length: length, temperature: 1, seed: seed).trace
+            let trace = try trained.trace(
+                prompt: prompt ?? trained.usualPrompt, length: length, temperature: 1, seed: seed
+            ).trace
             traces.append((name, trace))
             if let figure = trace.figure4(name: name) {
                 try folder.write("figure-4-gate-changes-\(name)", figure.svg)
@@ -64,6 +70,13 @@ struct FiguresCommand: ParsableCommand {
 }
 
 extension TrainedCharacterModel {
+    /// What pictures begin with. Without a prompt the first character is drawn evenly from the vocabulary, and after a rare one
+    /// models without layer normalization write no words: docs/shortfalls.md.
+    static let usualPrompt = "the "
+
+    /// `usualPrompt`, or nothing for a model that does not have its characters.
+    var usualPrompt: String { (try? vocabulary.encode(prompt: Self.usualPrompt)) == nil ? "" : Self.usualPrompt }
+
     /// Lets the model write and looks into its first layer while it does.
     ///
     /// - Returns: the written bytes, as of `sample`, and what was seen.
@@ -84,7 +97,9 @@ enum CharacterModelPictures: CheckpointPictures {
 
     static func pictures(of checkpoint: Checkpoint, name: String) throws -> [CheckpointPicture] {
         let trained = try TrainedCharacterModel(checkpoint)
-        let trace = try trained.trace(prompt: "", length: FiguresCommand.passage, temperature: 1, seed: 0).trace
+        let trace = try trained.trace(
+            prompt: trained.usualPrompt, length: FiguresCommand.passage, temperature: 1, seed: 0
+        ).trace
         guard let changes = trace.figure4(name: name), let scaling = trace.weightScaling(name: name) else { return [] }
         return [CheckpointPicture("gateChanges", svg: changes.svg), CheckpointPicture("weightScaling", scaling)]
     }

@@ -51,7 +51,7 @@ typedef struct {
 ///     y[i, j, o] = Σ_t Σ_{c < run} x[i · inputRow + j · inputColumn + tap[t] + c] K[row[t] + c, o]
 typedef struct {
     int64_t rows, columns;              // of output pixels
-    int64_t outputs;                    // channels, a multiple of 16
+    int64_t outputs;                    // channels, a multiple of the vector's lanes; 16 fits all
     int64_t inputRow, inputColumn;      // between the inputs of neighboring outputs
     int64_t outputRow, outputColumn;    // between neighboring outputs
     int64_t kernelRows;
@@ -104,7 +104,8 @@ typedef struct {
 
     // Packed matrix product: floats needed for a packed [k, n] matrix; packing of op(B), [k, n]; and
     // C[m, n] (+)= A[m, k] · packed B, for the panels `first ..< last` of `panel_width` columns;
-    // best for `panel_group` of them at a time.
+    // best for `panel_group` of them at a time. The last row of m = 1 + a multiple of `tile_rows` is summed in another order,
+    // so that a row's last bits depend on its place.
     int64_t panel_width;
     int64_t panel_group;
     int64_t (*_Nonnull packed_count)(int64_t k, int64_t n);

@@ -19,7 +19,7 @@ const char *_Nullable mpi_load(const char *_Nullable library);
 
 /// Joins the other processes (MPI_Init_thread, any thread may call, one at a time).
 ///
-/// Returns 0, or MPI's error code.
+/// Returns 0, MPI's error code, or -1 where the library lets one thread alone call it.
 int mpi_join(int *rank, int *count);
 
 /// The library's own description of its version, one line; "" where it has none.

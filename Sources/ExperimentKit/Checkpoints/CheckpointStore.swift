@@ -29,11 +29,13 @@ public final class CheckpointStore {
             let names = (try? FileManager.default.contentsOfDirectory(atPath: url.path)) ?? []
             let orphans = names.filter { $0.hasPrefix("step-") && !$0.hasSuffix(".partial") && $0 != Self.name(0) }
             if let newest = orphans.max(by: { $0.compare($1, options: .numeric) == .orderedAscending }) {
+                let best = Self.bestStep(of: url.appendingPathComponent(newest)).flatMap { step in
+                    orphans.first { $0 == Self.name(step) || $0.hasPrefix(Self.name(step) + "-") }
+                }
+                let index = "{\"latest\": \"\(newest)\"" + (best.map { ", \"best\": \"\($0)\"" } ?? "") + "}"
                 throw CheckpointError.file(
                     path: file.path,
-                    reason:
-                        "missing beside checkpoints; to go on from the newest, write {\"latest\": \"\(newest)\"} into it"
-                )
+                    reason: "missing beside checkpoints; to go on from the newest, write \(index) into it")
             }
             index = Index()
             return
@@ -43,6 +45,21 @@ public final class CheckpointStore {
         } catch {
             throw CheckpointError.file(path: file.path, reason: "no readable index of checkpoints: \(error)")
         }
+    }
+
+    /// Holds the index to the state of the latest checkpoint: without the checkpoint of its best validation a run could go on,
+    /// and never end.
+    ///
+    /// - Throws: `CheckpointError.file`, also for weights of the best that cannot be read; `SafetensorsError`.
+    func requireBest(ofStep step: Int?) throws {
+        guard let best else {
+            guard let step else { return }
+            throw CheckpointError.file(
+                path: url.appendingPathComponent("index.json").path,
+                reason: "names no \"best\" checkpoint, and the best validation was that of step \(grouped(step)):"
+                    + " expected \"best\": \"\(Self.name(step))\", and that folder from where the run was copied")
+        }
+        _ = try best.weights()
     }
 
     /// The checkpoint to resume from; nil before the first.
@@ -83,6 +100,13 @@ public final class CheckpointStore {
                 reason: "the checkpoint could not be written (\(error)); the earlier checkpoints are untouched")
         }
         removeAllOthers()
+    }
+
+    /// The step of the best validation that a checkpoint's state names, if it can be read.
+    private static func bestStep(of checkpoint: URL) -> Int? {
+        struct State: Decodable { let training: TrainingState }
+        let file = checkpoint.appendingPathComponent(CheckpointFile.state)
+        return try? StableJSON.decode(State.self, from: RunFolder.bytes(of: file)).training.best?.step
     }
 
     /// `step-0000123`

@@ -166,6 +166,23 @@ public protocol RunConfiguration: Equatable, Sendable {
     var unitsPerStep: Int { get }
 }
 
+extension RunConfiguration {
+    /// Whether two resolved files give the same run up to its seed: `RunRecord.isLabel` says which keys do not count, and a
+    /// key that one of them leaves out has its default there.
+    ///
+    /// - Throws: `ConfigurationError`.
+    static func agree(_ left: ConfigurationNode, _ right: ConfigurationNode) throws(ConfigurationError) -> Bool {
+        func labels(_ tree: ConfigurationNode, from other: ConfigurationNode) -> [String] {
+            ConfigurationFile.differences(of: tree, from: other)
+                .filter { RunRecord.isLabel($0.key) && $0.value != "-" }.map { "\($0.key)=\($0.value)" }
+        }
+        // The labels of one, and those that it leaves out of the other.
+        let second = try right.overlaid(with: labels(left, from: right))
+        let first = try left.overlaid(with: labels(second, from: left))
+        return try Self(first) == Self(second)
+    }
+}
+
 /// A configuration file with its values: read and decoded once.
 public struct NamedConfiguration<Values: RunConfiguration>: Sendable {
     public let file: ConfigurationFile

@@ -12,6 +12,8 @@ public struct PaperTable: Sendable {
     public let statesSettings: Bool
     /// Decimals of the paper's own figures.
     public let decimals: Int
+    /// What its rows wait for besides hours of computing, as "the data and for "; may be empty.
+    public let obstacle: String
     /// Figures that the paper quotes, or the best ones of its time: one sentence, may be empty.
     public let context: String
     /// A warning about its short budgets: one paragraph, may be empty.
@@ -23,7 +25,8 @@ public struct PaperTable: Sendable {
 
     public init(
         id: String, title: String, dataName: String, isInPaper: Bool = true, statesSettings: Bool = true, decimals: Int,
-        context: String = "", caution: String = "", baselines: [Int: [Int]], curves: [Int: PaperCurve] = [:]
+        obstacle: String = "", context: String = "", caution: String = "", baselines: [Int: [Int]],
+        curves: [Int: PaperCurve] = [:]
     ) {
         self.id = id
         self.title = title
@@ -31,6 +34,7 @@ public struct PaperTable: Sendable {
         self.isInPaper = isInPaper
         self.statesSettings = statesSettings
         self.decimals = decimals
+        self.obstacle = obstacle
         self.context = context
         self.caution = caution
         self.baselines = baselines

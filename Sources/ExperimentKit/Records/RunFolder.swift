@@ -21,7 +21,11 @@ public struct RunFolder {
         return names.filter { !$0.hasPrefix(".") }
             .sorted { $0.compare($1, options: .numeric) == .orderedAscending }
             .map { url.appendingPathComponent($0, isDirectory: true) }
-            .filter { (try? $0.resourceValues(forKeys: [.isDirectoryKey]).isDirectory) == true }
+            .filter { folder in
+                // Of a link what it leads to.
+                var status = stat()
+                return stat(folder.path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+            }
     }
 
     /// Whether there is something at a path.
@@ -98,7 +102,7 @@ public struct RunFolder {
     /// Holds the folder to being a run of a program.
     ///
     /// - Throws: `RecordError.noRun`, `.incomplete`, `.unreadable`, `.otherProgram`.
-    func requireRun(experiment: String) throws {
+    package func requireRun(experiment: String) throws {
         guard try Self.exists(record) else {
             for other in [configuration, log, checkpoints] where try Self.exists(other) {
                 throw RecordError.incomplete(

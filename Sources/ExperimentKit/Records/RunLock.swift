@@ -109,7 +109,7 @@ final class RunLock {
                 throw RecordError.unwritable(path: path, reason: String(cString: strerror(errno)))
             }
             let isLocked = flock(descriptor, LOCK_EX | LOCK_NB) == 0, code = errno
-            let (present, age) = content(of: descriptor)
+            let (present, renewed) = content(of: descriptor)
             if !isLocked, code == EWOULDBLOCK {
                 close(descriptor)
                 throw RecordError.busy(
@@ -120,6 +120,8 @@ final class RunLock {
                 close(descriptor)
                 continue
             }
+            // Only another start's or another host's lock is judged by its age.
+            let age = present.map { $0.boot == holder.boot ? 0 : now(beside: path) - renewed } ?? 0
             if let present, isAlive(present, age: age, isLocked: isLocked, seenBy: holder) {
                 close(descriptor)
                 throw RecordError.busy(path: path, host: present.host, process: present.process, since: present.since)
@@ -142,19 +144,36 @@ final class RunLock {
         return age < Double(present.host == observer.host ? restartSeconds : staleSeconds)
     }
 
-    /// The holder that an open lock file names, nil if it names none; and the seconds since it was renewed.
-    private static func content(of descriptor: Int32) -> (holder: Holder?, age: Double) {
+    /// The holder that an open lock file names, nil if it names none; and when it was renewed.
+    private static func content(of descriptor: Int32) -> (holder: Holder?, renewed: Double) {
         var bytes = [UInt8](repeating: 0, count: 4096)
         let count = pread(descriptor, &bytes, bytes.count, 0)
         let holder = try? StableJSON.decode(Holder.self, from: Array(bytes.prefix(max(0, count))))
+        return (holder, modified(descriptor) ?? -.infinity)
+    }
+
+    /// When an open file was last written, in seconds since 1970.
+    private static func modified(_ descriptor: Int32) -> Double? {
         var status = stat()
-        guard fstat(descriptor, &status) == 0 else { return (holder, .infinity) }
+        guard fstat(descriptor, &status) == 0 else { return nil }
         #if canImport(Darwin)
-            let renewed = Double(status.st_mtimespec.tv_sec)
+            return Double(status.st_mtimespec.tv_sec)
         #else
-            let renewed = Double(status.st_mtim.tv_sec)
+            return Double(status.st_mtim.tv_sec)
         #endif
-        return (holder, Date().timeIntervalSince1970 - renewed)
+    }
+
+    /// The time by the clock that sets the times of files beside a path: that of the file server may be another than this
+    /// host's.
+    private static func now(beside path: String) -> Double {
+        let probe = "\(path).\(getpid()).tmp"
+        let descriptor = open(probe, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+        guard descriptor >= 0 else { return Date().timeIntervalSince1970 }
+        defer { close(descriptor) }
+        unlink(probe)
+        // A file of a server gets its time with its content.
+        let isWritten = write(descriptor, " ", 1) == 1 && fsync(descriptor) == 0
+        return (isWritten ? modified(descriptor) : nil) ?? Date().timeIntervalSince1970
     }
 
     /// Whether the file at a path is the one that is open.

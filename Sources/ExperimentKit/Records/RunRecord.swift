@@ -193,9 +193,12 @@ extension RunRecord {
         ["training.steps", "training.learningRate", "training.patience", "evaluation."].contains { key.hasPrefix($0) }
     }
 
-    /// Keys that change neither the model nor its training nor how the figures are read.
+    /// Keys that change neither the model nor its training nor the figures.
     static func isLabel(_ key: String) -> Bool {
-        ["budget", "training.seeds", "training.logEvery", "training.checkpointEvery"].contains(key)
+        [
+            "budget", "training.seeds", "training.shards", "training.logEvery", "training.checkpointEvery",
+            "evaluation.batch", "reproduces.tolerance",
+        ].contains(key)
     }
 }
 

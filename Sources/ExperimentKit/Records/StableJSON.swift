@@ -3,6 +3,9 @@ import Foundation
 /// JSON that depends on the values alone: keys sorted, numbers in their shortest exact form, so that two records can be
 /// compared line by line and a `Double` comes back bit by bit.
 public enum StableJSON {
+    /// The greatest whole number that a reader of JSON surely takes for the same: 2⁵³.
+    public static let greatestInteger = 1 << 53
+
     /// A document over several lines, ending in a newline.
     public static func encode(_ value: some Encodable) throws -> [UInt8] {
         try bytes(value, formatting: [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes])

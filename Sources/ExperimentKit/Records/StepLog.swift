@@ -58,6 +58,19 @@ public final class StepLog {
         }
     }
 
+    /// Brings the lines so far to the disk.
+    ///
+    /// - Throws: `RecordError.unwritable`.
+    func synchronize() throws {
+        let file = open(url.path, O_WRONLY | O_CLOEXEC)
+        // Before the first line there is no file.
+        guard file >= 0 || errno != ENOENT else { return }
+        defer { if file >= 0 { close(file) } }
+        guard file >= 0, fsync(file) == 0 else {
+            throw RecordError.unwritable(path: url.path, reason: String(cString: strerror(errno)))
+        }
+    }
+
     /// The lines of a log in order, none where there is no log; a last line without its end, which a killed process
     /// left, is passed over.
     ///

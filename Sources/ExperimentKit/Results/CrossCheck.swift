@@ -14,6 +14,8 @@ struct CrossCheck: Sendable {
         /// The kind of number that is multiplied: `float32`, `TF32`.
         let products: String
         let stepsDone: Int
+        /// Those of the configuration; nil in files that do not say. A run can be stopped before.
+        let stepsPlanned: Int?
         /// Of all models side by side.
         let millisecondsPerStep: Double
         let seconds: Double
@@ -100,6 +102,8 @@ struct CrossCheck: Sendable {
             let name = file.deletingPathExtension().lastPathComponent
             let run = try decode(Run.self, from: file), check = NumberCheck(path: file.path)
             try check.count("stepsDone", run.stepsDone)
+            if let planned = run.stepsPlanned { try check.count("stepsPlanned", planned) }
+            for row in run.models.flatMap({ $0.curve + $0.steps }) { try check.count("models: step", row.step) }
             try check.seconds("millisecondsPerStep", run.millisecondsPerStep)
             try check.seconds("seconds", run.seconds)
             return CrossCheck(

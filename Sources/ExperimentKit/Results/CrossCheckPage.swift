@@ -15,6 +15,16 @@ struct CrossCheckPage<Work: Experiment> {
         var curve: PaperCurve? {
             configuration.values.reproduces.flatMap { Work.table(of: configuration.values)?.curves[$0.row] }
         }
+        /// The steps whose validation the table shows: of those that the independent runs validated at, the nearest ones to
+        /// 1, 2, 5, 10, 20, … and the last one, four in all.
+        var steps: [Int] {
+            let validated = Set(checks.flatMap(\.run.models).flatMap(\.curve).map(\.step)).sorted()
+            guard let last = validated.last else { return [] }
+            let powers = sequence(first: 1) { $0 * 10 }.prefix { $0 <= last }
+            let targets = powers.flatMap { [$0, 2 * $0, 5 * $0] }.filter { $0 <= last }
+            let nearest = targets.compactMap { target in validated.min { abs($0 - target) < abs($1 - target) } }
+            return Set(nearest + [last]).sorted().suffix(4)
+        }
         /// Every model with the run that it is of, by peak rate.
         var models: [(check: CrossCheck, model: CrossCheck.Model)] {
             checks.flatMap { check in check.run.models.map { (check, $0) } }
@@ -24,8 +34,6 @@ struct CrossCheckPage<Work: Experiment> {
 
     private let checks: [CrossCheck]
     private let comparisons: [Comparison]
-    /// The steps whose validation the table shows: the last four of 1, 2, 5, 10, 20, … that a run reached.
-    private let steps: [Int]
 
     /// - Throws: `RecordError.unreadable`, also for a run with a configuration that there is not.
     init(
@@ -49,15 +57,12 @@ struct CrossCheckPage<Work: Experiment> {
                         && table.map { run.record.followsPaperSettings(of: $0) } == true
                 })
         }
-        let last = unchanged.map(\.run.stepsDone).max() ?? 0
-        let powers = sequence(first: 1) { $0 * 10 }.prefix { $0 <= last }
-        steps = Array(powers.flatMap { [$0, 2 * $0, 5 * $0] }.filter { $0 <= last }.suffix(4))
     }
 
     /// Empty without runs of another program.
     var section: String {
         guard !checks.isEmpty else { return "" }
-        return ([table] + figures.map { "![\($0.chart.title)](../\($0.path))" } + precisions + readings + [machines])
+        return (tables + figures.map { "![\($0.chart.title)](../\($0.path))" } + precisions + readings + [machines])
             .joined(separator: "\n\n")
     }
 
@@ -73,25 +78,29 @@ struct CrossCheckPage<Work: Experiment> {
         return fixed(check.run.millisecondsPerStep / 1000, 3) + (count == 1 ? "" : " (\(count) models at once)")
     }
 
-    // MARK: - The table
+    // MARK: - The tables
 
-    private var table: String {
-        let lines = comparisons.flatMap { comparison in
-            independentLines(comparison) + comparison.runs.map { ownLine($0, comparison) } + paperLine(comparison)
-        }
-        return "### Validation and test\n\n\(Work.metric.name); the best validation of a row in bold:\n\n"
-            + markdownTable(
-                ["row", "run", "peak rate"]
-                    + steps.map { "step \(grouped($0))" }
-                    + ["validation", "test", "both read as", "seconds a step"], lines)
+    private var tables: [String] {
+        ["### Validation and test\n\n\(Work.metric.name); the best validation of a configuration in bold:"]
+            + comparisons.map { comparison in
+                let steps = comparison.steps
+                let lines =
+                    independentLines(comparison, steps) + comparison.runs.map { ownLine($0, steps) }
+                    + paperLine(comparison, steps)
+                return "#### \(comparison.row): `\(comparison.configuration.name)`\n\n"
+                    + markdownTable(
+                        ["run", "peak rate"]
+                            + steps.map { "step \(grouped($0))" }
+                            + ["validation", "test", "both read as", "seconds a step"], lines)
+            }
     }
 
-    private func independentLines(_ comparison: Comparison) -> [[String]] {
+    private func independentLines(_ comparison: Comparison, _ steps: [Int]) -> [[String]] {
         let figures = comparison.models.compactMap { $0.model.valid?.figure }
         let best = Work.metric.higherIsBetter ? figures.max() : figures.min()
         return comparison.models.map { check, model in
             let validation = Work.metric.digits(model.valid?.figure)
-            return [comparison.row, link("independent, seed \(model.seed)", check), "\(model.peak)"]
+            return [link("independent, seed \(model.seed)", check), "\(model.peak)"]
                 + steps.map { Work.metric.digits(model.validation(atStep: $0)) }
                 + [
                     best != nil && model.valid?.figure == best ? "**\(validation)**" : validation,
@@ -101,9 +110,9 @@ struct CrossCheckPage<Work: Experiment> {
         }
     }
 
-    private func ownLine(_ run: RecordedRun<Work>, _ comparison: Comparison) -> [String] {
+    private func ownLine(_ run: RecordedRun<Work>, _ steps: [Int]) -> [String] {
         let record = run.record
-        return [comparison.row, "[this suite, seed \(record.seed)](../\(run.path)/record.json)", run.peak ?? "-"]
+        return ["[this suite, seed \(record.seed)](../\(run.path)/record.json)", run.peak ?? "-"]
             + steps.map { step in
                 let line = run.log.first { $0.step == step && $0.validation != nil }
                 return Work.metric.digits(line?.validation.flatMap(Work.metric.value))
@@ -116,10 +125,10 @@ struct CrossCheckPage<Work: Experiment> {
             ]
     }
 
-    private func paperLine(_ comparison: Comparison) -> [[String]] {
+    private func paperLine(_ comparison: Comparison, _ steps: [Int]) -> [[String]] {
         guard let curve = comparison.curve else { return [] }
         return [
-            [comparison.row, curve.title, "-"]
+            [curve.title, "-"]
                 + steps.map { step in curve.value(atStep: step).map { fixed($0, 3) } ?? "-" }
                 + ["-", "-", "-", "-"]
         ]
@@ -227,7 +236,9 @@ struct CrossCheckPage<Work: Experiment> {
             return [
                 link(check.name, check), "`\(run.configuration)`",
                 run.set.isEmpty ? "-" : run.set.map { "`\($0)`" }.joined(separator: ", "), "\(run.models.count)",
-                grouped(run.stepsDone), run.device, run.products,
+                grouped(run.stepsDone)
+                    + (run.stepsPlanned.map { $0 > run.stepsDone ? " of \(grouped($0))" : "" } ?? ""),
+                run.device, run.products,
                 run.versions.sorted { $0.key < $1.key }.compactMap { name, version in version.map { "\(name) \($0)" } }
                     .joined(separator: ", "),
                 seconds(check), durationText(seconds: run.seconds),

@@ -53,9 +53,11 @@ extension Experiment {
             (
                 "training",
                 chart(
-                    "training batches", x: "training steps", y: nat == nil ? "loss, nats" : metric.name, isNoisy: true
+                    "training batches", x: "training steps", y: nat == nil ? "loss with penalty, nats" : metric.name,
+                    isNoisy: true
                 ) { line in
-                    line.lossNats.map { (Double(line.step), $0 * (nat ?? 1)) }
+                    // Older logs of image runs have the loss with the penalty alone.
+                    (line.objective ?? line.lossNats).map { (Double(line.step), $0 * (nat ?? 1)) }
                 }
             ),
         ]

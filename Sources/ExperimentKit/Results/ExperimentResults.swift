@@ -11,7 +11,7 @@ public struct ExperimentResults<Work: Experiment> {
     private let runs: [Run]
     private let keys: KeyReference
     let crossChecks: CrossCheckPage<Work>
-    /// The pictures in `figures/`, relative to the checkout: charts, and what was drawn from committed weights.
+    /// The pictures in `figures/` that `figures` drew from committed weights, relative to the checkout.
     private let pictures: [String]
 
     /// Reads `configs/*.yaml`, `runs/*/*/`, `cross-check/` and the names in `figures/` of an experiment's folder.
@@ -23,7 +23,8 @@ public struct ExperimentResults<Work: Experiment> {
         keys = try KeyReference(of: Work.Configuration.self, files: configurations.map(\.file))
         crossChecks = try CrossCheckPage(experiment: experiment, configurations: configurations, runs: runs)
         let names = (try? FileManager.default.contentsOfDirectory(atPath: experiment.path + "/figures")) ?? []
-        pictures = names.filter { $0.hasSuffix(".svg") }.sorted().map { "experiments/\(Work.program)/figures/\($0)" }
+        pictures = names.filter { $0.wholeMatch(of: /(figures?|embeddings|weight-scaling)-.+\.svg/) != nil }.sorted()
+            .map { "experiments/\(Work.program)/figures/\($0)" }
     }
 
     // MARK: - Rows
@@ -53,8 +54,9 @@ public struct ExperimentResults<Work: Experiment> {
     }
 
     private func status(_ group: Group?, _ row: ReproducedRow, _ table: PaperTable) -> ReproductionStatus {
+        // The tolerance is the one that the run's own configuration states, whatever the row's says since.
         ReproductionStatus(
-            of: group?.runs.map(\.record) ?? [], row: row, dataName: table.dataName, metric: Work.metric)
+            of: group?.runs.map(\.record) ?? [], row: group?.row ?? row, dataName: table.dataName, metric: Work.metric)
     }
 
     /// The paper's figure with as many decimals as its table has.
@@ -162,8 +164,7 @@ public struct ExperimentResults<Work: Experiment> {
 
     /// What `figures` drew from the committed weights; may be empty.
     private var drawings: String {
-        let charts = Set(figures.map(\.path) + crossChecks.figures.map(\.path))
-        let drawn = pictures.filter { !charts.contains($0) }.map { path in
+        let drawn = pictures.map { path in
             let name = URL(fileURLWithPath: path).deletingPathExtension().lastPathComponent
             return "![\(name.replacingOccurrences(of: "-", with: " "))](\(path))"
         }
@@ -204,7 +205,7 @@ public struct ExperimentResults<Work: Experiment> {
                     + (hours.seconds(configuration) == nil ? ")" : "; \(hours.text(configuration)))")
             }
             parts.append(
-                "Not run at full length: \(names.joined(separator: "; ")). They wait for hours of computing, nothing else."
+                "Not run at full length: \(names.joined(separator: "; ")). They wait for \(table.obstacle)hours of computing."
             )
         }
         if !table.context.isEmpty { parts.append(table.context) }
@@ -255,7 +256,15 @@ public struct ExperimentResults<Work: Experiment> {
             } ?? "-"
         }
         guard let row = group.row?.row, let baseline = table.baseline(ofRow: row) else { return "baseline" }
-        let other = members.first { $0.row?.row == baseline && $0.record.data.name == group.record.data.name }
+        let candidates = members.filter { $0.row?.row == baseline && $0.record.data.name == group.record.data.name }
+        // Of several of one budget the one that learned from as much.
+        let other =
+            candidates.count < 2
+            ? candidates.first
+            : candidates.first {
+                $0.record.training.stepsPlanned == group.record.training.stepsPlanned
+                    && $0.first.configuration.unitsPerStep == group.first.configuration.unitsPerStep
+            }
         return other?.figures(\.test).map { signed(ours - $0.mean, table.decimals) } ?? "-"
     }
 

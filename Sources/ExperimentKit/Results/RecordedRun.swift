@@ -36,7 +36,14 @@ public struct RecordedRun<Work: Experiment>: Sendable {
         try RunFolder.folders(in: experiment.appendingPathComponent("runs")).flatMap { configuration in
             try RunFolder.folders(in: configuration).filter { RunFolder(url: $0).holdsRecord }.map { seed in
                 let name = "\(configuration.lastPathComponent)/\(seed.lastPathComponent)"
-                return try RecordedRun(seed, path: "experiments/\(Work.program)/runs/\(name)")
+                let run = try RecordedRun(seed, path: "experiments/\(Work.program)/runs/\(name)")
+                // A copy would count as another seed.
+                let own = "\(run.record.configuration)/\(run.record.seed)"
+                guard name == own else {
+                    throw RecordError.unreadable(
+                        path: seed.path, reason: "expected a run of \(name), found one of \(own): remove it")
+                }
+                return run
             }
         }
     }
@@ -78,15 +85,23 @@ struct RunGroup<Work: Experiment> {
 
     /// In the order of the paper's rows, then of the names.
     static func groups(of runs: [RecordedRun<Work>]) -> [RunGroup] {
-        var order: [String] = []
-        var members: [String: [RecordedRun<Work>]] = [:]
-        for run in runs {
-            let key = run.record.group
-            if members[key] == nil { order.append(key) }
-            members[key, default: []].append(run)
+        inOrder(of: runs).sorted {
+            ($0.row?.row ?? 0, $0.record.configuration) < ($1.row?.row ?? 0, $1.record.configuration)
         }
-        return order.compactMap { members[$0] }.map { RunGroup(runs: $0) }
-            .sorted { ($0.row?.row ?? 0, $0.record.configuration) < ($1.row?.row ?? 0, $1.record.configuration) }
+    }
+
+    /// In the order of the first run of each.
+    static func inOrder(of runs: [RecordedRun<Work>]) -> [RunGroup] {
+        var groups: [[RecordedRun<Work>]] = []
+        for run in runs {
+            // A file may have been changed from one seed to the next.
+            let group = groups.firstIndex {
+                $0[0].record.group == run.record.group
+                    && (try? Work.Configuration.agree($0[0].settings, run.settings)) == true
+            }
+            if let group { groups[group].append(run) } else { groups.append([run]) }
+        }
+        return groups.map { RunGroup(runs: $0) }
     }
 
     /// The effort spent on a seed: parameters times predictions learned from. Compares runs of one row only.

@@ -31,10 +31,16 @@ public enum ReproductionStatus: Equatable, Sendable {
         case .reducedBudget: return "reduced budget"
         case .noPaperNumber: return "run; no number in the paper"
         case .reproduced(let difference, let tolerance):
-            return "reproduced (\(signed(difference, decimals)), within ±\(fixed(tolerance, 2)))"
+            return "reproduced (\(signed(difference, decimals)), within ±\(Self.text(tolerance)))"
         case .notReproduced(let difference, let tolerance):
-            return "not reproduced (\(signed(difference, decimals)), tolerance ±\(fixed(tolerance, 2)))"
+            return "not reproduced (\(signed(difference, decimals)), tolerance ±\(Self.text(tolerance)))"
         }
+    }
+
+    /// With two decimals, or as many as it has.
+    private static func text(_ tolerance: Double) -> String {
+        let two = fixed(tolerance, 2)
+        return Double(two) == tolerance ? two : "\(tolerance)"
     }
 }
 

@@ -12,7 +12,7 @@ public struct RunReport<Work: Experiment> {
         var kept: [RecordedRun<Work>] = []
         for run in runs where !kept.contains(where: { $0.record == run.record }) { kept.append(run) }
         self.runs = kept
-        table = RunTable(kept.map { ($0.configuration, $0.record) })
+        table = RunTable(groups: RunGroup.inOrder(of: kept).map { $0.runs.map { ($0.configuration, $0.record) } })
     }
 
     // MARK: - Text
@@ -40,11 +40,7 @@ public struct RunReport<Work: Experiment> {
     }
 
     /// A run of each configuration.
-    private var firstOfEachGroup: [RecordedRun<Work>] {
-        var first: [RecordedRun<Work>] = []
-        for run in runs where !first.contains(where: { $0.record.group == run.record.group }) { first.append(run) }
-        return first
-    }
+    private var firstOfEachGroup: [RecordedRun<Work>] { RunGroup.inOrder(of: runs).map(\.first) }
 
     /// The keys whose values are not the same in all configurations, with a column for each configuration.
     private var differingSettings: (columns: [String], rows: [[String]]) {

@@ -8,6 +8,7 @@ public struct RunTable<Work: Experiment> {
     let rows: [[String]]
     private let hasReducedBudget: Bool
 
+    /// - Parameter runs: Of one command, so that a configuration's have the same settings.
     public init(_ runs: [(configuration: Work.Configuration, record: RunRecord)]) {
         var groups: [[(configuration: Work.Configuration, record: RunRecord)]] = []
         for run in runs {
@@ -17,10 +18,19 @@ public struct RunTable<Work: Experiment> {
                 groups.append([run])
             }
         }
-        hasReducedBudget = runs.contains { Self.status(of: [$0.record], $0.configuration) == .reducedBudget }
+        self.init(groups: groups)
+    }
+
+    /// - Parameter groups: The runs of a configuration together.
+    init(groups: [[(configuration: Work.Configuration, record: RunRecord)]]) {
+        hasReducedBudget = groups.joined().contains {
+            Self.status(of: [$0.record], $0.configuration) == .reducedBudget
+        }
         rows = groups.flatMap { members in
-            members.map { Self.row($0.record, $0.configuration) }
-                + (members.count > 1 ? [Self.mean(members.map(\.record), members[0].configuration)] : [])
+            // The same seed twice, as by two builds, says nothing of the spread over seeds.
+            let areSeeds = members.count > 1 && Set(members.map(\.record.seed)).count == members.count
+            return members.map { Self.row($0.record, $0.configuration) }
+                + (areSeeds ? [Self.mean(members.map(\.record), members[0].configuration)] : [])
         }
     }
 

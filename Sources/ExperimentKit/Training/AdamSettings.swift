@@ -18,7 +18,7 @@ public struct AdamSettings: Equatable, Sendable {
     /// - Throws: `ConfigurationError`.
     public init(_ reader: ConfigurationReader) throws(ConfigurationError) {
         beta1 = try reader.number("beta1", in: 0...0.999999)
-        beta2 = try reader.number("beta2", in: 0...0.99999999)
+        beta2 = try reader.number("beta2", in: 0...0.9999999)
         epsilon = try reader.number("epsilon", in: 1e-12...1)
         reader.finish()
     }

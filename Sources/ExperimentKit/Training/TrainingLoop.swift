@@ -104,11 +104,12 @@ public final class TrainingLoop<Task: TrainingTask> {
     ///
     /// - Throws: `TrainingError.notFinite`; what the task, the checkpoints and the log throw.
     public func run() throws -> TrainingEnd {
-        let start = ContinuousClock.now
+        // Not the hours that a machine sleeps.
+        let start = SuspendingClock.now
         let wallSecondsBefore = state.wallSeconds
         var speed = SpeedEstimate()
         func updateWallSeconds() {
-            state.wallSeconds = wallSecondsBefore + (ContinuousClock.now - start).seconds
+            state.wallSeconds = wallSecondsBefore + (SuspendingClock.now - start).seconds
         }
         try updates.share(step: state.step, carried: restored)
         // A run that fails in its first steps still has a place to go back to.
@@ -134,9 +135,9 @@ public final class TrainingLoop<Task: TrainingTask> {
                 return .interrupted(signal: signal)
             }
 
-            let stepStart = ContinuousClock.now
+            let stepStart = SuspendingClock.now
             let update = try updates.take(state.step + 1, lastCheckpoint: checkpoints.latest?.path)
-            let seconds = (ContinuousClock.now - stepStart).seconds
+            let seconds = (SuspendingClock.now - stepStart).seconds
             state.step += 1
             state.trainingSeconds += seconds
             state.validationDue = settings.validate.contains(step: state.step, of: settings.steps)
@@ -199,6 +200,8 @@ public final class TrainingLoop<Task: TrainingTask> {
             checksums: CheckpointFile.sums)
         var metadata = modelMetadata
         metadata["step"] = String(state.step)
+        // A checkpoint is on the disk when it is written; so must be the lines that lead to it.
+        try stepLog.synchronize()
         try checkpoints.write(
             CheckpointContent(
                 model: task.tensors, optimizer: optimizer.state,
@@ -216,6 +219,7 @@ public final class TrainingLoop<Task: TrainingTask> {
         let stateFile = try latest.state(CheckpointState<Task.Position>.self)
         let path = latest.url.appendingPathComponent(CheckpointFile.state).path
         try stateFile.checkNumbers(steps: settings.steps, path: path)
+        try checkpoints.requireBest(ofStep: stateFile.training.best?.step)
         try latest.restore(task.tensors)
         try latest.restore(optimizer.state, from: CheckpointFile.optimizer)
         optimizer.stepCount = stateFile.optimizerStepCount
@@ -230,6 +234,9 @@ public final class TrainingLoop<Task: TrainingTask> {
         restored = carried
         state = stateFile.training
         try stepLog.truncate(toStep: state.step, keepingItsValidation: !state.validationDue)
+        // A log with a hole would end as a run that nobody can read.
+        _ = try StepLog.readWhole(
+            stepLog.url, interval: settings.logEvery, done: state.step, planned: settings.steps)
     }
 }
 

@@ -77,6 +77,20 @@ public final class TrainingRun<Work: Experiment> {
         return try Work.Configuration(try ConfigurationFile(contentsOf: files.configuration).root)
     }
 
+    /// The keys in which the run in a folder is none of a configuration. What `resume --set` changed is the run's own, and what
+    /// changes no figure does not count.
+    ///
+    /// - Throws: `RecordError` where it is no whole run of this program, `ConfigurationError`.
+    public static func differences(of folder: URL, from configuration: ConfigurationFile) throws -> [String] {
+        let files = RunFolder(url: folder)
+        try files.requireRun(experiment: Work.program)
+        let changes = try RunRecord(contentsOf: files.record).changes ?? []
+        let found = try ConfigurationFile(contentsOf: files.configuration).root
+        let wanted = try configuration.root.overlaid(with: changes)
+        if (try? Work.Configuration.agree(found, wanted)) == true { return [] }
+        return ConfigurationFile.differences(of: found, from: wanted).map(\.key).filter { !RunRecord.isLabel($0) }
+    }
+
     /// Keys that a run may change while it is under way: enough to go on from a step after which numbers are not finite.
     static var changeable: [String] { ["training.learningRate", "training.clipNorm"] }
 

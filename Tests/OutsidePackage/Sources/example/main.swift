@@ -9,9 +9,7 @@ let numbers = text.map { Int32(symbols.firstIndex(of: $0)!) }
 func makeModel() -> CharacterModel {
     CharacterModel(
         configuration: CharacterModelConfiguration(
-            cell: .hyperLSTM, layers: 1, units: 48, layerNorm: true, hyperUnits: 16, embeddingSize: 4, keepInput: 1,
-            keepOutput: 1, keepRecurrent: 1, keepHyperRecurrent: 1, forgetBias: 1, layerNormEpsilon: 1e-3,
-            hyperStateForEmbeddings: .current, hyperLayerNorm: .matchMain),
+            cell: .hyperLSTM, units: 48, layerNorm: true, hyperUnits: 16, embeddingSize: 4),
         vocabularySize: symbols.count, seed: 0)
 }
 
