@@ -488,6 +488,10 @@ class Training:
         """Weights of model m under the names of the files of weights."""
         return unpack({name: tensor[m].cpu() for name, tensor in self.weights.items()}, self.c)
 
+    def tensors(self):
+        """All that a step changes and reads again; the results of the steps are not part of it."""
+        return [self.step, self.weights.flat, *self.moments, *self.sequence.states]
+
 
 class Best:
     """Validation chooses the weights: of every model those of its lowest validation so far."""
@@ -505,6 +509,33 @@ class Best:
 
     def restore(self):
         self.weights.flat.copy_(self.flat)
+
+
+def save_state(path, trained, best, record):
+    """All of a run, to be gone on with by `load_state`; the random numbers of dropout begin anew there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(f"{path}.tmp")
+    torch.save({"tensors": trained.tensors(), "best": best.flat, "bits": best.bits, "steps": best.steps,
+                "record": record}, partial)
+    os.replace(partial, path)
+
+
+def load_state(path, trained, best, record):
+    """Takes up a run of the same models where `save_state` left it, and says where in `record`. Rate and length may differ."""
+    state = torch.load(path, map_location=trained.step.device, weights_only=True)
+    for key in "kind", "parameters", "batch", "sequenceLength", "trainingTextSHA256":
+        if state["record"][key] != record[key]:
+            raise SystemExit(f"{path}: expected a run with {key} {record[key]}, found {state['record'][key]}")
+    if len(state["bits"]) != len(record["models"]):
+        raise SystemExit(f"{path}: expected {len(record['models'])} models, found {len(state['bits'])}")
+    for tensor, saved in zip(trained.tensors(), state["tensors"]):
+        tensor.copy_(saved)
+    best.flat.copy_(state["best"])
+    best.bits, best.steps = state["bits"], state["steps"]
+    for model, before in zip(record["models"], state["record"]["models"]):
+        model |= {key: before[key] for key in ("curve", "steps")}
+    record |= {"resumedAt": trained.step.item(), "seconds": state["record"]["seconds"]}
+    torch.manual_seed(record["models"][0]["seed"] + record["resumedAt"])
 
 
 def save_weights(path, named, c, vocabulary, step):
@@ -556,6 +587,9 @@ def main():
                              "as so many streams; 1 is the paper's way")
     parser.add_argument("--out", default="cross-check.json", help="curves, written after every validation")
     parser.add_argument("--weights", help="a file for the weights of the model with the best validation")
+    parser.add_argument("--states", metavar="FOLDER", help="keeps all of the run at its end, as step-STEP.pt")
+    parser.add_argument("--states-at", type=int, nargs="+", default=[], metavar="STEP", help="and after so many steps")
+    parser.add_argument("--resume", metavar="FILE", help="one of these; rate and length may have been changed")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--tf32", action="store_true", help="products of TensorFloat-32 in place of float32")
     parser.add_argument("--no-graph", action="store_true", help="without a CUDA graph")
@@ -606,7 +640,7 @@ def main():
     torch.manual_seed(arguments.seeds[0])
     places = evaluation["validateAt"]
     places = set(range(places, training["steps"] + 1, places) if isinstance(places, int) else places)
-    places.add(training["steps"])
+    places |= {training["steps"], *arguments.states_at}
 
     record = {
         "program": "python/cross_check.py", "configuration": Path(arguments.configuration).stem, "set": arguments.set,
@@ -614,7 +648,7 @@ def main():
         "units": c["units"], "batch": training["batch"], "sequenceLength": training["sequenceLength"],
         "parameters": sum(tensor.numel() for tensor in initial[0].values()), "stepsPlanned": training["steps"],
         "device": torch.cuda.get_device_name() if device.type == "cuda" else platform.processor() or "cpu",
-        "versions": {"torch": torch.__version__, "cuda": torch.version.cuda, "python": platform.python_version()},
+        "versions": {"torch": str(torch.__version__), "cuda": torch.version.cuda, "python": platform.python_version()},
         "products": "TF32" if arguments.tf32 else "float32", "graph": trained.is_graph, "fused": options["fused"],
         "trainingTextSHA256": hashlib.sha256(text["train"]).hexdigest(),
         "validation": {"streams": validation.streams.batch, "predictions": validation.streams.predictions},
@@ -630,7 +664,10 @@ def main():
             torch.cuda.synchronize()
 
     best = Best(trained.weights)
-    trained_seconds, last, done, every = 0.0, 0, 0, training["logEvery"]
+    if arguments.resume:
+        load_state(arguments.resume, trained, best, record)
+    begun, earlier = record.get("resumedAt", 0), record.get("seconds", 0)
+    trained_seconds, last, done, every = 0.0, begun, begun, training["logEvery"]
     while done < training["steps"]:
         start = time.monotonic()
         # As many as are sure to need no look at the clock, up to the next validation.
@@ -652,13 +689,15 @@ def main():
                 [step, *history[step - last - 1, m].tolist()] for step in range(last + 1, done + 1)
                 if step <= FIRST_STEPS and (step % every == 0 or step == 1)]
         last = done
-        record |= {"stepsDone": done, "millisecondsPerStep": 1000 * trained_seconds / done,
-                   "seconds": time.monotonic() - began}
+        record |= {"stepsDone": done, "millisecondsPerStep": 1000 * trained_seconds / (done - begun),
+                   "seconds": earlier + time.monotonic() - began}
         write(arguments.out, record)
         print(f"step {done}: " + "  ".join(
             f"[{peak:g}, seed {seed}] {model['curve'][-1][1]:.4f} / {model['curve'][-1][2]:.4f}"
             for (peak, seed), model in zip(models, record["models"])) +
             f"  ({record['millisecondsPerStep']:.1f} ms a step, {record['seconds']:.0f} s)", flush=True)
+        if arguments.states and (out_of_time or done in {training["steps"], *arguments.states_at}):
+            save_state(Path(arguments.states) / f"step-{done}.pt", trained, best, record)
         if out_of_time:
             print("out of time", flush=True)
             break
@@ -680,7 +719,7 @@ def main():
                 model[split] = {"figure": read[m], "streams": arguments.report_streams,
                                 "predictions": reading.streams.predictions}
             print(f"{split} as {arguments.report_streams} streams: " + "  ".join(f"{b:.4f}" for b in read), flush=True)
-    record["seconds"] = time.monotonic() - began
+    record["seconds"] = earlier + time.monotonic() - began
     write(arguments.out, record)
     print(f"{arguments.out}: {record['seconds']:.0f} s", flush=True)
 

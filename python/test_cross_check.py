@@ -4,6 +4,7 @@ On a machine without a GPU the Triton kernels run in Triton's interpreter, where
 """
 import json
 import os
+import tempfile
 import unittest
 from pathlib import Path
 
@@ -154,6 +155,36 @@ class CrossCheckTests(unittest.TestCase):
         for m in range(2):
             torch.testing.assert_close(together.history[:, m], alone[m].history[:, 0])
             torch.testing.assert_close(together.weights.flat[m], alone[m].weights.flat[0])
+
+    def test_a_run_gone_on_with_makes_the_steps_of_one_that_was_not_interrupted(self):
+        config = small("table3-layer-norm-hyperlstm")
+        named = perturbed(config, 0)
+
+        def begun():
+            trained = self.training(config, [named], [0.01])
+            best = cross_check.Best(trained.weights)
+            return trained, best, {"kind": "k", "parameters": 1, "batch": 4, "sequenceLength": 25, "trainingTextSHA256": "s",
+                                   "models": [{"seed": 0, "curve": [], "steps": []}]}
+
+        whole, first, second = begun(), begun(), begun()
+        for trained, steps in (whole[0], 9), (first[0], 5):
+            for _ in range(steps):
+                trained.replay()
+        first[1].look(5, [1.5])
+        first[2]["models"][0]["curve"].append([5, 2.0, 1.5])
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "states/step-5.pt"
+            cross_check.save_state(path, first[0], first[1], first[2] | {"seconds": 7.0})
+            cross_check.load_state(path, *second)
+            with self.assertRaisesRegex(SystemExit, "step-5.pt: expected a run with batch 8, found 4"):
+                cross_check.load_state(path, second[0], second[1], second[2] | {"batch": 8})
+        for _ in range(4):
+            second[0].replay()
+        self.assertTrue(torch.equal(second[0].weights.flat, whole[0].weights.flat))
+        self.assertTrue(torch.equal(second[0].history[5:], whole[0].history[5:]))
+        self.assertTrue(torch.equal(second[1].flat, first[1].flat))
+        self.assertEqual((second[1].bits, second[1].steps, second[2]["resumedAt"]), ([1.5], [5], 5))
+        self.assertEqual((second[2]["models"][0]["curve"], second[2]["seconds"]), ([[5, 2.0, 1.5]], 7.0))
 
     def test_the_best_validation_of_each_model_keeps_its_weights(self):
         weights = cross_check.Packed({"W": (2,)}, 4, CPU)

@@ -215,7 +215,7 @@ public struct Deviation: Sendable, Equatable {
                 + "scale of the coordinates",
             choice:
                 "Adam, batches of 1,000, no augmentation, ReLU; the ordinary network with a rate of 0.001 and the length of "
-                + "`staticMNISTLength`, the other for 300 epochs with 0.003, after 20 steps of warm-up, falling to 0 along "
+                + "`staticMNISTLength`, the other for 300 epochs with 0.003, after 200 steps of warm-up, falling to 0 along "
                 + "half a cosine; coordinates from −1 to 1; weights as He et al., the small network's hidden biases standard normal; "
                 + "its outputs start with mean 0 and standard deviation 1 and are multiplied by 0.01",
             reason:

@@ -78,7 +78,7 @@ import Testing
             let epochs = decoded.loop.steps / 55
             if file.name == "a1-coordinates" {
                 // Deviation `staticCoordinates`.
-                let schedule = LearningRateSchedule.cosine(peak: 0.003, final: 0, warmUpSteps: 20, totalSteps: 16_500)
+                let schedule = LearningRateSchedule.cosine(peak: 0.003, final: 0, warmUpSteps: 200, totalSteps: 16_500)
                 #expect(decoded.loop.learningRate == schedule && epochs == 300 && decoded.loop.patience == nil)
             } else {
                 // Deviation `staticMNISTLength`.
