@@ -15,7 +15,7 @@ public struct TrainedCharacterModel {
     /// - Throws: `CheckpointError` if the checkpoint is damaged or its weights do not fit its own configuration.
     public init(_ checkpoint: Checkpoint) throws {
         let file = try checkpoint.weights(), metadata = file.metadata
-        let path = checkpoint.url.appendingPathComponent(CheckpointFile.model).path
+        let path = checkpoint.weightsURL.path
         guard let json = metadata["model"], let bytes = metadata["vocabulary"] else {
             throw CheckpointError.file(path: path, reason: "the metadata 'model' and 'vocabulary' are missing")
         }

@@ -107,15 +107,16 @@ public struct Evaluate<Options: EvaluationOptions>: ParsableCommand {
             return values
         }
         let all = try NamedConfiguration<Work.Configuration>.all(in: try configurationFolder(of: Work.self))
-        let found = all.first { reads($0.values) }
-        if let found, split != .test {
-            note("note: \(url.path) does not say how its run divided the data: as \(found.name) does; or give --config")
-        }
-        guard let found else {
+        guard let found = all.first(where: { reads($0.values) }) else {
             throw UserError(
                 description:
                     "\(url.path): says that it was trained on '\(name ?? "nothing")', and no configuration reads"
                     + " that; give --config")
+        }
+        // Images are divided as the run's settings say, so these have more about the data than its name. A text comes divided.
+        let isDividedByTheRun = found.file.root.leaves.count { $0.keyPath.hasPrefix("data.") } > 1
+        if split != .test, isDividedByTheRun {
+            note("note: \(url.path) does not say how its run divided the data: as \(found.name) does; or give --config")
         }
         return found.values
     }

@@ -21,15 +21,7 @@ public struct TrainedImageModel {
     /// - Parameter url: a run's folder, a checkpoint's, or a file of weights.
     /// - Throws: `CheckpointError` if there is none, it is damaged, or its weights do not fit what it says of itself.
     public init(at url: URL) throws {
-        if url.pathExtension == "safetensors" {
-            try self.init(weights: url)
-        } else {
-            try self.init(weights: try Checkpoint(at: url).url.appendingPathComponent(CheckpointFile.model))
-        }
-    }
-
-    private init(weights url: URL) throws {
-        let file = try Checkpoint(url: url.deletingLastPathComponent()).tensorFile(url.lastPathComponent)
+        let checkpoint = try Checkpoint(at: url), file = try checkpoint.weights(), url = checkpoint.weightsURL
         let metadata = Dictionary(
             file.metadata.items.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first })
         self.metadata = metadata

@@ -142,6 +142,17 @@ import Testing
         #expect(samples[0].text == samples[1].text)
         let unknown = try Self.run(["sample", runFolder(run).path, "--prompt", "she Q"])
         #expect(unknown.status != 0 && unknown.errors.contains("\"Q\"") && unknown.text.isEmpty)
+
+        // The file of weights alone, under any name. A text comes divided, so there is nothing to note.
+        let weights = try run.folder.write("", to: "elsewhere/mine.safetensors")
+        try Data(contentsOf: try Checkpoint(at: runFolder(run)).weightsURL).write(to: weights)
+        let alone = try Self.run([
+            "evaluate", weights.path, "--split", "validation", "--streams", "1", "--data", data, "--threads", "2",
+        ])
+        #expect(alone.status == 0 && !alone.errors.contains("note:"), "\(alone.errors)")
+        #expect(alone.text.contains("validation: \(fixed(try #require(record.validation).bits, 4)) bits per character"))
+        let sample = try Self.run(["sample", weights.path, "--prompt", "she ", "--length", "30", "--seed", "5"])
+        #expect(sample.text == samples[0].text)
     }
 
     @Test func weightsThatGiveNoFiniteFigureAreNamed() throws {

@@ -174,6 +174,27 @@ import Testing
         #expect(try experiment.row("LSTM, 1000 units").contains("incomplete (step 1,000 of 40,000)"))
     }
 
+    /// Its figure is no longer one of what the file says.
+    @Test func aRunAtFullSettingsThatWereChangedSinceSaysSo() throws {
+        let experiment = try Experiment()
+        try experiment.add("table3-lstm", seed: 0, test: 1.32)
+        let file = experiment.folder.url.appendingPathComponent("configs/table3-lstm.yaml")
+        let text = try String(contentsOf: file, encoding: .utf8)
+        func write(_ text: String) throws { try Data(text.utf8).write(to: file) }
+        // Another interval of logging makes no other run.
+        try write(text.replacing(/logEvery: [0-9]+/, with: "logEvery: 7"))
+        #expect(try !experiment.row("LSTM, 1000 units").contains("run with"))
+        try write(text.replacing(/clipNorm: [0-9.]+/, with: "clipNorm: 2.5"))
+        let verdict = "; run with `training.clipNorm` 1.0, now 2.5 |"
+        #expect(try experiment.row("LSTM, 1000 units").contains(verdict))
+        #expect(try experiment.summary("LSTM, 1000 units").contains(verdict))
+        // One with the settings as they are now comes before it.
+        try experiment.add("table3-lstm", seed: 1, test: 1.31)
+        let row = try experiment.row("LSTM, 1000 units")
+        #expect(!row.contains("run with") && row.contains("reproduced (−0.002"), "\(row)")
+        #expect(try experiment.summary("LSTM, 1000 units").contains("reproduced (−0.002"))
+    }
+
     @Test func otherDataGetsNoVerdict() throws {
         let experiment = try Experiment()
         try experiment.add("table3-lstm", seed: 0, test: 1.312, official: false)
@@ -300,6 +321,19 @@ import Testing
         }
     }
 
+    /// The full settings that went on with another rate stand beside those that did not.
+    @Test func anIndependentRunWhoseRateWasChangedOnTheWayStandsBesideTheOthers() throws {
+        let experiment = try Experiment()
+        let change = "training.learningRate={peak: 0.002, final: 0}"
+        try experiment.folder.write(
+            Self.independentRun.replacingOccurrences(
+                of: #""set": []"#, with: #""resumedAt": 750, "set": ["\#(change)"]"#), to: "cross-check/b.json")
+        let lines = try Self.crossCheck(experiment)
+        let label = "| 0.002, changed from step 750 on | 1.9000 |"
+        #expect(lines.contains { $0.hasPrefix("| [independent") && $0.contains(label) })
+        #expect(lines.contains { $0.contains("| from step 750 on: `\(change)` |") })
+    }
+
     @Test func weightsOfAnIndependentRunAndItsRoundingHaveTables() throws {
         let experiment = try Experiment()
         try experiment.folder.write(Self.independentRun, to: "cross-check/a.json")
@@ -330,6 +364,10 @@ import Testing
             (
                 Self.independentRun.replacingOccurrences(of: "\"stepsDone\": 1000", with: "\"stepsDone\": \(Int.max)"),
                 "'stepsDone' expected a whole number"
+            ),
+            (
+                Self.independentRun.replacingOccurrences(of: "\"set\": []", with: "\"set\": [], \"resumedAt\": -1"),
+                "'resumedAt' expected a whole number"
             ),
             (
                 Self.independentRun.replacingOccurrences(of: "\"stepsPlanned\": 4000", with: "\"stepsPlanned\": -1"),

@@ -70,34 +70,42 @@ struct CheckpointContent {
 
 /// One checkpoint on the disk.
 public struct Checkpoint: Sendable {
+    /// The folder.
     public let url: URL
+    /// The file of weights: the checkpoint's own, or one that somebody put beside it or that stands alone.
+    public let weightsURL: URL
 
     public var path: String { url.path }
 
-    /// The checkpoint that a path on the command line means: a checkpoint folder itself or its file of weights, or a run
+    /// The checkpoint that a path on the command line means: a checkpoint folder itself, any file of weights, or a run
     /// folder, of which the best one is taken, or the latest where there is no best yet.
     ///
     /// - Throws: `CheckpointError.noCheckpoint`; `.file` for an index that cannot be read; `RecordError.unreadable` for a
     ///   path that cannot be looked at.
     public init(at path: URL) throws {
-        let url = path.lastPathComponent == CheckpointFile.model ? path.deletingLastPathComponent() : path
-        if try RunFolder.exists(url.appendingPathComponent(CheckpointFile.model)) {
-            self.init(url: url)
+        if path.pathExtension == "safetensors" {
+            self.init(url: path.deletingLastPathComponent(), weights: path)
             return
         }
-        let store = try CheckpointStore(runFolder: url)
-        guard let checkpoint = store.best ?? store.latest else { throw CheckpointError.noCheckpoint(path: url.path) }
+        if try RunFolder.exists(path.appendingPathComponent(CheckpointFile.model)) {
+            self.init(url: path)
+            return
+        }
+        let store = try CheckpointStore(runFolder: path)
+        guard let checkpoint = store.best ?? store.latest else { throw CheckpointError.noCheckpoint(path: path.path) }
         self = checkpoint
     }
 
     /// A folder that holds the files of a checkpoint.
-    public init(url: URL) { self.url = url }
+    public init(url: URL) { self.init(url: url, weights: url.appendingPathComponent(CheckpointFile.model)) }
+
+    private init(url: URL, weights: URL) { (self.url, weightsURL) = (url, weights) }
 
     /// The weights, with the texts about them. Whoever needs more than one thing of them keeps the file: it is read whole
     /// and held to its checksum.
     ///
     /// - Throws: `CheckpointError.file` for another sum, `SafetensorsError`.
-    public func weights() throws -> SafetensorsFile { try tensorFile(CheckpointFile.model) }
+    public func weights() throws -> SafetensorsFile { try tensorFile(weightsURL.lastPathComponent) }
 
     /// The resolved configuration of the run, decoded no further.
     ///
@@ -189,11 +197,11 @@ public struct Checkpoint: Sendable {
     ///
     /// - Parameters:
     ///   - targets: What the file must hold, by name, and nothing else.
-    ///   - name: One of the checkpoint's files.
+    ///   - name: One of the checkpoint's files; nil for its weights.
     /// - Throws: `CheckpointError.otherModel` naming the first tensor that does not fit, `.file` for another sum;
     ///   `SafetensorsError` where the file cannot be read.
-    public func restore(_ targets: [(name: String, tensor: Tensor)], from name: String = CheckpointFile.model) throws {
-        try Self.restore(targets, from: try tensorFile(name))
+    public func restore(_ targets: [(name: String, tensor: Tensor)], from name: String? = nil) throws {
+        try Self.restore(targets, from: try name.map(tensorFile) ?? weights())
     }
 
     /// The same from a file that was read before.

@@ -14,7 +14,8 @@ public enum CheckpointError: Error, Equatable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .noCheckpoint(let path):
-            return "\(path): no checkpoint here; give a run folder or a folder checkpoints/step-…"
+            return "\(path): no checkpoint here; give a run folder, a folder checkpoints/step-… or a file of weights"
+                + " (.safetensors)"
         case .file(let path, let reason):
             return "\(path): \(reason)"
         case .otherModel(let mismatch):

@@ -16,6 +16,8 @@ struct CrossCheck: Sendable {
         let stepsDone: Int
         /// Those of the configuration; nil in files that do not say. A run can be stopped before.
         let stepsPlanned: Int?
+        /// The step that it went on from, with the changes of `set`; nil for a run that began with the initial values.
+        let resumedAt: Int?
         /// Of all models side by side.
         let millisecondsPerStep: Double
         let seconds: Double
@@ -85,6 +87,9 @@ struct CrossCheck: Sendable {
         let result: SplitEvaluation
     }
 
+    /// Whether a change, `KEY.PATH=VALUE`, is one of the learning rate.
+    static func isLearningRate(_ change: String) -> Bool { change.hasPrefix("training.learningRate=") }
+
     /// `NAME`.
     let name: String
     /// Relative to the experiment's folder.
@@ -103,6 +108,7 @@ struct CrossCheck: Sendable {
             let run = try decode(Run.self, from: file), check = NumberCheck(path: file.path)
             try check.count("stepsDone", run.stepsDone)
             if let planned = run.stepsPlanned { try check.count("stepsPlanned", planned) }
+            if let resumed = run.resumedAt { try check.count("resumedAt", resumed) }
             for row in run.models.flatMap({ $0.curve + $0.steps }) { try check.count("models: step", row.step) }
             try check.seconds("millisecondsPerStep", run.millisecondsPerStep)
             try check.seconds("seconds", run.seconds)

@@ -4,7 +4,7 @@ import Foundation
 
 /// The generated part of `docs/cross-check.md`: runs of another program beside the experiment's own and the paper's curves.
 struct CrossCheckPage<Work: Experiment> {
-    /// The runs with one configuration, unchanged.
+    /// The runs with one configuration, unchanged but for the learning rate.
     private struct Comparison {
         let configuration: NamedConfiguration<Work.Configuration>
         let checks: [CrossCheck]
@@ -45,7 +45,7 @@ struct CrossCheckPage<Work: Experiment> {
                 path: experiment.appendingPathComponent(check.path).path,
                 reason: "'configuration' expected a name in configs/, found '\(check.run.configuration)'")
         }
-        let unchanged = checks.filter(\.run.set.isEmpty)
+        let unchanged = checks.filter { $0.run.set.allSatisfy(CrossCheck.isLearningRate) }
         comparisons = configurations.compactMap { configuration in
             let checks = unchanged.filter { $0.run.configuration == configuration.name }
             guard !checks.isEmpty else { return nil }
@@ -78,6 +78,11 @@ struct CrossCheckPage<Work: Experiment> {
         return fixed(check.run.millisecondsPerStep / 1000, 3) + (count == 1 ? "" : " (\(count) models at once)")
     }
 
+    private func peak(of model: CrossCheck.Model, _ check: CrossCheck) -> String {
+        guard !check.run.set.isEmpty else { return "\(model.peak)" }
+        return "\(model.peak), changed" + (check.run.resumedAt.map { " from step \(grouped($0)) on" } ?? "")
+    }
+
     // MARK: - The tables
 
     private var tables: [String] {
@@ -100,7 +105,7 @@ struct CrossCheckPage<Work: Experiment> {
         let best = Work.metric.higherIsBetter ? figures.max() : figures.min()
         return comparison.models.map { check, model in
             let validation = Work.metric.digits(model.valid?.figure)
-            return [link("independent, seed \(model.seed)", check), "\(model.peak)"]
+            return [link("independent, seed \(model.seed)", check), peak(of: model, check)]
                 + steps.map { Work.metric.digits(model.validation(atStep: $0)) }
                 + [
                     best != nil && model.valid?.figure == best ? "**\(validation)**" : validation,
@@ -140,11 +145,13 @@ struct CrossCheckPage<Work: Experiment> {
     var figures: [(path: String, chart: LineChart)] {
         comparisons.compactMap { comparison in
             guard let curve = comparison.curve, let first = curve.points.first?.step else { return nil }
-            let independent = comparison.models.map { _, model in
+            let independent = comparison.models.map { check, model in
                 LineChart.Series(
-                    name: "peak \(model.peak)",
+                    name: "peak \(peak(of: model, check))",
                     points: model.curve.compactMap { row in
-                        row.second.flatMap { row.step < first ? nil : (Double(row.step), $0) }
+                        // Before it was changed it is another run's curve.
+                        let begin = max(first, check.run.resumedAt ?? 0)
+                        return row.second.flatMap { row.step < begin ? nil : (Double(row.step), $0) }
                     })
             }
             let own = comparison.runs.map { run in
@@ -225,7 +232,7 @@ struct CrossCheckPage<Work: Experiment> {
             }
             let origin = link("peak \(weights.peak), seed \(weights.seed)", check)
             return
-                "### Its weights, read here\n\n`\(weights.file)`, the weights of \(origin), read by `\(Work.program) evaluate`; \(Work.metric.name):\n\n"
+                "### The weights of `\(check.name)`, read here\n\n`\(weights.file)`, the weights of \(origin), read by `\(Work.program) evaluate`; \(Work.metric.name):\n\n"
                 + markdownTable(["split", "read as", "there", "here", "difference"], lines)
         }
     }
@@ -235,7 +242,9 @@ struct CrossCheckPage<Work: Experiment> {
             let run = check.run
             return [
                 link(check.name, check), "`\(run.configuration)`",
-                run.set.isEmpty ? "-" : run.set.map { "`\($0)`" }.joined(separator: ", "), "\(run.models.count)",
+                (run.resumedAt.map { "from step \(grouped($0)) on: " } ?? "")
+                    + (run.set.isEmpty ? "-" : run.set.map { "`\($0)`" }.joined(separator: ", ")),
+                "\(run.models.count)",
                 grouped(run.stepsDone)
                     + (run.stepsPlanned.map { $0 > run.stepsDone ? " of \(grouped($0))" : "" } ?? ""),
                 run.device, run.products,

@@ -46,10 +46,13 @@ public struct ExperimentResults<Work: Experiment> {
         Group.groups(of: runs.filter { $0.configuration.reproduces?.table == table.id && !$0.record.data.isSample })
     }
 
-    /// The finished runs of a row that most was spent on; among equals those with more seeds.
+    /// The finished runs of a row that most was spent on; among equals those of the file as it is now, then those with more seeds.
     private func bestFunded(_ row: ReproducedRow, among groups: [Group]) -> Group? {
-        groups.filter { $0.row?.row == row.row && $0.isFinished }.max {
-            ($0.effort, $0.runs.count, $1.record.configuration) < ($1.effort, $1.runs.count, $0.record.configuration)
+        func rank(_ group: Group) -> (Double, Int, Int) {
+            (group.effort, changesSince(group).isEmpty ? 1 : 0, group.runs.count)
+        }
+        return groups.filter { $0.row?.row == row.row && $0.isFinished }.max {
+            rank($0) == rank($1) ? $0.record.configuration > $1.record.configuration : rank($0) < rank($1)
         }
     }
 
@@ -106,8 +109,26 @@ public struct ExperimentResults<Work: Experiment> {
             + footnotes(tables.flatMap(groups))
     }
 
-    /// The verdict with what it rests on.
+    /// The verdict with what it rests on; where the file was changed after the run, also with what the run had.
     private func verdict(_ group: Group?, _ row: ReproducedRow, _ table: PaperTable) -> String {
+        let changes = group.map(changesSince) ?? []
+        let since = changes.map { "`\($0.key)` \($0.base), now \($0.value)" }
+        return ([judgment(group, row, table)] + (since.isEmpty ? [] : ["run with \(since.joined(separator: ", "))"]))
+            .joined(separator: "; ")
+    }
+
+    /// What was changed in the full settings of a row after they were run: `base` is the run's value. Runs with other settings
+    /// name these as their differences.
+    private func changesSince(_ group: Group) -> [ConfigurationFile.Difference] {
+        guard group.record.differences.isEmpty,
+            let file = configurations.first(where: { $0.name == group.record.configuration })?.file,
+            (try? Work.Configuration.agree(group.first.settings, file.root)) == false
+        else { return [] }
+        return ConfigurationFile.differences(of: file.root, from: group.first.settings)
+            .filter { !RunRecord.isLabel($0.key) }
+    }
+
+    private func judgment(_ group: Group?, _ row: ReproducedRow, _ table: PaperTable) -> String {
         let status = status(group, row, table), text = status.text(decimals: table.decimals)
         switch status {
         case .reproduced, .notReproduced:
@@ -180,7 +201,10 @@ public struct ExperimentResults<Work: Experiment> {
         let rows = paperRows(of: table)
         var parts = ["### \(table.title)"]
         let run = rows.compactMap { row, configuration -> [String]? in
-            guard let group = full.first(where: { $0.record.configuration == configuration.name }) else { return nil }
+            let candidates = full.filter { $0.record.configuration == configuration.name }
+            guard let group = candidates.first(where: { changesSince($0).isEmpty }) ?? candidates.first else {
+                return nil
+            }
             return [
                 row.name, row.parametersInMillions.map { "\($0) M" } ?? "-",
                 grouped(Work.parameterCount(configuration.values, nil)), paperFigure(row.validation, table),
