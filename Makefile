@@ -116,12 +116,14 @@ stress: swift deps first-build ## tries faults by the hundred thousand: damaged 
 	    --filter 'Damaged[A-Za-z]*Tests|KillTests'
 	@Tests/Fuzz/fuzz.sh 600
 
-# Leaks are not looked for: the Swift runtime keeps what it makes once. What the compiler made of the kernels is another matter here.
+# Leaks are not looked for: the Swift runtime keeps what it makes once. Memory that there cannot be is refused as it is without them.
+sanitize: export ASAN_OPTIONS = detect_leaks=0:allocator_may_return_null=1
+# What the compiler made of the kernels is another matter here.
 sanitize: swift deps ## kernels and readers under the address and undefined-behavior sanitizers (half an hour, most of it a build)
 	@swift build $(SANITIZED) --build-tests
-	@export ASAN_OPTIONS=detect_leaks=0; $(call with-kernels,avx512 avx2 portable,swift test $(SANITIZED) --skip-build \
+	@$(call with-kernels,avx512 avx2 portable,swift test $(SANITIZED) --skip-build \
 	    --filter 'ComputeTests|NeuralNetworkTests|HyperNetworksTests' --skip MachineCodeTests)
-	@ASAN_OPTIONS=detect_leaks=0 swift test $(SANITIZED) --skip-build --filter 'DatasetsTests|SafetensorsTests'
+	@swift test $(SANITIZED) --skip-build --filter 'DatasetsTests|SafetensorsTests'
 
 lint: swift ## checks the format of all Swift files
 	@swift format lint --strict --recursive Package.swift Plugins Sources Tests experiments
@@ -146,6 +148,8 @@ results-check: build ## fails if one of them is not what the records give
 	@$(BIN)/char-hyperlstm results --check
 	@$(BIN)/static-hypernet results --check
 	@$(BIN)/benchmarks tables --check
+	@$(BIN)/char-hyperlstm figures --check
+	@$(BIN)/static-hypernet figures --check
 
 figures: build ## draws the paper's figures from the committed weights; then `results`, which draws the charts
 	@$(BIN)/char-hyperlstm figures

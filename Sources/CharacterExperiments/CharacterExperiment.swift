@@ -92,6 +92,15 @@ public final class CharacterExperiment: Experiment {
         return configuration.model.parameterCount(vocabularySize: size)
     }
 
+    /// Every character multiplies by every weight.
+    public static func cost(ofAStep configuration: CharacterConfiguration) -> (kind: String, multiplications: Double)? {
+        let model = configuration.model
+        return (
+            "\(model.cell) \(model.layerNorm)",
+            Double(parameterCount(configuration, nil)) * Double(configuration.unitsPerStep)
+        )
+    }
+
     public static func check(_ configuration: CharacterConfiguration, against corpus: CharacterCorpus) throws {
         for demand in TextDemand.all(of: configuration, corpus) { try demand.check() }
     }

@@ -17,7 +17,9 @@ public struct TrainedCharacterModel {
         let file = try checkpoint.weights(), metadata = file.metadata
         let path = checkpoint.weightsURL.path
         guard let json = metadata["model"], let bytes = metadata["vocabulary"] else {
-            throw CheckpointError.file(path: path, reason: "the metadata 'model' and 'vocabulary' are missing")
+            throw CheckpointError.file(
+                path: path,
+                reason: "the metadata 'model' and 'vocabulary' are missing: no file of a model of characters")
         }
         let configuration: CharacterModelConfiguration
         do {

@@ -27,10 +27,13 @@ public struct DataFolder: Equatable, Sendable {
     public let path: String
     /// The source of its name.
     public let origin: Origin
+    /// The checkout whose `make data` and `data/download.sh` download the data; nil for the working directory.
+    public let checkout: String?
 
-    public init(path: String, origin: Origin) {
+    public init(path: String, origin: Origin, checkout: String? = nil) {
         self.path = path
         self.origin = origin
+        self.checkout = checkout
     }
 
     /// Chooses the folder: the option, else the variable, else `data`. Nothing is looked up on the disk.
@@ -72,9 +75,19 @@ public struct DataFolder: Equatable, Sendable {
     /// - Parameter download: what `data/download.sh` calls the data set; nil for a sample.
     private func remedy(download: String?) -> String {
         guard let download else { return "The sample is part of the repository, in data/sample/." }
+        return "`\(downloadCommand(for: [download]))` downloads it" + (origin == .standard ? "." : " there.")
+    }
+
+    /// What to type to download data sets into this folder.
+    ///
+    /// - Parameter names: what `data/download.sh` calls them; empty for all.
+    public func downloadCommand(for names: [String]) -> String {
+        func quoted(_ path: String) -> String { "'\(path)'" }
         switch origin {
-        case .standard: return "`make data` downloads it."
-        case .option, .environment: return "`data/download.sh --data '\(path)' \(download)` downloads it there."
+        case .standard: return "make " + (checkout.map { "-C \(quoted($0)) " } ?? "") + "data"
+        case .option, .environment:
+            let script = checkout.map { quoted(($0 as NSString).appendingPathComponent("data/download.sh")) }
+            return ([script ?? "data/download.sh", "--data", quoted(path)] + names).joined(separator: " ")
         }
     }
 }

@@ -55,7 +55,7 @@ private func sendMessage(_ text: String) {
 }
 
 private let readerStalls = Atomic(false)
-private let openLine = OpenLine()
+let openLine = OpenLine()
 
 /// The last line of a terminal, open as long as it is one without an end.
 final class OpenLine: Sendable {
@@ -70,6 +70,9 @@ final class OpenLine: Sendable {
 
     /// What to send so that no line is open: back to its first column, and erased from there on; empty where none is.
     func clearing() -> String { isOpen.exchange(false, ordering: .relaxed) ? "\r\u{1B}[K" : "" }
+
+    /// The terminal itself has written where the next line would begin: `^C`.
+    func wasWrittenTo() { isOpen.store(true, ordering: .relaxed) }
 }
 
 /// The width of the terminal that a descriptor is; nil where it is none.

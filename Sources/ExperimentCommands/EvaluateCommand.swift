@@ -110,8 +110,11 @@ public struct Evaluate<Options: EvaluationOptions>: ParsableCommand {
         guard let found = all.first(where: { reads($0.values) }) else {
             throw UserError(
                 description:
-                    "\(url.path): says that it was trained on '\(name ?? "nothing")', and no configuration reads"
-                    + " that; give --config")
+                    name.map {
+                        "\(url.path): says that it was trained on '\($0)', and no configuration reads that; give --config"
+                    }
+                    ?? "\(url.path): names no data that it was trained on: a file of another program than \(Work.program)?"
+            )
         }
         // Images are divided as the run's settings say, so these have more about the data than its name. A text comes divided.
         let isDividedByTheRun = found.file.root.leaves.count { $0.keyPath.hasPrefix("data.") } > 1

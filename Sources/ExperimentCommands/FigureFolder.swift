@@ -1,18 +1,59 @@
+import ArgumentParser
 import ExperimentKit
 import Figures
 import Foundation
 
-/// The folder that a `figures` command writes to.
-public struct FigureFolder {
-    private let url: URL
+/// `--output` and `--check` of a `figures` command.
+public struct FigureOptions: ParsableArguments {
+    @Option(help: "The folder to write to. Default: the experiment's figures/.", completion: .directory)
+    var output: String?
+    @Flag(help: "Write nothing; fail if a file is not what would be drawn, to a tenth of a point.")
+    var check = false
 
-    /// - Parameter output: The folder that the user named; nil takes the experiment's own.
+    public init() {}
+}
+
+/// The folder that a `figures` command writes to, or holds to what would be drawn.
+public final class FigureFolder {
+    private let url: URL
+    private let isCheck: Bool
+    /// Names of files that are not what was drawn.
+    private var others: [String] = []
+
     /// - Throws: `UserError` outside a checkout; `RecordError.unwritable` if the folder cannot be made.
-    public init(output: String?, experiment: String) throws {
+    public init(_ options: FigureOptions, experiment: String) throws {
         url =
-            try output.map { URL(fileURLWithPath: $0, isDirectory: true) }
+            try options.output.map { URL(fileURLWithPath: $0, isDirectory: true) }
             ?? experimentFolder(experiment).appendingPathComponent("figures", isDirectory: true)
-        try RunFolder(url: url).make()
+        isCheck = options.check
+        if !isCheck { try RunFolder(url: url).make() }
+    }
+
+    /// To be called when all is drawn.
+    ///
+    /// - Throws: `UserError` naming the files that are not what was drawn.
+    public func finish() throws {
+        guard others.isEmpty else {
+            throw UserError(
+                description:
+                    "\(url.path): not what the weights give: \(others.joined(separator: ", ")); run `make figures`")
+        }
+    }
+
+    /// Whether two pictures are the same: their bytes, or texts whose numbers differ by at most 0.1, as much as another order
+    /// of sums on other processors may move a bar.
+    static func agree(_ left: [UInt8], _ right: [UInt8]) -> Bool {
+        guard left != right else { return true }
+        guard let left = String(bytes: left, encoding: .utf8), let right = String(bytes: right, encoding: .utf8) else {
+            return false
+        }
+        func parts(_ text: String) -> (words: String, numbers: [Double]) {
+            let number = /[0-9]+(\.[0-9]+)?/
+            return (text.replacing(number, with: "0"), text.matches(of: number).compactMap { Double($0.0) })
+        }
+        let (one, other) = (parts(left), parts(right))
+        return one.words == other.words && one.numbers.count == other.numbers.count
+            && zip(one.numbers, other.numbers).allSatisfy { abs($0 - $1) <= 0.1 }
     }
 
     /// Writes a picture as NAME.svg.
@@ -27,6 +68,10 @@ public struct FigureFolder {
 
     private func write(_ name: String, _ bytes: [UInt8]) throws {
         let file = url.appendingPathComponent(name)
+        guard !isCheck else {
+            if !Self.agree((try? Data(contentsOf: file)).map([UInt8].init) ?? [], bytes) { others.append(name) }
+            return
+        }
         try RunFolder.write(to: file) { bytes }
         note("wrote \(file.path)")
     }

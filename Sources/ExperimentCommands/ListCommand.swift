@@ -7,10 +7,11 @@ public struct List<Work: Experiment>: ParsableCommand {
     public static var configuration: CommandConfiguration {
         CommandConfiguration(
             commandName: "list",
-            abstract: "Every committed configuration: its hours, its budget, the paper's row, the expected number.",
+            abstract: "Every committed configuration: its budget, the paper's row, its hours, the expected number.",
             discussion: """
                 Hours are those of a committed run (measured), or the steps times the seconds of a step that a committed run \
-                of the same model and batch took (from the step), or what the configuration says (its cost).
+                of the same model and batch took (from the step), or one of the same kind and another size, by the \
+                multiplications (from the size), or what the configuration says (its cost).
                 """)
     }
 
@@ -44,14 +45,14 @@ public struct List<Work: Experiment>: ParsableCommand {
         // What a narrow terminal cuts off comes last.
         let rows = listed.map { configuration in
             [
-                configuration.name, hours.text(configuration), configuration.values.budget,
-                configuration.values.reproduces.map { "\($0.table), \($0.row)" } ?? "-",
+                configuration.name, configuration.values.budget,
+                configuration.values.reproduces.map { "\($0.table), \($0.row)" } ?? "-", hours.text(configuration),
                 configuration.file.header.expected ?? "-",
             ]
         }
         try writeResult(
             fitted(
-                alignedColumns([["configuration", "hours", "budget", "row", "expected"]] + rows),
+                alignedColumns([["configuration", "budget", "row", "hours", "expected"]] + rows),
                 width: terminalWidth(of: STDOUT_FILENO)))
     }
 

@@ -23,8 +23,10 @@ public func modelLocation(_ argument: String, experiment: String) throws -> URL 
     // Whatever looks like a path is one; what reads it says what is missing there.
     if argument.contains("/") || argument.hasSuffix(".safetensors") { return URL(fileURLWithPath: argument) }
     let names = weights.map(\.name)
+    let nearest =
+        nearestName(to: argument, among: names + weights.map(\.row)).map { "the nearest name is '\($0)'; " } ?? ""
     throw UserError(
-        description: "\(argument): neither a path nor committed weights; "
+        description: "\(argument): neither a path nor committed weights; \(nearest)"
             + (names.isEmpty ? "no weights are committed" : "committed are \(names.joined(separator: ", "))"))
 }
 

@@ -6,7 +6,7 @@ import Foundation
 struct RunArguments<Work: Experiment>: ParsableArguments {
     @Argument(
         help: ArgumentHelp(
-            "Folders of runs, finished or not: OUT/CONFIG/SEED, OUT/CONFIG with all its seeds, or OUT; or names of committed runs.",
+            "Folders of runs, finished or not: OUT/CONFIG/SEED, OUT/CONFIG with all its seeds, or OUT; or names of committed runs, or of rows.",
             valueName: "run"), completion: .runs(of: Work.self))
     var runs: [String]
 
@@ -20,14 +20,16 @@ struct RunArguments<Work: Experiment>: ParsableArguments {
     }
 
     private func folder(_ argument: String) throws -> URL {
-        let committed = ProjectFolder.locate()?.experiment(Work.program).appendingPathComponent("runs/\(argument)")
+        let experiment = ProjectFolder.locate()?.experiment(Work.program)
+        let committed = experiment?.appendingPathComponent("runs/\(argument)")
         let candidates = [URL(fileURLWithPath: argument), committed].compactMap { $0 }
-        guard let found = candidates.first(where: { FileManager.default.fileExists(atPath: $0.path) }) else {
-            throw UserError(
-                description: "\(argument): expected a folder of runs or a name in experiments/\(Work.program)/runs,"
-                    + " found neither")
-        }
-        return found
+        if let found = candidates.first(where: { FileManager.default.fileExists(atPath: $0.path) }) { return found }
+        let weights = experiment.map { CommittedWeights.all(in: $0) { _ in } } ?? []
+        if let found = CommittedWeights.named(argument, among: weights) { return found.folder }
+        throw UserError(
+            description:
+                "\(argument): expected a folder of runs, a name in experiments/\(Work.program)/runs or a row by its"
+                + " words, such as \(weights.first?.row ?? "lstm"); found none of them")
     }
 }
 
@@ -57,6 +59,10 @@ public struct Report<Pictures: CheckpointPictures>: ParsableCommand {
 
     public func run() throws {
         let report = try runs.report()
+        guard (try? FileManager.default.contentsOfDirectory(atPath: output)) == nil else {
+            throw UserError(
+                description: "--output expects a file, found the folder \(output): such as \(output)/report.html")
+        }
         try threads.set()
         let page = report.html(pictures: report.runs.flatMap { Pictures.pictures(of: $0)?.pictures.map(\.svg) ?? [] })
         try RunFolder.write(to: URL(fileURLWithPath: output)) { [UInt8](page.utf8) }

@@ -43,6 +43,7 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
     @Option(help: "Seeds, such as 0,1. Default: those of each configuration.")
     var seeds: String?
     @Option(
+        parsing: .unconditional,
         help: """
             Runs at a time, one thread each on its own core. Default: one run with all threads. On a cluster: runs at a \
             time, as many as it takes by default.

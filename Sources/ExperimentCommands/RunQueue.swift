@@ -192,6 +192,10 @@ final class RunQueue {
                 let message = sharesTerminal ? "" : ": \(said)"
                 note("\(run.label): failed (status \(process.terminationStatus))\(message)")
             }
+            guard !isStopped || process.terminationStatus == 0 else {
+                note("\(run.label): stopped; the same line goes on with it")
+                continue
+            }
             let left = waiting.count + running.count + ended.count - index - 1
             note("\(run.label): ended; \(total - left) of \(total) runs done\(timeLeft())")
         }

@@ -88,11 +88,23 @@ struct Runs<Work: Experiment> {
 }
 
 extension DataOptions {
+    /// Refuses a folder on the command line that is none: without it a sample would be read from the checkout in silence.
+    private func requireFolder() throws {
+        guard folder.origin == .option else { return }
+        var isFolder: ObjCBool = false
+        let exists = FileManager.default.fileExists(atPath: folder.path, isDirectory: &isFolder)
+        guard !isFolder.boolValue else { return }
+        throw UserError(
+            description: "--data expects a folder that holds the data sets, see data/README.md; \(folder.path) is "
+                + (exists ? "a file" : "not there"))
+    }
+
     /// Opens a configuration's data. The generated samples are part of the checkout and are found there whatever the
     /// data folder is.
     public func open<Work: Experiment>(_ configuration: Work.Configuration, of experiment: Work.Type) throws
         -> Work.Data
     {
+        try requireFolder()
         do {
             return try Work.open(configuration, in: folder)
         } catch let error as DatasetError where error.isMissing {

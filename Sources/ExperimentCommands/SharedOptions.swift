@@ -54,14 +54,18 @@ public struct DataOptions: ParsableArguments {
     /// The folder chosen; the default is the checkout's, wherever the command is called.
     public var folder: DataFolder {
         let chosen = DataFolder.resolve(option: dataFolder)
-        guard chosen.origin == .standard, let project = ProjectFolder.locate() else { return chosen }
-        return DataFolder(path: project.data.path, origin: .standard)
+        guard let project = ProjectFolder.locate() else { return chosen }
+        let isHere = project.url.standardizedFileURL.path == FileManager.default.currentDirectoryPath
+        return DataFolder(
+            path: chosen.origin == .standard ? project.data.path : chosen.path, origin: chosen.origin,
+            checkout: isHere ? nil : project.url.standardizedFileURL.path)
     }
 }
 
 /// `--threads`, shared by the commands that compute.
 public struct ThreadOptions: ParsableArguments {
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp(
             "Threads to compute with. Default: OPENBLAS_NUM_THREADS, else the least of the physical cores, the process's affinity, its share of the cores among processes started together, its control group's quota, SLURM_CPUS_PER_TASK and OMP_NUM_THREADS."
         ))

@@ -4,6 +4,9 @@ import Foundation
 /// Set by the signals of `catchSignals()`. Global because a C signal handler can reach nothing else.
 public let interruption = Interruption()
 
+/// The line of standard error where that is a terminal, which writes `^C` there.
+private let terminal = isatty(STDERR_FILENO) == 0 ? nil : openLine
+
 /// Stops with a checkpoint at the first signal that asks for an end: Ctrl-C, SIGTERM, a terminal or connection that is
 /// gone (SIGHUP), and SIGUSR1 and SIGUSR2, with which schedulers announce that time is up. The second of the same kind
 /// kills as usual; one of another kind asks for the same once more, since schedulers send several.
@@ -12,6 +15,7 @@ public let interruption = Interruption()
 public func catchSignals() {
     // Made here, if it is not yet: a signal handler must not allocate memory.
     _ = interruption
+    _ = terminal
     // Whoever started this process may have left them blocked, and a blocked signal is never heard.
     var caughtSignals = sigset_t()
     sigemptyset(&caughtSignals)
@@ -22,6 +26,7 @@ public func catchSignals() {
         sigaddset(&caughtSignals, caught)
         signal(caught) { number in
             interruption.request(signal: number)
+            if number == SIGINT { terminal?.wasWrittenTo() }
             signal(number, SIG_DFL)
         }
     }

@@ -8,7 +8,7 @@ struct SlurmOptions: ParsableArguments {
     var partition: String?
     @Option(help: "The time limit, as Slurm writes it: 12:00:00 or 2-00:00:00. A run that needs more is queued again.")
     var time: String?
-    @Option(help: "Cores for each run, with one thread each.")
+    @Option(parsing: .unconditional, help: "Cores for each run, with one thread each.")
     var cores: Int?
     @Option(help: "Memory for each run, such as 4G.")
     var memory: String?

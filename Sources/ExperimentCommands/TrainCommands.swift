@@ -27,7 +27,7 @@ public struct Train<Work: Experiment>: ParsableCommand {
     var overrides: [String] = []
     @Option(help: "What to call the run, its folder and its record. Default: the configuration's name.")
     var name: String?
-    @Option(help: "Train this seed only. Default: every seed of the configuration.")
+    @Option(parsing: .unconditional, help: "Train this seed only. Default: every seed of the configuration.")
     var seed: Int?
     @Flag(help: "Keep a run that is finished and resume one that is not, in place of refusing its folder.")
     var orResume = false

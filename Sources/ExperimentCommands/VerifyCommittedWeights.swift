@@ -1,4 +1,5 @@
 import ArgumentParser
+import Datasets
 import ExperimentKit
 import Foundation
 
@@ -51,13 +52,14 @@ struct VerifiedFigure {
 /// prints them beside the records'.
 ///
 /// - Parameters:
+///   - data: Where the test splits are looked for.
 ///   - tolerance: The greatest difference that rounding explains, in the unit of the experiment's metric.
 ///   - read: Reads the test split with one set of weights, as its record says that it was read. What it throws fails
 ///     this set alone.
 /// - Throws: `UserError` if a figure differs from its record or could not be read, or if none was; after a stop
 ///   `ExitCode`, once the figures that were read by then are printed.
 public func verifyCommittedWeights<Work: Experiment>(
-    of experiment: Work.Type, threads: ThreadOptions, tolerance: Double,
+    of experiment: Work.Type, data: DataOptions, threads: ThreadOptions, tolerance: Double,
     read: (CommittedWeights, _ recorded: SplitEvaluation) throws -> VerifiedReading
 ) throws {
     var damages: [any Error] = []
@@ -68,7 +70,7 @@ public func verifyCommittedWeights<Work: Experiment>(
     try writeResult(
         alignedColumns([["weights", "test figure", "record", "this machine", "difference", ""]] + figures.map(\.cells)))
     if let stop { throw ExitCode(128 + stop.signal) }
-    try requireRecordedFigures(figures, damages: damages)
+    try requireRecordedFigures(figures, damages: damages, data: data.folder)
 }
 
 /// The figures of all weights, or those that were read before a stop.
@@ -95,7 +97,7 @@ func verifiedFigures(
 }
 
 /// - Parameter damages: Why the records of other weights could not be read.
-func requireRecordedFigures(_ figures: [VerifiedFigure], damages: [any Error]) throws {
+func requireRecordedFigures(_ figures: [VerifiedFigure], damages: [any Error], data: DataFolder) throws {
     var problems = damages.map { "\($0)" }
     for (words, found) in [
         ("not what the records say", figures.filter(\.differs)), ("not readable", figures.filter(\.hasFailed)),
@@ -105,6 +107,8 @@ func requireRecordedFigures(_ figures: [VerifiedFigure], damages: [any Error]) t
     guard problems.isEmpty else { throw UserError(description: problems.joined(separator: "; ")) }
     let read = figures.count { if case .unread = $0.reading { false } else { true } }
     guard read > 0 || figures.isEmpty else {
-        throw UserError(description: "no figure could be read: `make data`, or set HYPERNETWORKS_DATA")
+        throw UserError(
+            description: "no figure could be read: the data are not in \(data.path); "
+                + "`\(data.downloadCommand(for: []))` downloads them, or name another folder with --data")
     }
 }

@@ -58,17 +58,17 @@ public struct Axis {
 
     /// The text of a tick, thousands apart.
     func label(_ tick: Double) -> String {
-        func isWhole(_ number: Double) -> Bool { abs(number - number.rounded()) < 1e-6 * number }
+        func isWhole(_ number: Double) -> Bool { abs(number - number.rounded()) < 1e-6 * abs(number) }
         let places = decimals ?? (0...15).first { isWhole(tick * pow(10, Double($0))) } ?? 15
-        let text = String(format: "%.\(places)f", tick)
-        guard abs(tick) >= 10_000, let whole = Int(text) else { return text }
-        let digits = String(whole.magnitude)
+        let sign = tick < 0 ? "−" : "", text = String(format: "%.\(places)f", abs(tick))
+        guard ticks.contains(where: { abs($0) >= 10_000 }), let whole = Int(text) else { return sign + text }
+        let digits = String(whole)
         var grouped = ""
         for (index, digit) in digits.enumerated() {
             if index > 0 && (digits.count - index) % 3 == 0 { grouped.append(",") }
             grouped.append(digit)
         }
-        return (whole < 0 ? "-" : "") + grouped
+        return sign + grouped
     }
 }
 

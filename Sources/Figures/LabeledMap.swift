@@ -67,12 +67,10 @@ public struct LabeledMap {
         }
         var taken = places.map { Box(x: $0.x - 6...$0.x + 6, y: $0.y - 6...$0.y + 6) }
         for word in words {
-            // Where it hides nothing: right of its point, left, below, above, at a corner; else right.
-            let boxes = word.boxes
-            let box =
-                boxes.first { box in
-                    box.x.lowerBound > frame.left && !taken.contains { $0.overlaps(box) }
-                } ?? boxes[0]
+            // Where it hides nothing: right of its point, left, below, above, at a corner; else where it hides least.
+            let boxes = word.boxes.filter { $0.x.lowerBound > frame.left }
+            let hidden = boxes.map { box in taken.reduce(0) { $0 + $1.sharedArea(with: box) } }
+            let box = zip(boxes, hidden).min { $0.1 < $1.1 }?.0 ?? word.boxes[0]
             taken.append(box)
             svg.text(word.text, x: box.x.lowerBound, y: box.y.upperBound - 2, size: Word.size)
         }
@@ -85,7 +83,13 @@ public struct LabeledMap {
         let x: ClosedRange<Double>
         let y: ClosedRange<Double>
 
-        func overlaps(_ other: Box) -> Bool { x.overlaps(other.x) && y.overlaps(other.y) }
+        func sharedArea(with other: Box) -> Double {
+            func shared(_ side: KeyPath<Box, ClosedRange<Double>>) -> Double {
+                let (one, two) = (self[keyPath: side], other[keyPath: side])
+                return max(0, min(one.upperBound, two.upperBound) - max(one.lowerBound, two.lowerBound))
+            }
+            return shared(\.x) * shared(\.y)
+        }
     }
 
     private struct Word {

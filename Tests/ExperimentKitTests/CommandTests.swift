@@ -264,13 +264,37 @@ import Testing
         let cases: [(arguments: [String], words: [String])] = [
             (["train", "table3-lstm", "--threads", "0"], ["--threads", "from 1 to 256", "0"]),
             (["train", "table3-lsmt"], ["no configuration 'table3-lsmt'", "'table3-lstm'"]),
-            (["train", "sample-lstm", "--set", "training.stpes=3"], ["unknown key 'training.stpes'", "'steps'"]),
+            (
+                ["train", "sample-lstm", "--set", "training.stpes=3"],
+                ["unknown key 'training.stpes'", "'training.steps'"]
+            ),
             (["train", "sample-lstm", "--set", "training.steps=x"], ["training.steps", "a whole number", "'x'"]),
             (["train", "sample-lstm", "--seed", "-1"], ["--seed"]),
-            (["train", "table3-lstm", "--data", "/nonexistent"], ["Penn Treebank", "/nonexistent"]),
-            (["resume", "/nonexistent"], ["/nonexistent", "no run"]),
+            (
+                ["train", "sample-lstm", "--set", "training.wholly=3"],
+                ["'training.wholly'", "expected one of", "training.batch"]
+            ),
+            (["train", "/tmp/"], ["/tmp", "a folder; expected a YAML file"]),
+            (["show", "Table3"], ["'Table3'", "`list`"]),
+            (
+                ["train", "table3-lstm", "--data", "/nonexistent"],
+                ["--data expects a folder", "/nonexistent is not there"]
+            ),
+            (["train", "sample-lstm", "--data", "/etc/passwd"], ["--data expects a folder", "/etc/passwd is a file"]),
+            (["train", "table3-lstm", "--data", "/"], ["Penn Treebank is not in the data folder /"]),
+            (["resume", "/nonexistent"], ["/nonexistent", "no run", "no such folder", "OUT/CONFIG/SEED"]),
+            (["resume", "experiments"], ["no run", "no record.json"]),
             (["evaluate", "/nonexistent"], ["/nonexistent", "no checkpoint"]),
-            (["sample", "/nonexistent", "--temperature", "-1"], ["--temperature"]),
+            (["evaluate", "lyer-norm-hyperlstm"], ["the nearest name is 'layer-norm-hyperlstm'"]),
+            (["report", "lyer-norm-hyperlstm"], ["a row by its words"]),
+            (["report", "layer-norm-hyperlstm", "--output", "/tmp"], ["--output expects a file", "/tmp"]),
+            (
+                ["sample", "/nonexistent", "--temperature", "-1"],
+                ["--temperature expects a number of at least 0, found -1"]
+            ),
+            (["sample", "/nonexistent", "--length", "-5"], ["--length expects", "found -5"]),
+            (["evaluate", "/nonexistent", "--streams", "-1"], ["--streams expects", "found -1"]),
+            (["evaluate", "/nonexistent", "--threads", "-1"], ["--threads expects", "found -1"]),
             (
                 ["sample", "/nonexistent", "--prompt", "a", "--length", "9223372036854775807"],
                 ["--length", "from 0 to 10,000,000", "9223372036854775807"]

@@ -60,6 +60,17 @@ import Testing
         try CommittedConfigurations<CharacterExperiment>().expectHeaders { "test \(fixed($0, 3))" }
     }
 
+    /// Both rows of 40,000 steps of 128 × 100 characters: what differs is the size.
+    @Test func theHoursOfARowWithoutARunAreThoseOfAnotherSizeByTheMultiplications() throws {
+        let hours = try RunHours<CharacterExperiment>(experiment: checkout.experiment(CharacterExperiment.program))
+        func cost(_ name: String) throws -> (seconds: Double, isMeasured: Bool) {
+            let file = checkout.experiment(CharacterExperiment.program).appendingPathComponent("configs/\(name).yaml")
+            return try #require(hours.seconds(try NamedConfiguration(try ConfigurationFile(contentsOf: file))))
+        }
+        let row = try cost("table3-lstm"), larger = try cost("table3-lstm-1250")
+        #expect(abs(larger.seconds / row.seconds - 6_567_550 / 4_254_050) < 1e-9 && !larger.isMeasured)
+    }
+
     @Test func theRowsOfThePaperStandWithoutABaseAndSmallerBudgetsOnOne() throws {
         try CommittedConfigurations<CharacterExperiment>().expectBases()
     }

@@ -31,6 +31,20 @@ import Testing
         let row = CommittedWeights.rowName(run.record.configuration, budget: run.record.budget)
         #expect(CommittedWeights.named(row, among: all)?.folder.path == kept.folder.path)
         #expect(CommittedWeights.named("another", among: all) == nil)
+        // Without a seed 0 the configuration's name means the best of its seeds, and each can be named.
+        var second = run.record
+        second.validation = SplitEvaluation(lossNats: 1e-3, predictions: 1, streams: 1, seconds: 0)
+        let folders = [3, 4].map { experiment.url.appendingPathComponent("\($0)") }
+        let seeds = [
+            CommittedWeights(folder: folders[0], record: run.record),
+            CommittedWeights(folder: folders[1], record: second),
+        ]
+        #expect(run.record.seed == 3)
+        #expect(CommittedWeights.named(run.record.configuration, among: seeds)?.folder == folders[1])
+        for name in [run.record.configuration, row] {
+            #expect(CommittedWeights.named("\(name)/3", among: Array(seeds.prefix(1)))?.folder == folders[0])
+            #expect(CommittedWeights.named("\(name)/5", among: seeds) == nil)
+        }
         // Half precision has 11 binary digits.
         let original = try Checkpoint(at: run.folder).tensors(CheckpointFile.model)
         for (one, other) in zip(original, try Checkpoint(at: kept.folder).tensors(CheckpointFile.model)) {

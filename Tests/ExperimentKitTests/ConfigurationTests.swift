@@ -40,8 +40,9 @@ import Testing
 
     @Test func anUnknownKeyIsNamedWithFileLineAndTheNearestValidKey() throws {
         let error = try error(replacing: [("  clipNorm: 1.0", "  clipNorm: 1.0\n  clipNrom: 2")])
-        #expect(error == .unknownKey(origin: "tiny.yaml:24", keyPath: "training.clipNrom", nearest: "clipNorm"))
-        #expect("\(error)".contains("tiny.yaml:24") && "\(error)".contains("nearest valid key is 'clipNorm'"))
+        #expect(
+            error == .unknownKey(origin: "tiny.yaml:24", keyPath: "training.clipNrom", nearest: "training.clipNorm"))
+        #expect("\(error)".contains("tiny.yaml:24") && "\(error)".contains("nearest valid key is 'training.clipNorm'"))
     }
 
     @Test func aKeyWithoutItsSectionIsAnsweredWithItsWholePath() throws {
@@ -65,7 +66,7 @@ import Testing
 
     @Test func aMisspeltKeyIsReportedAsUnknownRatherThanMissing() throws {
         let error = try error(replacing: [("  sequenceLength: 10", "  sequenceLenght: 10")])
-        guard case .unknownKey(_, "training.sequenceLenght", "sequenceLength") = error else {
+        guard case .unknownKey(_, "training.sequenceLenght", "training.sequenceLength", _) = error else {
             Issue.record("\(error)")
             return
         }

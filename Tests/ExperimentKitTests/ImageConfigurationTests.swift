@@ -130,7 +130,7 @@ import Testing
     @Test(arguments: [
         ("training.nesterov={momentum: 0.9}", "one optimizer"), ("training.adam=null", "neither"),
         ("model.network=mnist-conv", "0 where nothing reads it"), ("data.dataset=mnist", "a network for gray images"),
-        ("model.embeddingSize=0", "model.embeddingSize"), ("model.kernel=owned", "'kernels'"),
+        ("model.embeddingSize=0", "model.embeddingSize"), ("model.kernel=owned", "'model.kernels'"),
         ("training.l2=true", "training.l2"), ("deviations.generatorInitialValues=zero", "small-normal"),
     ])
     func aWrongFileIsAnErrorThatSaysWhatIsExpected(override: String, words: String) throws {

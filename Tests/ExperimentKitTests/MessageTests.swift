@@ -1,3 +1,4 @@
+import Datasets
 import Foundation
 import Testing
 
@@ -17,6 +18,16 @@ import Testing
         #expect(line.showing("a note\n") == Self.clear + "a note\n")
         #expect(line.showing("step 3") == "step 3")
         #expect(line.clearing() == Self.clear && line.clearing().isEmpty)
+        // The terminal's own `^C`.
+        line.wasWrittenTo()
+        #expect(line.showing("stopped\n") == Self.clear + "stopped\n")
+    }
+
+    @Test func picturesAgreeUpToATenthOfAPoint() {
+        func agree(_ left: String, _ right: String) -> Bool { FigureFolder.agree(Array(left.utf8), Array(right.utf8)) }
+        #expect(agree("<rect y=\"227.4\"/>", "<rect y=\"227.41\"/>") && !agree("y=\"227.4\"", "y=\"227.6\""))
+        #expect(!agree("gate i 1.0", "gate j 1.0") && !agree("1 2", "1") && !agree("", "1"))
+        #expect(!FigureFolder.agree([0x89, 0xff], [0x89, 0xfe]))
     }
 
     @Test func progressOnATerminalIsAnOpenLineAndFiguresStay() {
@@ -59,10 +70,12 @@ import Testing
         }
         #expect(stop == nil && figures.map(\.name) == ["tiny", "tiny/1", "tiny/2"])
         #expect(figures.map(\.differs) == [false, false, true] && figures.map(\.hasFailed) == [false, true, false])
-        let error = #expect(throws: UserError.self) { try requireRecordedFigures(figures, damages: [Damaged()]) }
+        let error = #expect(throws: UserError.self) {
+            try requireRecordedFigures(figures, damages: [Damaged()], data: DataFolder(path: "/", origin: .option))
+        }
         #expect(
             error?.description == "a.safetensors: damaged; not what the records say: tiny/2; not readable: tiny/1")
-        try requireRecordedFigures([figures[0]], damages: [])
+        try requireRecordedFigures([figures[0]], damages: [], data: DataFolder(path: "/", origin: .option))
     }
 
     @Test func aStopLeavesTheFiguresThatWereRead() throws {

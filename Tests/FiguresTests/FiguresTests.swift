@@ -108,6 +108,27 @@ import Testing
         #expect(words(["a", "b", "c"]) == ["a, b, c"])
     }
 
+    /// A word that hides something everywhere stands where it hides least.
+    @Test func aWordInACrowdStandsWhereItHidesLeast() throws {
+        let around = [(0.45, 0.5), (0.55, 0.5), (0.5, 0.45), (0.5, 0.55), (0.45, 0.45), (0.55, 0.45), (0.45, 0.55)]
+        let group = LabeledMap.Group(
+            name: "", points: [(0, 0), (1, 1)], labels: around.map { ("", $0.0, $0.1) } + [("a long word", 0.5, 0.5)])
+        let svg = LabeledMap(title: "", caption: "", xLabel: "", yLabel: "", groups: [group]).svg
+        let word = try #require(svg.firstMatch(of: /x="([0-9.]+)"[^>]*>a long word</))
+        let alone = LabeledMap(
+            title: "", caption: "", xLabel: "", yLabel: "",
+            groups: [LabeledMap.Group(name: "", points: [(0, 0), (1, 1)], labels: [("a long word", 0.5, 0.5)])])
+        let free = try #require(alone.svg.firstMatch(of: /x="([0-9.]+)"[^>]*>a long word</))
+        #expect(word.1 != free.1)
+    }
+
+    @Test func ticksOfAnAxisAreWrittenAlike() {
+        let axis = Axis([0, 12_000], scale: .linear)
+        #expect(axis.ticks.contains(4000) && axis.label(4000) == "4,000" && axis.label(12_000) == "12,000")
+        #expect(Axis([0, 4000], scale: .linear).label(4000) == "4000")
+        #expect(Axis([-2, 2], scale: .linear).label(-2) == "−2")
+    }
+
     @Test func aLogarithmicAxisHasNoPlaceForZero() {
         let axis = Axis([0, 1, 100], scale: .logarithmic)
         #expect(axis.place(0) == nil)

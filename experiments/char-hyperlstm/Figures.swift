@@ -23,17 +23,16 @@ struct FiguresCommand: ParsableCommand {
         help: "Runs' folders, checkpoints' folders, or names of committed weights.",
         completion: .models(of: CharacterExperiment.program))
     var models: [String] = []
-    @Option(help: "The folder to write to. Default: the experiment's figures/.")
-    var output: String?
+    @OptionGroup var figures: FigureOptions
     @Option(
         help: """
             The text to begin with; each character must be in every model's vocabulary. Default: '\
             \(TrainedCharacterModel.usualPrompt)', none for a model that does not have its characters.
             """)
     var prompt: String?
-    @Option(help: "Characters to write for Figures 4 and 5, 2 to 10,000.")
+    @Option(parsing: .unconditional, help: "Characters to write for Figures 4 and 5, 2 to 10,000.")
     var length: Int = 396
-    @Option(help: "Seed of the draws.")
+    @Option(parsing: .unconditional, help: "Seed of the draws.")
     var seed: UInt64 = 0
     @OptionGroup var threads: ThreadOptions
     @OptionGroup var project: ProjectOption
@@ -49,7 +48,7 @@ struct FiguresCommand: ParsableCommand {
         let experiment = CharacterExperiment.program
         let locations = try modelLocations(models, experiment: experiment)
         try threads.configure()
-        let folder = try FigureFolder(output: output, experiment: experiment)
+        let folder = try FigureFolder(figures, experiment: experiment)
         var traces: [(name: String, trace: CharacterTrace)] = []
         for (name, url) in locations {
             let trained = try TrainedCharacterModel(try Checkpoint(at: url)), name = shortName(name)
@@ -66,6 +65,7 @@ struct FiguresCommand: ParsableCommand {
             }
         }
         if !traces.isEmpty { try folder.write("figure-5-cell-outputs", CharacterTrace.figure5(traces).svg) }
+        try folder.finish()
     }
 }
 

@@ -15,14 +15,15 @@ struct Sample: ParsableCommand {
     var checkpoint: String
     @Option(help: "The text to go on from; each character must be in the model's vocabulary.")
     var prompt: String = ""
-    @Option(help: "Characters to write, at most 10,000,000; at most 10,000 with --gates.")
+    @Option(parsing: .unconditional, help: "Characters to write, at most 10,000,000; at most 10,000 with --gates.")
     var length: Int = 500
     @Option(
+        parsing: .unconditional,
         help:
             "1 draws from the model's distribution, less keeps closer to the likeliest characters, 0 always takes the likeliest."
     )
     var temperature: Double = 1
-    @Option(help: "Seed of the draws.")
+    @Option(parsing: .unconditional, help: "Seed of the draws.")
     var seed: UInt64 = 0
     @Flag(help: "Show under each character how much each gate's recurrent weights changed (Figure 4).")
     var gates = false

@@ -7,10 +7,16 @@ struct StreamsOption: EvaluationOptions {
     typealias Work = CharacterExperiment
 
     @Option(
-        help: "Parallel streams that the split is read as; 1 is the paper's way, more are faster and a little worse.")
-    var streams = 1
+        parsing: .unconditional,
+        help: """
+            Parallel streams that the split is read as; 1 is the paper's way, more are faster and a little worse. Default: as \
+            the run's own figures are read.
+            """)
+    var streams: Int?
 
     func validate() throws { try require("--streams", streams, in: 1...) }
 
-    func apply(to configuration: inout CharacterConfiguration) { configuration.evaluation.reportedStreams = streams }
+    func apply(to configuration: inout CharacterConfiguration) {
+        if let streams { configuration.evaluation.reportedStreams = streams }
+    }
 }

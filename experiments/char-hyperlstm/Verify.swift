@@ -11,11 +11,11 @@ struct Verify: ParsableCommand {
         discussion: """
             Fails if a figure differs from its record by more than 0.0002 bits per character (another order of sums and \
             half precision change less), or if weights cannot be read. A split read as one sequence takes a minute or two \
-            for a large model: the time is said first, and --characters reads the beginning alone, which says that the \
+            for a large model on two free cores: the time is said first, and --characters reads the beginning alone, which says that the \
             weights work, no more.
             """)
 
-    @Option(help: "Read this many characters of each split at most.")
+    @Option(parsing: .unconditional, help: "Read this many characters of each split at most.")
     var characters: Int?
     @OptionGroup var data: DataOptions
     @OptionGroup var threads: ThreadOptions
@@ -24,7 +24,8 @@ struct Verify: ParsableCommand {
     func validate() throws { try require("--characters", characters, in: 2...) }
 
     func run() throws {
-        try verifyCommittedWeights(of: CharacterExperiment.self, threads: threads, tolerance: 2e-4) { kept, recorded in
+        try verifyCommittedWeights(of: CharacterExperiment.self, data: data, threads: threads, tolerance: 2e-4) {
+            kept, recorded in
             try read(kept, streams: recorded.streams)
         }
     }

@@ -24,8 +24,7 @@ struct FiguresCommand: ParsableCommand {
         help: "Runs' folders, files of weights, or names of committed weights.",
         completion: .models(of: ImageExperiment.program))
     var models: [String] = []
-    @Option(help: "The folder to write to. Default: the experiment's figures/.")
-    var output: String?
+    @OptionGroup var figures: FigureOptions
     @OptionGroup var threads: ThreadOptions
     @OptionGroup var project: ProjectOption
 
@@ -33,7 +32,7 @@ struct FiguresCommand: ParsableCommand {
         let experiment = ImageExperiment.program
         let locations = try modelLocations(models, experiment: experiment)
         try threads.configure()
-        let folder = try FigureFolder(output: output, experiment: experiment)
+        let folder = try FigureFolder(figures, experiment: experiment)
         var convNets: [KernelFigures.Named<MNISTConvNet>] = [], residuals: [KernelFigures.Named<WideResNet>] = []
         for (name, url) in locations {
             let trained = try TrainedImageModel(at: url)
@@ -56,6 +55,7 @@ struct FiguresCommand: ParsableCommand {
         if !residuals.isEmpty {
             try folder.write("figures-12-13-kernels", KernelFigures.figures12And13(ownedFirst(residuals)))
         }
+        try folder.finish()
     }
 }
 
@@ -64,7 +64,7 @@ enum ImageModelPictures: CheckpointPictures {
     typealias Work = ImageExperiment
 
     static func pictures(of checkpoint: Checkpoint, name: String) throws -> [CheckpointPicture] {
-        let trained = try TrainedImageModel(at: checkpoint.url)
+        let trained = try TrainedImageModel(at: checkpoint.weightsURL)
         let label = "\(name), \(trained.configuration.kernels.rawValue)"
         switch trained.model {
         case let network as MNISTConvNet:

@@ -18,7 +18,8 @@ struct Verify: ParsableCommand {
     @OptionGroup var project: ProjectOption
 
     func run() throws {
-        try verifyCommittedWeights(of: ImageExperiment.self, threads: threads, tolerance: 0.05 + 1e-9) { kept, _ in
+        try verifyCommittedWeights(of: ImageExperiment.self, data: data, threads: threads, tolerance: 0.05 + 1e-9) {
+            kept, _ in
             try read(kept)
         }
     }

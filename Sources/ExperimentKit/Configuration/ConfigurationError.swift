@@ -6,8 +6,8 @@ public enum ConfigurationError: Error, Equatable, CustomStringConvertible {
     case unreadableFile(path: String, reason: String)
     /// The text is no YAML, or holds two keys of one name.
     case invalidYAML(path: String, reason: String)
-    /// A key that no section knows.
-    case unknownKey(origin: String, keyPath: String, nearest: String?)
+    /// A key that no section knows, with the path of the nearest one, or those of its section where none is near.
+    case unknownKey(origin: String, keyPath: String, nearest: String?, valid: [String] = [])
     /// A key that has to stand there and does not.
     case missingKey(origin: String, keyPath: String)
     /// The value has another type than the key wants.
@@ -27,9 +27,10 @@ public enum ConfigurationError: Error, Equatable, CustomStringConvertible {
             return "\(path): cannot be read (\(reason))"
         case .invalidYAML(let path, let reason):
             return "\(path): not a valid configuration: \(reason)"
-        case .unknownKey(let origin, let keyPath, let nearest):
-            let advice = nearest.map { ", the nearest valid key is '\($0)'" } ?? ""
-            return "\(origin): unknown key '\(keyPath)'\(advice)"
+        case .unknownKey(let origin, let keyPath, let nearest, let valid):
+            let advice =
+                nearest.map { "the nearest valid key is '\($0)'" } ?? "expected one of \(valid.joined(separator: ", "))"
+            return "\(origin): unknown key '\(keyPath)', \(advice)"
         case .missingKey(let origin, let keyPath):
             return "\(origin): the key '\(keyPath)' is missing"
         case .wrongType(let origin, let keyPath, let expected, let found):
@@ -41,14 +42,14 @@ public enum ConfigurationError: Error, Equatable, CustomStringConvertible {
         case .invalidOverride(let text):
             return "--set expects key.path=value, found '\(text)'"
         case .unknownConfiguration(let name, let nearest, let directory):
-            let advice = nearest.map { "; the nearest name is '\($0)'" } ?? ""
-            return "no configuration '\(name)': neither a file nor a name in \(directory)\(advice)"
+            let advice = nearest.map { "the nearest name is '\($0)'" } ?? "`list` prints the names"
+            return "no configuration '\(name)': neither a file nor a name in \(directory); \(advice)"
         }
     }
 }
 
 /// The candidate with the smallest edit distance to `word`, if it is near enough to be a slip of the fingers.
-func nearestName(to word: String, among candidates: [String]) -> String? {
+package func nearestName(to word: String, among candidates: [String]) -> String? {
     let distances = candidates.map { (name: $0, distance: editDistance(Array(word), Array($0))) }
     guard let best = distances.min(by: { ($0.distance, $0.name) < ($1.distance, $1.name) }) else { return nil }
     // Further than half the word is another word, not a slip; naming it would only mislead.

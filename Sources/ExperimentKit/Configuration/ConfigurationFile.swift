@@ -42,7 +42,7 @@ public struct ConfigurationFile: Sendable {
                     path: file.lastPathComponent, chain: chain.map { URL(fileURLWithPath: $0).lastPathComponent })
             }
             chain.append(file.standardizedFileURL.path)
-            let text = try Self.read(file)
+            let text = try Self.read(file, namedIn: file == url ? nil : chain[chain.count - 2])
             header = header ?? ConfigurationHeader(text)
             let layer = try ConfigurationNode(yaml: text, path: file.lastPathComponent)
             layers.append(layer.removing("base"))
@@ -64,12 +64,14 @@ public struct ConfigurationFile: Sendable {
         self.header = header ?? ConfigurationHeader("")
     }
 
-    private static func read(_ url: URL) throws(ConfigurationError) -> String {
+    /// - Parameter referrer: The path of the file whose `base` it is.
+    private static func read(_ url: URL, namedIn referrer: String?) throws(ConfigurationError) -> String {
         do {
             return try String(contentsOf: url, encoding: .utf8)
         } catch {
             guard FileManager.default.fileExists(atPath: url.path) else {
-                throw .unreadableFile(path: url.path, reason: "no such file")
+                throw .unreadableFile(
+                    path: url.path, reason: "no such file" + (referrer.map { "; it is the 'base' of \($0)" } ?? ""))
             }
             let isReadable = (try? Data(contentsOf: url)) != nil
             throw .unreadableFile(
@@ -99,12 +101,15 @@ public struct ConfigurationFile: Sendable {
     /// - Throws: `ConfigurationError.unknownConfiguration`, naming the nearest configuration.
     public static func locate(_ name: String, in directory: URL) throws(ConfigurationError) -> URL {
         let committed = directory.appendingPathComponent(name.hasSuffix(".yaml") ? name : name + ".yaml")
+        var folder: URL?
         for candidate in [URL(fileURLWithPath: name), committed] {
             var isDirectory: ObjCBool = false
-            if FileManager.default.fileExists(atPath: candidate.path, isDirectory: &isDirectory), !isDirectory.boolValue
-            {
-                return candidate
-            }
+            guard FileManager.default.fileExists(atPath: candidate.path, isDirectory: &isDirectory) else { continue }
+            guard isDirectory.boolValue else { return candidate }
+            folder = folder ?? candidate
+        }
+        if let folder, name.contains("/") {
+            throw .unreadableFile(path: folder.path, reason: "a folder; expected a YAML file")
         }
         let names = all(in: directory).map { $0.deletingPathExtension().lastPathComponent }
         throw .unknownConfiguration(

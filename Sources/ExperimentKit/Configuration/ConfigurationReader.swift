@@ -29,9 +29,10 @@ public final class ConfigurationReader {
         for entry in entries where !self.keys.contains(entry.key) {
             // A key without its section is a key all the same.
             let below = node.leaves.map(\.keyPath).first { $0.hasSuffix(".\(entry.key)") }
+            let nearest = (below ?? nearestName(to: entry.key, among: self.keys)).map(self.keyPath)
             throw .unknownKey(
-                origin: entry.value.origin, keyPath: self.keyPath(entry.key),
-                nearest: below.map(self.keyPath) ?? nearestName(to: entry.key, among: self.keys))
+                origin: entry.value.origin, keyPath: self.keyPath(entry.key), nearest: nearest,
+                valid: nearest == nil ? self.keys.map(self.keyPath) : [])
         }
         for key in self.keys where self.node[key] == nil {
             throw .missingKey(origin: node.origin, keyPath: self.keyPath(key))

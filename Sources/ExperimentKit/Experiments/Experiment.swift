@@ -57,6 +57,10 @@ public protocol Experiment: TrainingTask, SendableMetatype {
         interruption: Interruption
     ) throws -> TrainedEvaluation
 
+    /// What the time of a training step goes with: the kind of model that it may be compared with, and a number that is
+    /// proportional to the multiplications. Nil where another size says nothing of it.
+    static func cost(ofAStep configuration: Configuration) -> (kind: String, multiplications: Double)?
+
     /// Markdown that stands in RESULTS.md below a table's runs; may be empty.
     static func supplement(
         to table: PaperTable, _ configurations: [NamedConfiguration<Configuration>]
@@ -105,6 +109,8 @@ extension Experiment {
     }
 
     public static func dataName(ofWeights url: URL) throws -> String? { nil }
+
+    public static func cost(ofAStep configuration: Configuration) -> (kind: String, multiplications: Double)? { nil }
 
     public static func supplement(
         to table: PaperTable, _ configurations: [NamedConfiguration<Configuration>]

@@ -1,3 +1,5 @@
+import Foundation
+
 /// A fault of a run folder or a file in it.
 public enum RecordError: Error, Equatable, CustomStringConvertible {
     case unreadable(path: String, reason: String)
@@ -28,7 +30,12 @@ public enum RecordError: Error, Equatable, CustomStringConvertible {
                 "\(path) already holds a run, at step \(step): go on with `\(shellCommand(experiment, "resume", path))`,"
                 + " choose another --out or --name, or remove the folder"
         case .noRun(let path):
-            return "\(path) holds no run: there is no record.json in it"
+            let isFolder = (try? FileManager.default.contentsOfDirectory(atPath: path)) != nil
+            let below = RunFolder.folders(in: URL(fileURLWithPath: path, isDirectory: true))
+            let runs = (below + below.flatMap(RunFolder.folders)).filter { RunFolder(url: $0).holdsRecord }
+            return "\(path) holds no run: "
+                + (isFolder ? "there is no record.json in it" : "there is no such folder")
+                + "; expected OUT/CONFIG/SEED" + (runs.first.map { ", such as \($0.path)" } ?? "")
         case .incomplete(let path, let missing, let found):
             return "\(path): an incomplete run: \(missing) is missing beside \(found); put it back,"
                 + " or remove the folder to begin anew"

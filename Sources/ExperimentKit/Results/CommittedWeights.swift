@@ -37,21 +37,25 @@ public struct CommittedWeights {
     /// One a row of the paper: the run with the most steps, then the best validation; in the order of the names.
     public static func longestOfEachRow(among all: [CommittedWeights]) -> [CommittedWeights] {
         var seen: Set<String> = []
-        return all.map(\.row).filter { seen.insert($0).inserted }.compactMap { longest($0, among: all) }
-    }
-
-    /// The weights that a name means: a configuration, `CONFIG/SEED`, or a row by the words of its configuration
-    /// without the table and the budget, such as `hyper-wide-resnet-40-1`: of several the run with the most steps, then
-    /// the one with the best validation.
-    public static func named(_ name: String, among all: [CommittedWeights]) -> CommittedWeights? {
-        if let exact = all.first(where: { $0.name == name || "\($0.record.configuration)/\($0.record.seed)" == name }) {
-            return exact
+        return all.map(\.row).filter { seen.insert($0).inserted }.compactMap { row in
+            longest(among: all.filter { $0.row == row })
         }
-        return longest(name, among: all)
     }
 
-    private static func longest(_ row: String, among all: [CommittedWeights]) -> CommittedWeights? {
-        all.filter { $0.row == row }.max { left, right in
+    /// The weights that a name means: a configuration, or a row by the words of its configuration without the table and the
+    /// budget, such as `hyper-wide-resnet-40-1`, either with `/SEED`: of several the run with the most steps, then the one
+    /// with the best validation.
+    public static func named(_ name: String, among all: [CommittedWeights]) -> CommittedWeights? {
+        if let exact = all.first(where: { $0.name == name }) { return exact }
+        func isNamed(_ weights: CommittedWeights, _ word: String) -> Bool {
+            name == word || name == "\(word)/\(weights.record.seed)"
+        }
+        return longest(among: all.filter { isNamed($0, $0.record.configuration) })
+            ?? longest(among: all.filter { isNamed($0, $0.row) })
+    }
+
+    private static func longest(among weights: [CommittedWeights]) -> CommittedWeights? {
+        weights.max { left, right in
             func rank(_ record: RunRecord) -> (Int, Double, Int) {
                 (record.training.stepsDone, -(record.validation?.lossNats ?? .infinity), -record.seed)
             }

@@ -19,7 +19,7 @@ struct NamedLog {
 }
 
 extension Experiment {
-    /// The curves of runs on the same data: validation against steps and against hours, and the training loss.
+    /// The curves of runs on the same data: validation and the training loss, each against steps and against hours.
     ///
     /// - Parameter paper: The paper's curves, of the same figure against steps.
     /// - Returns: The charts, each with the word that sets it apart.
@@ -37,6 +37,13 @@ extension Experiment {
         }
         // One nat in the metric, where the loss determines it.
         let nat = metric.value(ofLoss: 1)
+        func training(_ what: String, x: String, of place: @escaping (StepRecord) -> Double) -> LineChart {
+            chart(what, x: x, y: nat == nil ? "loss with penalty, nats" : metric.name, isNoisy: true) { line in
+                // Older logs of image runs have the loss with the penalty alone.
+                (line.objective ?? line.lossNats).map { (place(line), $0 * (nat ?? 1)) }
+            }
+        }
+        let hours = "hours, evaluations included"
         return [
             (
                 "steps",
@@ -46,20 +53,12 @@ extension Experiment {
             ),
             (
                 "hours",
-                chart("validation by time", x: "hours, evaluations included", y: metric.axis) { line in
+                chart("validation by time", x: hours, y: metric.axis) { line in
                     line.validation.flatMap(metric.value).map { (line.seconds / 3600, $0) }
                 }
             ),
-            (
-                "training",
-                chart(
-                    "training batches", x: "training steps", y: nat == nil ? "loss with penalty, nats" : metric.name,
-                    isNoisy: true
-                ) { line in
-                    // Older logs of image runs have the loss with the penalty alone.
-                    (line.objective ?? line.lossNats).map { (Double(line.step), $0 * (nat ?? 1)) }
-                }
-            ),
+            ("training", training("training batches", x: "training steps") { Double($0.step) }),
+            ("training-hours", training("training batches by time", x: hours) { $0.seconds / 3600 }),
         ]
     }
 }

@@ -358,17 +358,18 @@ public struct ExperimentResults<Work: Experiment> {
     public var figures: [CurveFigure] {
         Work.tables.flatMap { table -> [CurveFigure] in
             let comparable = groups(of: table).filter { $0.record.followsPaperSettings(of: table) }
-            let ours = paperRows(of: table).compactMap { row, _ -> (row: ReproducedRow, run: Run)? in
-                bestFunded(row, among: comparable).map { (row, $0.first) }
+            let ours = paperRows(of: table).compactMap { row, _ -> (row: ReproducedRow, run: Run, seeds: Int)? in
+                bestFunded(row, among: comparable).map { (row, $0.first, $0.runs.count) }
             }
             guard ours.contains(where: { validations($0.run).count > 1 }) else { return [] }
             let lastStep = ours.map(\.run.record.training.stepsDone).max() ?? 0
             var drawn: Set<String> = []
             let paper = ours.compactMap { table.curves[$0.row.row] }.filter { drawn.insert($0.title).inserted }
             return Work.charts(
-                of: ours.map { row, run in
+                of: ours.map { row, run, seeds in
                     let budget = run.record.budget == "paper" ? "the paper's budget" : run.record.budget
-                    return NamedLog(name: "\(row.name), ours, \(budget)", log: run.log)
+                    let seed = seeds > 1 ? ", seed \(run.record.seed)" : ""
+                    return NamedLog(name: "\(row.name), ours, \(budget)\(seed)", log: run.log)
                 },
                 title: table.title, paper: paper.map { $0.series(upTo: lastStep) }
             ).map { kind, chart in
