@@ -20,7 +20,7 @@ struct CompareCommand: ParsableCommand {
     @Option(help: "Steps that each program times in a round.") var steps = 3
     @Option(help: "Threads of all programs; without it what the process may use.") var threads: Int?
     @Option(help: "The folder of the PyTorch programs.") var peers = "experiments/benchmarks/pytorch"
-    @Option(help: "A folder that gets one file for each kind of machine, avx512.json or avx2.json, for `tables`.")
+    @Option(help: "A folder that gets one file for each kind of machine, such as avx512-amd.json, for `tables`.")
     var output: String?
 
     func validate() throws {
@@ -58,7 +58,7 @@ struct CompareCommand: ParsableCommand {
         try writeResult(measured.text, terminator: "")
         if let output {
             try measured.write(to: URL(fileURLWithPath: output, isDirectory: true))
-            note("wrote \(output)/\(measured.simd).json; `benchmarks tables` puts it into the documents")
+            note("wrote \(output)/\(measured.fileName); `benchmarks tables` puts it into the documents")
         }
     }
 

@@ -55,7 +55,7 @@ struct Comparison: Codable {
     let cpu: String
     let threads: Int
     let blas: String
-    /// The kernels that ran: one file is kept for each.
+    /// The kernels that ran.
     let simd: String
     /// The instruction set that all programs were held to on a processor with a wider one; nil where none was.
     let heldTo: String?
@@ -71,11 +71,22 @@ struct Comparison: Codable {
     // MARK: - Text
 
     /// Such as "AVX-512".
-    var kindOfMachine: String { ["avx512": "AVX-512", "avx2": "AVX2", "portable": "neither"][simd] ?? simd }
+    private var instructions: String {
+        ["avx512": "AVX-512", "avx2": "AVX2", "portable": "portable kernels"][simd] ?? simd
+    }
+
+    /// Such as "AVX-512, Intel Xeon".
+    var kindOfMachine: String {
+        let processor = cpu.replacing(/\([A-Za-z]+\)/, with: "").replacing(/[ ](Processor|CPU).*/, with: "")
+        return "\(instructions), \(processor)"
+    }
+
+    /// One is kept for each instruction set and maker of processors.
+    var fileName: String { "\(simd)-\(cpu.prefix { $0.isLetter }.lowercased()).json" }
 
     /// A sentence on where and how it was measured.
     var provenance: String {
-        let held = heldTo == nil ? "" : ", this processor held to \(kindOfMachine), OpenBLAS and PyTorch too"
+        let held = heldTo == nil ? "" : ", this processor held to \(instructions), OpenBLAS and PyTorch too"
         let rates = sgemm.map { "\(Int($0.rounded()))" }.joined(separator: " and ")
         return """
             \(date), \(cpu)\(held), \(threads) \(threads == 1 ? "thread" : "threads"). \(blas); sgemm 2048³ at \(rates) \
@@ -148,7 +159,7 @@ extension Comparison {
 
     func write(to folder: URL) throws {
         try RunFolder(url: folder).make()
-        try RunFolder.write(to: folder.appendingPathComponent("\(simd).json")) { try StableJSON.encode(self) }
+        try RunFolder.write(to: folder.appendingPathComponent(fileName)) { try StableJSON.encode(self) }
     }
 }
 

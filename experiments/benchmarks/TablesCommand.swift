@@ -20,9 +20,12 @@ struct TablesCommand: ParsableCommand {
     func run() throws {
         let project = try projectFolder()
         let folder = project.url.appendingPathComponent("experiments/benchmarks")
-        let names = ["avx512", "avx2", "portable"]
-        let comparisons = try names.map { folder.appendingPathComponent("measured/\($0).json") }
-            .filter { FileManager.default.fileExists(atPath: $0.path) }.map(Comparison.init(contentsOf:))
+        let measured = folder.appendingPathComponent("measured")
+        let files = try FileManager.default.contentsOfDirectory(atPath: measured.path).sorted()
+        let comparisons = try ["avx512", "avx2", "portable"].flatMap { simd in
+            try files.filter { $0.hasPrefix("\(simd)-") && $0.hasSuffix(".json") }
+                .map { try Comparison(contentsOf: measured.appendingPathComponent($0)) }
+        }
         let results = folder.appendingPathComponent("RESULTS.md")
         let readme = project.url.appendingPathComponent("README.md")
         let text = try String(contentsOf: readme, encoding: .utf8)
@@ -32,7 +35,7 @@ struct TablesCommand: ParsableCommand {
                 description: "README.md lacks the lines '<!-- benchmarks: begin -->' and '<!-- benchmarks: end -->'")
         }
         let scaling = project.url.appendingPathComponent("docs/scaling.md")
-        let page = try Self.scalingPage(folder.appendingPathComponent("measured"), project)
+        let page = try Self.scalingPage(measured, project)
         var pageText = try String(contentsOf: scaling, encoding: .utf8)
         for (id, body) in page.sections {
             guard let next = SectionedDocument.replacing(id: id, body: body, in: pageText) else {
@@ -90,25 +93,29 @@ struct TablesCommand: ParsableCommand {
             """ + sections.joined()
     }
 
-    /// Ratios of all steps on every kind of machine, for the README.
+    /// Ratios of all steps on every kind of machine, for the README; memory hardly depends on the machine.
     private static func summary(_ comparisons: [Comparison]) -> String {
         let kinds = comparisons.flatMap { $0.steps.map(\.kind) }.reduce(into: [String]()) { kinds, kind in
             if !kinds.contains(kind) { kinds.append(kind) }
         }
         let header =
-            ["step"]
-            + comparisons.flatMap { ["\($0.kindOfMachine): ours, s", "PyTorch, s", "ratio", "peak memory, ratio"] }
-        let rows = kinds.map { kind in
-            [kind]
-                + comparisons.flatMap { comparison -> [String] in
-                    guard let step = comparison.steps.first(where: { $0.kind == kind }) else {
-                        return [String](repeating: "–", count: 4)
-                    }
-                    return [
-                        fixed(step.ours.median, 2), step.peer.map { fixed($0.median, 2) } ?? "–",
-                        step.ratio.map { fixed($0, 2) } ?? "–", step.memoryRatio.map { fixed($0, 2) } ?? "–",
-                    ]
-                }
+            ["step"] + comparisons.flatMap { ["\($0.kindOfMachine): ours / PyTorch, s", "ratio"] }
+            + ["peak memory, ratio"]
+        let rows = kinds.map { kind -> [String] in
+            let steps = comparisons.map { $0.steps.first { $0.kind == kind } }
+            let times = steps.flatMap { step -> [String] in
+                guard let step else { return ["–", "–"] }
+                return [
+                    "\(fixed(step.ours.median, 2)) / \(step.peer.map { fixed($0.median, 2) } ?? "–")",
+                    step.ratio.map { fixed($0, 2) } ?? "–",
+                ]
+            }
+            let memory = steps.compactMap { $0?.memoryRatio }
+            let range = memory.min().map { least in
+                let most = memory.max() ?? least
+                return fixed(least, 2) + (fixed(most, 2) == fixed(least, 2) ? "" : " to \(fixed(most, 2))")
+            }
+            return [kind] + times + [range ?? "–"]
         }
         return markdownTable(header, rows) + "\n\n" + comparisons.map(\.provenance).joined(separator: "\n\n")
     }
