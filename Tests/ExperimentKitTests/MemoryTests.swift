@@ -53,7 +53,7 @@ import Testing
 
     /// The need must not be above what a run takes, or runs would be refused that fit; and it has to be a good part of it,
     /// or it would refuse nothing. The rest is the weights packed for products, and what the program itself takes.
-    @Test(arguments: ["avx512", "avx2"])
+    @Test(arguments: ["avx512-amd", "avx512-intel", "avx2-amd"])
     func theNeedOfThePapersRowsIsBelowTheMeasuredPeakAndMostOfIt(machine: String) throws {
         let file = checkout.url.appendingPathComponent("experiments/benchmarks/measured/\(machine).json")
         for row in try JSONDecoder().decode(Measured.self, from: Data(contentsOf: file)).steps {
