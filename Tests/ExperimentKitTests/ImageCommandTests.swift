@@ -82,7 +82,10 @@ import Testing
                 ["no configuration 'table2-wide-resnet-40'", "table2-wide-resnet-40-"]
             ),
             (["train", "table7-convnet", "--threads", "0"], ["--threads", "from 1 to 256"]),
-            (["train", "table7-convnet", "--set", "training.stpes=3"], ["unknown key 'training.stpes'", "'training.steps'"]),
+            (
+                ["train", "table7-convnet", "--set", "training.stpes=3"],
+                ["unknown key 'training.stpes'", "'training.steps'"]
+            ),
             (["train", "table7-convnet", "--data", "/"], ["MNIST is not in the data folder /"]),
             (["resume", "/nonexistent"], ["/nonexistent", "no run"]),
             (["bake", "/nonexistent"], ["/nonexistent", "no checkpoint"]),
