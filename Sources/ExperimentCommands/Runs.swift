@@ -89,7 +89,7 @@ struct Runs<Work: Experiment> {
 
 extension DataOptions {
     /// Refuses a folder on the command line that is none: without it a sample would be read from the checkout in silence.
-    private func requireFolder() throws {
+    private func require(_ folder: DataFolder) throws {
         guard folder.origin == .option else { return }
         var isFolder: ObjCBool = false
         let exists = FileManager.default.fileExists(atPath: folder.path, isDirectory: &isFolder)
@@ -104,7 +104,8 @@ extension DataOptions {
     public func open<Work: Experiment>(_ configuration: Work.Configuration, of experiment: Work.Type) throws
         -> Work.Data
     {
-        try requireFolder()
+        let folder = folder
+        try require(folder)
         do {
             return try Work.open(configuration, in: folder)
         } catch let error as DatasetError where error.isMissing {

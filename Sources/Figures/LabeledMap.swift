@@ -84,11 +84,8 @@ public struct LabeledMap {
         let y: ClosedRange<Double>
 
         func sharedArea(with other: Box) -> Double {
-            func shared(_ side: KeyPath<Box, ClosedRange<Double>>) -> Double {
-                let (one, two) = (self[keyPath: side], other[keyPath: side])
-                return max(0, min(one.upperBound, two.upperBound) - max(one.lowerBound, two.lowerBound))
-            }
-            return shared(\.x) * shared(\.y)
+            let (x, y) = (x.clamped(to: other.x), y.clamped(to: other.y))
+            return (x.upperBound - x.lowerBound) * (y.upperBound - y.lowerBound)
         }
     }
 

@@ -153,10 +153,6 @@ struct Comparison: Codable {
 }
 
 extension Comparison {
-    init(contentsOf url: URL) throws {
-        self = try StableJSON.decode(Comparison.self, from: [UInt8](Data(contentsOf: url)))
-    }
-
     func write(to folder: URL) throws {
         try RunFolder(url: folder).make()
         try RunFolder.write(to: folder.appendingPathComponent(fileName)) { try StableJSON.encode(self) }

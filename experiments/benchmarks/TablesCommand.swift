@@ -21,10 +21,8 @@ struct TablesCommand: ParsableCommand {
         let project = try projectFolder()
         let folder = project.url.appendingPathComponent("experiments/benchmarks")
         let measured = folder.appendingPathComponent("measured")
-        let files = try FileManager.default.contentsOfDirectory(atPath: measured.path).sorted()
-        let comparisons = try ["avx512", "avx2", "portable"].flatMap { simd in
-            try files.filter { $0.hasPrefix("\(simd)-") && $0.hasSuffix(".json") }
-                .map { try Comparison(contentsOf: measured.appendingPathComponent($0)) }
+        let comparisons = try ["avx512-", "avx2-", "portable-"].flatMap {
+            try Self.all($0, Comparison.self, in: measured)
         }
         let results = folder.appendingPathComponent("RESULTS.md")
         let readme = project.url.appendingPathComponent("README.md")
@@ -58,15 +56,15 @@ struct TablesCommand: ParsableCommand {
         }
     }
 
+    /// What the JSON files of a folder hold whose names begin so, by name.
+    private static func all<Value: Decodable>(_ prefix: String, _ type: Value.Type, in folder: URL) throws -> [Value] {
+        try FileManager.default.contentsOfDirectory(atPath: folder.path)
+            .filter { $0.hasPrefix(prefix) && $0.hasSuffix(".json") }.sorted()
+            .map { try StableJSON.decode(type, from: [UInt8](Data(contentsOf: folder.appendingPathComponent($0)))) }
+    }
+
     /// The measurements of one run on several processes.
     private static func scalingPage(_ measured: URL, _ project: ProjectFolder) throws -> ScalingPage {
-        func all<Value: Decodable>(_ prefix: String, _ type: Value.Type) throws -> [Value] {
-            try FileManager.default.contentsOfDirectory(atPath: measured.path)
-                .filter { $0.hasPrefix(prefix) && $0.hasSuffix(".json") }.sorted()
-                .map {
-                    try StableJSON.decode(type, from: [UInt8](Data(contentsOf: measured.appendingPathComponent($0))))
-                }
-        }
         let steps = try StepKind.allCases.compactMap { kind -> (StepKind, Int)? in
             guard let row = kind.paperRow else { return nil }
             let configs = project.experiment(row.program).appendingPathComponent("configs")
@@ -75,7 +73,8 @@ struct TablesCommand: ParsableCommand {
             return file.root["training"]?["steps"]?.integer.map { (kind, $0) }
         }
         return ScalingPage(
-            machines: try all("scaling-", ScaledSteps.self), exchanges: try all("exchange-", Exchange.self),
+            machines: try all("scaling-", ScaledSteps.self, in: measured),
+            exchanges: try all("exchange-", Exchange.self, in: measured),
             paperSteps: Dictionary(uniqueKeysWithValues: steps))
     }
 

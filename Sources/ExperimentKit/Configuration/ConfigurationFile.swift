@@ -42,7 +42,7 @@ public struct ConfigurationFile: Sendable {
                     path: file.lastPathComponent, chain: chain.map { URL(fileURLWithPath: $0).lastPathComponent })
             }
             chain.append(file.standardizedFileURL.path)
-            let text = try Self.read(file, namedIn: file == url ? nil : chain[chain.count - 2])
+            let text = try Self.read(file, namedIn: chain.dropLast().last)
             header = header ?? ConfigurationHeader(text)
             let layer = try ConfigurationNode(yaml: text, path: file.lastPathComponent)
             layers.append(layer.removing("base"))

@@ -31,8 +31,7 @@ public enum RecordError: Error, Equatable, CustomStringConvertible {
                 + " choose another --out or --name, or remove the folder"
         case .noRun(let path):
             let isFolder = (try? FileManager.default.contentsOfDirectory(atPath: path)) != nil
-            let below = RunFolder.folders(in: URL(fileURLWithPath: path, isDirectory: true))
-            let runs = (below + below.flatMap(RunFolder.folders)).filter { RunFolder(url: $0).holdsRecord }
+            let runs = RunFolder.runs(below: URL(fileURLWithPath: path, isDirectory: true))
             return "\(path) holds no run: "
                 + (isFolder ? "there is no record.json in it" : "there is no such folder")
                 + "; expected OUT/CONFIG/SEED" + (runs.first.map { ", such as \($0.path)" } ?? "")

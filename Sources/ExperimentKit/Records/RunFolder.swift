@@ -40,6 +40,12 @@ public struct RunFolder {
         return false
     }
 
+    /// The folders of runs below OUT or OUT/CONFIG: OUT/CONFIG/SEED.
+    static func runs(below folder: URL) -> [URL] {
+        let below = folders(in: folder)
+        return (below + below.flatMap(folders)).filter { RunFolder(url: $0).holdsRecord }
+    }
+
     /// The content of a file.
     ///
     /// - Throws: `RecordError.unreadable`.

@@ -45,9 +45,9 @@ struct CrossCheckPage<Work: Experiment> {
                 path: experiment.appendingPathComponent(check.path).path,
                 reason: "'configuration' expected a name in configs/, found '\(check.run.configuration)'")
         }
-        let unchanged = checks.filter { $0.run.set.allSatisfy(CrossCheck.isLearningRate) }
+        let comparable = checks.filter { $0.run.set.allSatisfy(CrossCheck.isLearningRate) }
         comparisons = configurations.compactMap { configuration in
-            let checks = unchanged.filter { $0.run.configuration == configuration.name }
+            let checks = comparable.filter { $0.run.configuration == configuration.name }
             guard !checks.isEmpty else { return nil }
             let table = Work.table(of: configuration.values)
             return Comparison(

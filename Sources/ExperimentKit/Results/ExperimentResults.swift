@@ -48,12 +48,13 @@ public struct ExperimentResults<Work: Experiment> {
 
     /// The finished runs of a row that most was spent on; among equals those of the file as it is now, then those with more seeds.
     private func bestFunded(_ row: ReproducedRow, among groups: [Group]) -> Group? {
-        func rank(_ group: Group) -> (Double, Int, Int) {
-            (group.effort, changesSince(group).isEmpty ? 1 : 0, group.runs.count)
-        }
-        return groups.filter { $0.row?.row == row.row && $0.isFinished }.max {
-            rank($0) == rank($1) ? $0.record.configuration > $1.record.configuration : rank($0) < rank($1)
-        }
+        let candidates = groups.filter { $0.row?.row == row.row && $0.isFinished }
+            .map { (group: $0, isCurrent: changesSince($0).isEmpty ? 1 : 0) }
+        return candidates.max { left, right in
+            let (one, other) = (left.group, right.group)
+            return (one.effort, left.isCurrent, one.runs.count, other.record.configuration)
+                < (other.effort, right.isCurrent, other.runs.count, one.record.configuration)
+        }?.group
     }
 
     private func status(_ group: Group?, _ row: ReproducedRow, _ table: PaperTable) -> ReproductionStatus {

@@ -54,9 +54,8 @@ public struct RecordedRun<Work: Experiment>: Sendable {
     /// - Throws: `RecordError` where there is none; what is wrong with the only one, or with the first where all are damaged.
     public static func all(in folder: URL, skipped: (any Error) -> Void) throws -> [RecordedRun] {
         if RunFolder(url: folder).holdsRecord { return [try RecordedRun(folder, path: folder.path)] }
-        let below = RunFolder.folders(in: folder)
         var runs: [RecordedRun] = [], damages: [any Error] = []
-        for url in below + below.flatMap(RunFolder.folders) where RunFolder(url: url).holdsRecord {
+        for url in RunFolder.runs(below: folder) {
             do {
                 runs.append(try RecordedRun(url, path: url.path))
             } catch RecordError.otherProgram {
