@@ -3,8 +3,9 @@
     python3 python/cross_check.py table3-layer-norm-hyperlstm-steps-5000 --data data --peaks 0.001 0.002 0.003 \\
         --out curves.json --weights best.safetensors
 
-Models of one configuration with different peak learning rates or seeds are trained side by side as one computation: every
-tensor has a leading dimension M, every model its own parameters, dropout masks, clipping, rate and Adam moments. A whole
+Models of one configuration with different peak learning rates, seeds or variants of rate, dropout and initial values are trained
+side by side as one computation: every tensor has a leading dimension M, every model its own parameters, dropout masks, clipping,
+rate and Adam moments. A whole
 training step is one CUDA graph, in which the step's number, the place in the text and the rate are read from tables on the
 GPU, so that training is the replaying of it. The gradient of the recurrence is written out below; that of a step's
 nonlinear half is in lstm_update.py. Cells lstm and hyper-lstm, one layer.
@@ -34,6 +35,9 @@ import lstm_update
 CONFIGURATIONS = Path(__file__).parent.parent / "experiments/char-hyperlstm/configs"
 # Steps whose losses are written one by one, to hold two runs to each other; behind them rounding has grown too large for that.
 FIRST_STEPS = 200
+# What models side by side may differ in.
+OF_ONE_MODEL = {"model": ["keepInput", "keepOutput", "keepRecurrent"], "training": ["learningRate"],
+                "deviations": ["inputInitialValues"]}
 
 
 # ---------------------------------------------------------------- configuration and text
@@ -50,13 +54,40 @@ def configuration(path, settings=()):
     result = yaml.safe_load(path.read_text())
     if "base" in result:
         result = merged(configuration(path.parent / result.pop("base")), result)
+    return changed(result, settings)
+
+
+def changed(config, settings):
     for setting in settings:
         keys, value = setting.split("=", 1)
         changes = yaml.safe_load(value)
         for key in reversed(keys.split(".")):
             changes = {key: changes}
-        result = merged(result, changes)
+        config = merged(config, changes)
+    return config
+
+
+def variant(config, settings):
+    """A configuration whose model can be trained beside that of `config`."""
+    def shared(config):
+        return {group: {key: value for key, value in values.items() if key not in OF_ONE_MODEL.get(group, [])}
+                if isinstance(values, dict) else values for group, values in config.items()}
+
+    result = changed(config, settings)
+    if shared(result) != shared(config):
+        keys = ", ".join(f"{group}.{key}" for group, keys in OF_ONE_MODEL.items() for key in keys)
+        raise SystemExit(f"--variants: expected changes of {keys}, found {'; '.join(settings)}; --set changes all models")
     return result
+
+
+def peak_of(config):
+    schedule = config["training"]["learningRate"]
+    return schedule["peak"] if isinstance(schedule, dict) else schedule
+
+
+def with_peak(config, peak):
+    schedule = config["training"]["learningRate"]
+    return merged(config, {"training": {"learningRate": {"peak": peak} if isinstance(schedule, dict) else peak}})
 
 
 def model_configuration(config):
@@ -71,10 +102,11 @@ def model_configuration(config):
     return model
 
 
-def rate(schedule, step, peak):
+def rate(schedule, step):
     """The learning rate of a step, counted from 1."""
     if not isinstance(schedule, dict):
-        return peak
+        return schedule
+    peak = schedule["peak"]
     if step < schedule["warmUpSteps"]:
         return peak * step / schedule["warmUpSteps"]
     if step <= schedule["holdUntilStep"]:
@@ -350,10 +382,13 @@ class Sequence:
         for out, gradient in zip(G.norm(), self.update.norm_gradients()):
             out.copy_(gradient)
 
-    def learn(self, inputs, targets, count, keep_input=1, keep_recurrent=1, keep_output=1):
-        """Means of the cross entropy over `count` [1] targets, [M]; fills `gradients`."""
+    def learn(self, inputs, targets, count, keep_input=None, keep_recurrent=None, keep_output=None):
+        """Means of the cross entropy over `count` [1] targets, [M]; fills `gradients`. A keep probability for each model, [M]."""
         def mask(keep, *shape):
-            return None if keep == 1 else self.h_t.new_empty(shape).bernoulli_(keep).div_(keep)
+            if keep is None:
+                return None
+            keep = keep.view(-1, *[1] * (len(shape) - 1))
+            return self.h_t.new_empty(shape).bernoulli_(keep).div_(keep)
 
         M, T, B, H = self.M, self.T, self.B, self.sizes[0]
         x = self.one_hot(inputs)
@@ -429,11 +464,11 @@ class Evaluation:
 
 
 class Training:
-    """M models of one configuration, with their peak rates."""
+    """M models side by side, each with its variant of one configuration."""
 
-    def __init__(self, config, text, vocabulary, initial, peaks, device, options):
-        self.c, self.training = model_configuration(config), config["training"]
-        self.M, self.steps = len(peaks), self.training["steps"]
+    def __init__(self, configs, text, vocabulary, initial, device, options):
+        self.c, self.training = model_configuration(configs[0]), configs[0]["training"]
+        self.M, self.steps = len(configs), self.training["steps"]
         shapes = packed_shapes(self.c, len(vocabulary))
         self.weights, self.gradients = (Packed(shapes, self.M, device) for _ in range(2))
         self.moments = [torch.zeros_like(self.weights.flat) for _ in range(2)]
@@ -450,10 +485,12 @@ class Training:
             [float(place > 0 and self.training["carryState"]) for place in places], device=device)
         self.count = torch.tensor([float(B * min(T, length - place)) for place in places], device=device)
         self.rates = torch.tensor(
-            [[rate(self.training["learningRate"], step, peak) / (1 - adam["beta1"] ** step) for peak in peaks]
+            [[rate(config["training"]["learningRate"], step) / (1 - adam["beta1"] ** step) for config in configs]
              for step in range(1, self.steps + 1)], device=device)
         self.correction = torch.tensor(
             [1 / math.sqrt(1 - adam["beta2"] ** step) for step in range(1, self.steps + 1)], device=device)
+        keeps = [[config["model"][key] for config in configs] for key in ("keepInput", "keepRecurrent", "keepOutput")]
+        self.keeps = [None if set(keep) == {1} else torch.tensor(keep, device=device) for keep in keeps]
         # Results of each step: the loss in nats and the gradient's norm.
         self.history = torch.zeros(self.steps, self.M, 2, device=device)
 
@@ -472,8 +509,7 @@ class Training:
         step = self.step.clamp(max=self.steps - 1)
         inputs, targets = self.streams.read(self.start[step])
         self.sequence.carry(self.keep[step])
-        losses = self.sequence.learn(
-            inputs, targets, self.count[step], self.c["keepInput"], self.c["keepRecurrent"], self.c["keepOutput"])
+        losses = self.sequence.learn(inputs, targets, self.count[step], *self.keeps)
         x, g, (m, v), adam = self.weights.flat, self.gradients.flat, self.moments, self.training["adam"]
         norms = torch.linalg.vector_norm(g, dim=1)
         g.mul_((self.training["clipNorm"] / norms).clamp(max=1)[:, None])
@@ -580,6 +616,8 @@ def main():
     parser.add_argument("--set", action="append", default=[], metavar="KEY.PATH=VALUE", help="as of `train`")
     parser.add_argument("--peaks", type=float, nargs="+", help="a model for each peak rate; default: the configuration's")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="and for each seed")
+    parser.add_argument("--variants", nargs="+", default=[""], metavar="KEY.PATH=VALUE;…",
+                        help="and for each of these changes of rate, dropout or initial values; an empty one changes nothing")
     parser.add_argument("--initial", help="weights to start from, in place of those of the seed")
     parser.add_argument("--seconds", type=float, default=math.inf, help="stop after so long, counted from the start")
     parser.add_argument("--report-streams", type=int, default=0,
@@ -612,18 +650,22 @@ def main():
         raise SystemExit(f"no reader of the corpus '{config['data']['corpus']}'; expected ptb")
     text = {split: penn_treebank(arguments.data, split) for split in ("train", "valid", "test")}
     vocabulary = bytes(sorted(set(text["train"])))
-    schedule = training["learningRate"]
-    peaks = arguments.peaks or [schedule["peak"] if isinstance(schedule, dict) else schedule]
-    models = [(peak, seed) for seed in arguments.seeds for peak in peaks]
+    models, configs = [], []
+    for seed in arguments.seeds:
+        for changes in ([change.strip() for change in text.split(";") if change.strip()] for text in arguments.variants):
+            varied = variant(config, changes)
+            for peak in arguments.peaks or [peak_of(varied)]:
+                models.append({"peak": peak, "seed": seed} | ({"set": changes} if changes else {}))
+                configs.append(with_peak(varied, peak))
     if arguments.initial:
         loaded = hypernetworks.load(arguments.initial).state_dict()
         initial = [loaded] * len(models)
     else:
-        made = {seed: initial_values(config, len(vocabulary), seed) for seed in arguments.seeds}
-        initial = [made[seed] for _, seed in models]
+        initial = [initial_values(config, len(vocabulary), model["seed"]) for config, model in zip(configs, models)]
     torch.manual_seed(arguments.seeds[0])
+
     def training_of(options):
-        return Training(config, text["train"], vocabulary, initial, [peak for peak, _ in models], device, options)
+        return Training(configs, text["train"], vocabulary, initial, device, options)
 
     try:
         trained = training_of(options)
@@ -654,7 +696,7 @@ def main():
         "validation": {"streams": validation.streams.batch, "predictions": validation.streams.predictions},
         "curveColumns": ["step", "training bits since the last", "validation bits"],
         "stepColumns": ["step", "loss in nats", "gradient norm"],
-        "models": [{"peak": peak, "seed": seed, "curve": [], "steps": []} for peak, seed in models]}
+        "models": [model | {"curve": [], "steps": []} for model in models]}
     print(f"{record['kind']}, {record['units']} units, {len(models)} models of {record['parameters']:,} parameters; "
           f"{record['device']}, {record['products']}, graph {record['graph']}, fused {record['fused']}; ready after "
           f"{time.monotonic() - began:.1f} s", flush=True)
@@ -693,8 +735,8 @@ def main():
                    "seconds": earlier + time.monotonic() - began}
         write(arguments.out, record)
         print(f"step {done}: " + "  ".join(
-            f"[{peak:g}, seed {seed}] {model['curve'][-1][1]:.4f} / {model['curve'][-1][2]:.4f}"
-            for (peak, seed), model in zip(models, record["models"])) +
+            f"[{'; '.join([format(model['peak'], 'g'), 'seed %d' % model['seed'], *model.get('set', [])])}] "
+            f"{model['curve'][-1][1]:.4f} / {model['curve'][-1][2]:.4f}" for model in record["models"]) +
             f"  ({record['millisecondsPerStep']:.1f} ms a step, {record['seconds']:.0f} s)", flush=True)
         if arguments.states and (out_of_time or done in {training["steps"], *arguments.states_at}):
             save_state(Path(arguments.states) / f"step-{done}.pt", trained, best, record)
@@ -707,8 +749,7 @@ def main():
         # A diverged model, whose figure is NaN, comes last.
         chosen = min(range(len(models)), key=lambda m: (math.isnan(best.bits[m]), best.bits[m]))
         save_weights(arguments.weights, trained.named(chosen), c, vocabulary, best.steps[chosen])
-        peak, seed = models[chosen]
-        record["weights"] = {"file": Path(arguments.weights).name, "peak": peak, "seed": seed}
+        record["weights"] = {"file": Path(arguments.weights).name, **models[chosen]}
     if arguments.report_streams:
         for split in "valid", "test":
             reading = Evaluation(
@@ -739,7 +780,8 @@ def smoke(device):
         results = {}
         for fused, graph in (False, False), (True, False), (True, True):
             options = {"fused": fused and device.type == "cuda" and lstm_update.triton is not None, "graph": graph}
-            trained = Training(config, text, vocabulary, initial, [0.003, 0.001], device, options)
+            trained = Training(
+                [with_peak(config, peak) for peak in (0.003, 0.001)], text, vocabulary, initial, device, options)
             evaluation = Evaluation(trained.c, trained.weights, text[:3000], vocabulary, 5, 12, options)
             for _ in range(20):
                 trained.replay()

@@ -56,7 +56,8 @@ class CrossCheckTests(unittest.TestCase):
         self.addCleanup(torch.set_grad_enabled, True)
 
     def training(self, config, named, peaks):
-        return cross_check.Training(config, TEXT, VOCABULARY, named, peaks, CPU, PLAIN)
+        configs = [cross_check.with_peak(config, peak) for peak in peaks]
+        return cross_check.Training(configs, TEXT, VOCABULARY, named, CPU, PLAIN)
 
     def test_initial_values_have_the_names_and_the_counts_of_the_rows(self):
         for name, count in ROWS.items():
@@ -88,9 +89,10 @@ class CrossCheckTests(unittest.TestCase):
                 torch.testing.assert_close(product, torch.eye(len(product), dtype=product.dtype), atol=1e-6, rtol=0)
 
     def test_rates_are_those_of_the_schedule(self):
-        schedule = {"final": 0, "warmUpSteps": 200, "holdUntilStep": 3750, "totalSteps": 5000}
+        schedule = {"peak": 0.002, "final": 0, "warmUpSteps": 200, "holdUntilStep": 3750, "totalSteps": 5000}
         for step, expected in (1, 0.00001), (200, 0.002), (3750, 0.002), (4375, 0.001), (5000, 0):
-            self.assertAlmostEqual(cross_check.rate(schedule, step, 0.002), expected, places=12)
+            self.assertAlmostEqual(cross_check.rate(schedule, step), expected, places=12)
+        self.assertEqual(cross_check.rate(0.001, 5), 0.001)
 
     def test_loss_and_gradients_are_those_of_the_modules(self):
         """Of two models at once; float64, so that only the order of sums differs."""
@@ -136,7 +138,8 @@ class CrossCheckTests(unittest.TestCase):
                     optimizer.zero_grad()
                     loss.backward()
                     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-                    optimizer.param_groups[0]["lr"] = cross_check.rate(config["training"]["learningRate"], step + 1, 0.02)
+                    optimizer.param_groups[0]["lr"] = cross_check.rate(
+                        cross_check.with_peak(config, 0.02)["training"]["learningRate"], step + 1)
                     optimizer.step()
                     expected.append(loss.item())
             for _ in range(9):
@@ -155,6 +158,30 @@ class CrossCheckTests(unittest.TestCase):
         for m in range(2):
             torch.testing.assert_close(together.history[:, m], alone[m].history[:, 0])
             torch.testing.assert_close(together.weights.flat[m], alone[m].weights.flat[0])
+
+    def test_variants_differ_in_what_they_say(self):
+        config = small("table3-layer-norm-hyperlstm")
+        changes = ["model.keepRecurrent=0.5", "training.learningRate={peak: 0.02, final: 0, warmUpSteps: 0, "
+                   "holdUntilStep: 3, totalSteps: 9}"]
+        other = cross_check.variant(config, changes)
+        self.assertEqual((other["model"]["keepRecurrent"], cross_check.peak_of(other)), (0.5, 0.02))
+        self.assertEqual(config["model"]["keepRecurrent"], 1)
+        with self.assertRaisesRegex(SystemExit, "expected changes of model.keepInput, .*, found model.units=13"):
+            cross_check.variant(config, ["model.units=13"])
+        values = [cross_check.initial_values(cross_check.variant(config, [f"deviations.inputInitialValues={kind}"]),
+                                             len(VOCABULARY), 0)["layer0.W_x"] for kind in ("orthogonal", "framework")]
+        self.assertFalse(torch.equal(*values))
+
+        named = perturbed(config, 0)
+        trained = cross_check.Training([config, other], TEXT, VOCABULARY, [named] * 2, CPU, PLAIN)
+        self.assertEqual([None if keep is None else keep.tolist() for keep in trained.keeps], [None, [1, 0.5], None])
+        alone = self.training(config, [named], [cross_check.peak_of(config)])
+        for run in trained, alone:
+            for _ in range(9):
+                run.replay()
+        # The one without dropout is as if it were alone; the other is not.
+        torch.testing.assert_close(trained.history[:, 0], alone.history[:, 0])
+        self.assertGreater((trained.history[:, 1, 0] - alone.history[:, 0, 0]).abs().max(), 1e-3)
 
     def test_a_run_gone_on_with_makes_the_steps_of_one_that_was_not_interrupted(self):
         config = small("table3-layer-norm-hyperlstm")
@@ -282,8 +309,8 @@ class FusedUpdateTests(unittest.TestCase):
             results = []
             for fused in False, True:
                 trained = cross_check.Training(
-                    config, TEXT, VOCABULARY, [perturbed(config, seed) for seed, _ in enumerate(peaks)], peaks, device,
-                    {"fused": fused, "graph": fused})
+                    [cross_check.with_peak(config, peak) for peak in peaks], TEXT, VOCABULARY,
+                    [perturbed(config, seed) for seed, _ in enumerate(peaks)], device, {"fused": fused, "graph": fused})
                 reading = cross_check.Evaluation(
                     trained.c, trained.weights, TEXT[:12], VOCABULARY, 2, 3, {"fused": fused, "graph": fused})
                 for _ in range(4):
