@@ -334,6 +334,33 @@ import Testing
         #expect(lines.contains { $0.contains("| from step 750 on: `\(change)` |") })
     }
 
+    /// Of two models with one peak rate the one whose weights were kept is told by its changes.
+    @Test func aModelWithSettingsOfItsOwnSaysWhich() throws {
+        let experiment = try Experiment()
+        let changes = #""set": ["model.keepOutput=0.8", "deviations.inputInitialValues=framework"]"#
+        let (beside, of) = (#""peak": 0.002, "seed": 0, "curve""#, #""peak": 0.002, "seed": 0}"#)
+        try experiment.folder.write(
+            Self.independentRun.replacingOccurrences(of: "0.004", with: "0.002").replacingOccurrences(
+                of: #"\#(beside): [[500, 2.0, 1.9]"#,
+                with: #""peak": 0.002, "seed": 0, \#(changes), "curve": [[500, 2.0, 1.9]"#
+            ).replacingOccurrences(of: of, with: #""peak": 0.002, "seed": 0, \#(changes)}"#), to: "cross-check/a.json")
+        let result = SplitEvaluation(lossNats: 1.6905 * log(2), predictions: 50, streams: 16, seconds: 1)
+        let json = String(decoding: try StableJSON.encodeLine(result), as: UTF8.self)
+        try experiment.folder.write(
+            #"{"split": "validation", "result": \#(json)}"#, to: "cross-check/a/validation.json")
+        let lines = try Self.crossCheck(experiment)
+        #expect(lines.contains { $0.contains("a.json) | 0.002 | 1.8000 |") })
+        #expect(
+            lines.contains { $0.contains("a.json) | 0.002, keepOutput 0.8, inputInitialValues framework | 1.9000 |") })
+        #expect(
+            lines.contains { $0.contains("of [peak 0.002, seed 0, keepOutput 0.8, inputInitialValues framework](") })
+        #expect(lines.contains("| validation | 16 streams | 1.6900 | 1.6905 | +0.00050 |"))
+        #expect(
+            lines.contains {
+                $0.contains("| `model.keepOutput=0.8`, `deviations.inputInitialValues=framework` (one model) | 2 |")
+            })
+    }
+
     @Test func weightsOfAnIndependentRunAndItsRoundingHaveTables() throws {
         let experiment = try Experiment()
         try experiment.folder.write(Self.independentRun, to: "cross-check/a.json")

@@ -25,17 +25,35 @@ struct CrossCheck: Sendable {
         let weights: Weights?
     }
 
-    /// One of several models that were trained side by side.
-    struct Model: Decodable, Sendable {
+    /// What tells one of several models that were trained side by side from the others.
+    struct Variant: Decodable, Equatable, Sendable {
         /// The greatest learning rate.
         let peak: Double
         let seed: Int
+        /// Changes of this model's configuration alone, as `KEY.PATH=VALUE`; nil without.
+        let set: [String]?
+    }
+
+    /// One of several models that were trained side by side.
+    struct Model: Decodable, Sendable {
+        let variant: Variant
         /// The training batches since the row before, and the validation split.
         let curve: [Row]
         /// Of the first steps: the loss in nats, and the norm of the gradient.
         let steps: [Row]
         let valid: Reading?
         let test: Reading?
+
+        private enum Key: String, CodingKey { case curve, steps, valid, test }
+
+        init(from decoder: any Decoder) throws {
+            variant = try Variant(from: decoder)
+            let container = try decoder.container(keyedBy: Key.self)
+            curve = try container.decode([Row].self, forKey: .curve)
+            steps = try container.decode([Row].self, forKey: .steps)
+            valid = try container.decodeIfPresent(Reading.self, forKey: .valid)
+            test = try container.decodeIfPresent(Reading.self, forKey: .test)
+        }
 
         func validation(atStep step: Int) -> Double? { curve.first { $0.step == step }?.second }
     }
@@ -77,8 +95,15 @@ struct CrossCheck: Sendable {
     /// The weights that were kept.
     struct Weights: Decodable, Sendable {
         let file: String
-        let peak: Double
-        let seed: Int
+        /// The model that they are of.
+        let variant: Variant
+
+        private enum Key: String, CodingKey { case file }
+
+        init(from decoder: any Decoder) throws {
+            variant = try Variant(from: decoder)
+            file = try decoder.container(keyedBy: Key.self).decode(String.self, forKey: .file)
+        }
     }
 
     /// The output of `evaluate --json` with these weights.

@@ -28,7 +28,7 @@ struct CrossCheckPage<Work: Experiment> {
         /// Every model with the run that it is of, by peak rate.
         var models: [(check: CrossCheck, model: CrossCheck.Model)] {
             checks.flatMap { check in check.run.models.map { (check, $0) } }
-                .sorted { ($0.1.peak, $0.1.seed) < ($1.1.peak, $1.1.seed) }
+                .sorted { ($0.1.variant.peak, $0.1.variant.seed) < ($1.1.variant.peak, $1.1.variant.seed) }
         }
     }
 
@@ -78,9 +78,12 @@ struct CrossCheckPage<Work: Experiment> {
         return fixed(check.run.millisecondsPerStep / 1000, 3) + (count == 1 ? "" : " (\(count) models at once)")
     }
 
+    /// `0.001, keepOutput 0.8`: the peak rate, and what else the model has of its own.
     private func peak(of model: CrossCheck.Model, _ check: CrossCheck) -> String {
-        guard !check.run.set.isEmpty else { return "\(model.peak)" }
-        return "\(model.peak), changed" + (check.run.resumedAt.map { " from step \(grouped($0)) on" } ?? "")
+        let schedule =
+            check.run.set.isEmpty
+            ? [] : ["changed" + (check.run.resumedAt.map { " from step \(grouped($0)) on" } ?? "")]
+        return (["\(model.variant.peak)"] + schedule + model.variant.changes).joined(separator: ", ")
     }
 
     // MARK: - The tables
@@ -105,7 +108,7 @@ struct CrossCheckPage<Work: Experiment> {
         let best = Work.metric.higherIsBetter ? figures.max() : figures.min()
         return comparison.models.map { check, model in
             let validation = Work.metric.digits(model.valid?.figure)
-            return [link("independent, seed \(model.seed)", check), peak(of: model, check)]
+            return [link("independent, seed \(model.variant.seed)", check), peak(of: model, check)]
                 + steps.map { Work.metric.digits(model.validation(atStep: $0)) }
                 + [
                     best != nil && model.valid?.figure == best ? "**\(validation)**" : validation,
@@ -186,7 +189,7 @@ struct CrossCheckPage<Work: Experiment> {
 
     private func precision(of rounded: CrossCheck, beside exact: CrossCheck) -> String? {
         let pairs = exact.run.models.compactMap { model in
-            rounded.run.models.first { $0.peak == model.peak && $0.seed == model.seed }.map { (model, $0) }
+            rounded.run.models.first { $0.variant == model.variant }.map { (model, $0) }
         }
         guard let steps = pairs.first?.0.steps.map(\.step) else { return nil }
         let differences = steps.map { step in
@@ -202,7 +205,7 @@ struct CrossCheckPage<Work: Experiment> {
             + " \(all.count { $0 > 0 }) are above zero; their mean is \(signed(mean, 4)), the mean of their sizes"
             + " \(fixed(size, 4)).\n\n"
             + markdownTable(
-                ["step"] + pairs.map { "peak \($0.0.peak)" },
+                ["step"] + pairs.map { "peak \($0.0.variant.peak)" },
                 zip(steps, differences).map { step, row in
                     [grouped(step)] + row.map { $0.map { signed($0, 4) } ?? "-" }
                 })
@@ -214,7 +217,7 @@ struct CrossCheckPage<Work: Experiment> {
     private var readings: [String] {
         checks.compactMap { check in
             guard let weights = check.run.weights, !check.evaluations.isEmpty else { return nil }
-            let model = check.run.models.first { $0.peak == weights.peak && $0.seed == weights.seed }
+            let model = check.run.models.first { $0.variant == weights.variant }
             let lines = check.evaluations.map { evaluation -> [String] in
                 let (split, result) = (evaluation.split, evaluation.result)
                 let readThere: CrossCheck.Reading? =
@@ -230,11 +233,22 @@ struct CrossCheckPage<Work: Experiment> {
                     there.flatMap { there in here.map { signed($0 - there, Work.metric.decimals + 1) } } ?? "-",
                 ]
             }
-            let origin = link("peak \(weights.peak), seed \(weights.seed)", check)
+            let variant = weights.variant
+            let origin = link(
+                (["peak \(variant.peak)", "seed \(variant.seed)"] + variant.changes).joined(separator: ", "), check)
             return
                 "### The weights of `\(check.name)`, read here\n\n`\(weights.file)`, the weights of \(origin), read by `\(Work.program) evaluate`; \(Work.metric.name):\n\n"
                 + markdownTable(["split", "read as", "there", "here", "difference"], lines)
         }
+    }
+
+    private func changes(of run: CrossCheck.Run) -> String {
+        let ofAll = run.set.isEmpty ? [] : [run.set], ofOne = run.models.compactMap(\.variant.set)
+        return ofAll.isEmpty && ofOne.isEmpty
+            ? "-"
+            : (ofAll.map { ($0, "") } + ofOne.map { ($0, " (one model)") }).map { changes, whose in
+                changes.map { "`\($0)`" }.joined(separator: ", ") + whose
+            }.joined(separator: "; ")
     }
 
     private var machines: String {
@@ -242,8 +256,7 @@ struct CrossCheckPage<Work: Experiment> {
             let run = check.run
             return [
                 link(check.name, check), "`\(run.configuration)`",
-                (run.resumedAt.map { "from step \(grouped($0)) on: " } ?? "")
-                    + (run.set.isEmpty ? "-" : run.set.map { "`\($0)`" }.joined(separator: ", ")),
+                (run.resumedAt.map { "from step \(grouped($0)) on: " } ?? "") + changes(of: run),
                 "\(run.models.count)",
                 grouped(run.stepsDone)
                     + (run.stepsPlanned.map { $0 > run.stepsDone ? " of \(grouped($0))" : "" } ?? ""),
@@ -259,6 +272,16 @@ struct CrossCheckPage<Work: Experiment> {
                     "run", "configuration", "changed", "models", "steps", "device", "products", "versions",
                     "seconds a step", "time in all",
                 ], lines)
+    }
+}
+
+extension CrossCheck.Variant {
+    /// `keepOutput 0.8`: a key by its last name.
+    fileprivate var changes: [String] {
+        (set ?? []).map { change in
+            let (key, value) = (change.prefix { $0 != "=" }, change.drop { $0 != "=" }.dropFirst())
+            return "\(key.split(separator: ".").last ?? key) \(value)"
+        }
     }
 }
 
