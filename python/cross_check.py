@@ -36,8 +36,9 @@ CONFIGURATIONS = Path(__file__).parent.parent / "experiments/char-hyperlstm/conf
 # Steps whose losses are written one by one, to hold two runs to each other; behind them rounding has grown too large for that.
 FIRST_STEPS = 200
 # What models side by side may differ in.
-OF_ONE_MODEL = {"model": ["keepInput", "keepOutput", "keepRecurrent"], "training": ["learningRate"],
-                "deviations": ["inputInitialValues"]}
+OF_ONE_MODEL = {"model": ["keepInput", "keepOutput", "keepRecurrent", "keepHyperRecurrent"],
+                "training": ["learningRate", "carryState"],
+                "deviations": ["inputInitialValues", "scalingInitialValues"]}
 
 
 # ---------------------------------------------------------------- configuration and text
@@ -97,8 +98,8 @@ def model_configuration(config):
         key: deviations[key] for key in ("forgetBias", "layerNormEpsilon", "hyperStateForEmbeddings", "hyperLayerNorm")}
     if model["cell"] not in ("lstm", "hyper-lstm") or model["layers"] != 1:
         raise SystemExit("expected one layer of cells lstm or hyper-lstm")
-    if model["hyperStateForEmbeddings"] != "current" or model["keepHyperRecurrent"] != 1:
-        raise SystemExit("expected hyperStateForEmbeddings: current and keepHyperRecurrent: 1")
+    if model["hyperStateForEmbeddings"] != "current":
+        raise SystemExit("expected hyperStateForEmbeddings: current")
     return model
 
 
@@ -222,10 +223,26 @@ def initial_values(config, V, seed):
             made.append(q if rows >= columns else q.T)
         return torch.cat(made, 1).float()
 
+    def choice(key, *names, default):
+        """The first of two names for False."""
+        name = config["deviations"].get(key, default)
+        if name not in names:
+            raise SystemExit(f"deviations.{key}: expected one of {', '.join(names)}, found {name}")
+        return name == names[1]
+
+    uniform = choice("inputInitialValues", "orthogonal", "uniform-unit-scaling", default="orthogonal")
+    distinct = choice("scalingInitialValues", "constant", "distinct", default="constant")
+
     def input_weights(rows, columns):
-        if config["deviations"]["inputInitialValues"] == "orthogonal":
+        if not uniform:
             return orthogonal(rows, columns)
         return (2 * torch.rand(rows, 4 * columns, generator=random) - 1) * math.sqrt(3 / rows)
+
+    def scaling_weights():
+        if not distinct:
+            return torch.full((4, Nz, H), 0.1 / Nz)
+        apart = torch.randn(4, Nz, H, generator=random)
+        return 0.1 / Nz * (1 + apart - apart.mean(1, keepdim=True))
 
     def norm(units):
         return {"gamma": torch.ones(4 * units), "beta": torch.zeros(4 * units), "gamma_c": torch.ones(units),
@@ -241,7 +258,7 @@ def initial_values(config, V, seed):
         layer |= {f"hyper.{name}": tensor for name, tensor in hyper.items()}
         for name in "h", "x":
             layer |= {f"W_hhat_{name}": torch.zeros(h, 4 * Nz), f"b_hhat_{name}": torch.ones(4 * Nz),
-                      f"W_{name}z": torch.full((4, Nz, H), 0.1 / Nz)}
+                      f"W_{name}z": scaling_weights()}
         layer |= {"W_hhat_b": 0.01 * torch.randn(h, 4 * Nz, generator=random), "W_bz": torch.zeros(4, Nz, H)}
     named = {f"layer0.{name}": tensor for name, tensor in layer.items()}
     return named | {"output.W": orthogonal(H, V, 1), "output.b": torch.zeros(V)}
@@ -285,17 +302,17 @@ class Sequence:
                 self.dz, self.hyper_dc = empty(T, B, 12 * Nz), [empty(B, h), empty(B, h)]
 
     def carry(self, keep):
-        """Begins with the last state, times `keep` [1]: 0 begins a text."""
+        """Begins with the last state, times `keep` [1] or [M]: 0 begins a text."""
         for state in self.states:
-            torch.mul(state[:, -1], keep, out=state[:, 0])
+            torch.mul(state[:, -1], keep.view(-1, 1, 1), out=state[:, 0])
 
     def one_hot(self, inputs):
         """[T, B] to [1, T B, V]."""
         V = self.W["W_x"].shape[1]
         return (inputs.reshape(1, -1, 1) == torch.arange(V, device=inputs.device)).to(self.W.flat.dtype)
 
-    def forward(self, x, mask=None):
-        """x: one-hot characters, [M, T B, V]; mask: recurrent dropout, [M, T, B, H]. Fills the states."""
+    def forward(self, x, mask=None, hyper_mask=None):
+        """x: one-hot characters, [M, T B, V]; masks of recurrent dropout, [M, T, B, H] and [M, T, B, h]. Fills the states."""
         W, T, M, B = self.W, self.T, self.M, self.B
         H, h, Nz = self.sizes
         self.x = torch.bmm(x, W["W_x"])
@@ -311,8 +328,8 @@ class Sequence:
             if h:
                 p[..., 4 * H:].baddbmm_(self.hyper_h[:, t], W["hyper.W_h"])                     # Equation 10
                 self.hyper_update.forward(
-                    p[..., 4 * H:], self.x[:, t, :, 4 * H:], None, self.hyper_c[:, t], None,
-                    self.hyper_h[:, t + 1], self.hyper_c[:, t + 1])
+                    p[..., 4 * H:], self.x[:, t, :, 4 * H:], None, self.hyper_c[:, t],
+                    None if hyper_mask is None else hyper_mask[:, t], self.hyper_h[:, t + 1], self.hyper_c[:, t + 1])
                 z, d = self.z[:, :, slot], self.d[:, :, slot]
                 made = torch.bmm(self.hyper_h[:, t + 1], W["W_hhat"])                           # Equation 11
                 torch.add(made.view(M, B, 12, Nz).transpose(1, 2), b_hhat, out=z)
@@ -332,7 +349,7 @@ class Sequence:
         """h of every step, [M, T B, H]."""
         return self.h_t[:, 1:].reshape(self.M, self.T * self.B, -1)
 
-    def backward(self, x, mask, dh):
+    def backward(self, x, mask, hyper_mask, dh):
         """From dh, the gradient of `outputs` (overwritten), to `gradients`; arguments as of `forward`."""
         W, G, T, M, B = self.W, self.gradients, self.T, self.M, self.B
         H, h, Nz = self.sizes
@@ -357,7 +374,8 @@ class Sequence:
                     hyper_dh.baddbmm_(self.dp[:, t + 1, :, 4 * H:], W["hyper.W_h"].mT)
                 self.hyper_update.backward(
                     hyper_dh, self.hyper_dc[now], self.p[:, t, :, 4 * H:], self.x[:, t, :, 4 * H:], None,
-                    self.hyper_c[:, t], None, self.hyper_dc[before], self.dp[:, t, :, 4 * H:], None, None)
+                    self.hyper_c[:, t], None if hyper_mask is None else hyper_mask[:, t], self.hyper_dc[before],
+                    self.dp[:, t, :, 4 * H:], None, None)
 
         def rows(tensor):
             """All steps of all streams under each other."""
@@ -382,7 +400,8 @@ class Sequence:
         for out, gradient in zip(G.norm(), self.update.norm_gradients()):
             out.copy_(gradient)
 
-    def learn(self, inputs, targets, count, keep_input=None, keep_recurrent=None, keep_output=None):
+    def learn(
+            self, inputs, targets, count, keep_input=None, keep_recurrent=None, keep_hyper=None, keep_output=None):
         """Means of the cross entropy over `count` [1] targets, [M]; fills `gradients`. A keep probability for each model, [M]."""
         def mask(keep, *shape):
             if keep is None:
@@ -390,20 +409,21 @@ class Sequence:
             keep = keep.view(-1, *[1] * (len(shape) - 1))
             return self.h_t.new_empty(shape).bernoulli_(keep).div_(keep)
 
-        M, T, B, H = self.M, self.T, self.B, self.sizes[0]
+        M, T, B, (H, h, _) = self.M, self.T, self.B, self.sizes
         x = self.one_hot(inputs)
         scale = mask(keep_input, M, T * B, 1)
         x = x.expand(M, -1, -1) if scale is None else x * scale
         recurrent, output = mask(keep_recurrent, M, T, B, H), mask(keep_output, M, T * B, H)
-        self.forward(x, recurrent)
+        hyper = mask(keep_hyper, M, T, B, h)
+        self.forward(x, recurrent, hyper)
         with torch.enable_grad():
-            h, W, b = leaves = [
+            outputs, W, b = leaves = [
                 tensor.detach().requires_grad_() for tensor in (self.outputs(), self.W["output.W"], self.W["output.b"])]
-            losses = self.losses(h if output is None else h * output, W, b, targets) / count
+            losses = self.losses(outputs if output is None else outputs * output, W, b, targets) / count
             dh, dW, db = torch.autograd.grad(losses.sum(), leaves)
         self.gradients["output.W"].copy_(dW)
         self.gradients["output.b"].copy_(db)
-        self.backward(x, recurrent, dh)
+        self.backward(x, recurrent, hyper, dh)
         return losses.detach()
 
 
@@ -482,14 +502,16 @@ class Training:
         self.step = torch.zeros(1, dtype=torch.long, device=device)
         self.start = torch.tensor(places, device=device)
         self.keep = torch.tensor(
-            [float(place > 0 and self.training["carryState"]) for place in places], device=device)
+            [[float(place > 0 and config["training"]["carryState"]) for config in configs] for place in places],
+            device=device)
         self.count = torch.tensor([float(B * min(T, length - place)) for place in places], device=device)
         self.rates = torch.tensor(
             [[rate(config["training"]["learningRate"], step) / (1 - adam["beta1"] ** step) for config in configs]
              for step in range(1, self.steps + 1)], device=device)
         self.correction = torch.tensor(
             [1 / math.sqrt(1 - adam["beta2"] ** step) for step in range(1, self.steps + 1)], device=device)
-        keeps = [[config["model"][key] for config in configs] for key in ("keepInput", "keepRecurrent", "keepOutput")]
+        keeps = [[float(config["model"][key]) for config in configs]
+                 for key in ("keepInput", "keepRecurrent", "keepHyperRecurrent", "keepOutput")]
         self.keeps = [None if set(keep) == {1} else torch.tensor(keep, device=device) for keep in keeps]
         # Results of each step: the loss in nats and the gradient's norm.
         self.history = torch.zeros(self.steps, self.M, 2, device=device)

@@ -161,27 +161,65 @@ class CrossCheckTests(unittest.TestCase):
 
     def test_variants_differ_in_what_they_say(self):
         config = small("table3-layer-norm-hyperlstm")
-        changes = ["model.keepRecurrent=0.5", "training.learningRate={peak: 0.02, final: 0, warmUpSteps: 0, "
-                   "holdUntilStep: 3, totalSteps: 9}"]
+        changes = [
+            "model.keepRecurrent=0.5", "model.keepHyperRecurrent=0.5",
+            "training.learningRate={peak: 0.02, final: 0, warmUpSteps: 0, holdUntilStep: 3, totalSteps: 9}"]
         other = cross_check.variant(config, changes)
         self.assertEqual((other["model"]["keepRecurrent"], cross_check.peak_of(other)), (0.5, 0.02))
         self.assertEqual(config["model"]["keepRecurrent"], 1)
         with self.assertRaisesRegex(SystemExit, "expected changes of model.keepInput, .*, found model.units=13"):
             cross_check.variant(config, ["model.units=13"])
-        values = [cross_check.initial_values(cross_check.variant(config, [f"deviations.inputInitialValues={kind}"]),
-                                             len(VOCABULARY), 0)["layer0.W_x"] for kind in ("orthogonal", "framework")]
+
+        def initial(change):
+            return cross_check.initial_values(cross_check.variant(config, [f"deviations.{change}"]), len(VOCABULARY), 0)
+
+        values = [initial(f"inputInitialValues={kind}")["layer0.W_x"] for kind in ("orthogonal", "uniform-unit-scaling")]
         self.assertFalse(torch.equal(*values))
+        with self.assertRaisesRegex(SystemExit, "expected one of orthogonal, uniform-unit-scaling, found x"):
+            initial("inputInitialValues=x")
+        scaling = initial("scalingInitialValues=distinct")["layer0.W_hz"]
+        torch.testing.assert_close(scaling.sum(1), torch.full((4, 12), 0.1, dtype=scaling.dtype))
+        self.assertGreater(scaling.std(1).min(), 0)
 
         named = perturbed(config, 0)
-        trained = cross_check.Training([config, other], TEXT, VOCABULARY, [named] * 2, CPU, PLAIN)
-        self.assertEqual([None if keep is None else keep.tolist() for keep in trained.keeps], [None, [1, 0.5], None])
-        alone = self.training(config, [named], [cross_check.peak_of(config)])
-        for run in trained, alone:
+        carried = cross_check.variant(config, ["training.carryState=false"])
+        trained = cross_check.Training([config, other, carried], TEXT, VOCABULARY, [named] * 3, CPU, PLAIN)
+        self.assertEqual([None if keep is None else keep.tolist() for keep in trained.keeps],
+                         [None, [1, 0.5, 1], [1, 0.5, 1], None])
+        alone = [self.training(one, [named], [cross_check.peak_of(config)]) for one in (config, carried)]
+        for run in trained, *alone:
             for _ in range(9):
                 run.replay()
-        # The one without dropout is as if it were alone; the other is not.
-        torch.testing.assert_close(trained.history[:, 0], alone.history[:, 0])
-        self.assertGreater((trained.history[:, 1, 0] - alone.history[:, 0, 0]).abs().max(), 1e-3)
+        # Those without dropout are as if they were alone; the other is not.
+        for m, run in (0, alone[0]), (2, alone[1]):
+            torch.testing.assert_close(trained.history[:, m], run.history[:, 0])
+        for m in 1, 2:
+            self.assertGreater((trained.history[1:, m, 0] - alone[0].history[1:, 0, 0]).abs().max(), 1e-3)
+
+    def test_the_gradient_goes_through_dropout_in_the_hyper_cell(self):
+        """Against differences, in float64."""
+        config = small("table3-layer-norm-hyperlstm")
+        trained = self.training(config, [perturbed(config, 0)], [0.01])
+        sequence, B, T = trained.sequence, 4, 25
+        inputs, targets = trained.streams.read(torch.tensor([25]))
+        x = sequence.one_hot(inputs)
+        mask = torch.rand(1, T, B, 5).lt(0.7) / 0.7
+        direction = torch.randn(1, T * B, 12)
+
+        def total():
+            sequence.forward(x, None, mask)
+            return (sequence.outputs() * direction).sum()
+
+        total()
+        sequence.backward(x, None, mask, direction.clone())
+        gradient = trained.gradients["hyper.W_h"].clone()
+        move, weight = torch.randn_like(gradient), trained.weights["hyper.W_h"]
+        before = weight.clone()
+        sides = []
+        for sign in 1, -1:
+            weight.copy_(before + sign * 1e-6 * move)
+            sides.append(total())
+        torch.testing.assert_close((sides[0] - sides[1]) / 2e-6, (gradient * move).sum(), rtol=1e-6, atol=0)
 
     def test_a_run_gone_on_with_makes_the_steps_of_one_that_was_not_interrupted(self):
         config = small("table3-layer-norm-hyperlstm")

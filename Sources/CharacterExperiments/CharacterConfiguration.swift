@@ -25,7 +25,7 @@ public struct CharacterConfiguration: RunConfiguration {
     public let reproduces: ReproducedRow?
     public let corpus: CorpusName
     public let model: CharacterModelConfiguration
-    public let inputInitialValues: InputInitialValues
+    public let initialValues: RecurrentInitialValues
     public let training: Training
     public var evaluation: Evaluation
     public let loop: TrainingLoopSettings
@@ -52,10 +52,16 @@ public struct CharacterConfiguration: RunConfiguration {
                 "hyperLayerNorm": "whether the hyper cell has layer normalization where the main cell has, or always",
                 "layerNormEpsilon": "ε under the square root of layer normalization",
                 "inputInitialValues": "how W_x starts",
+                "scalingInitialValues": "how W_hz and W_xz start, which make the scales from the embeddings",
             ],
-            younger: ["inputInitialValues": .scalar(text: InputInitialValues.orthogonal.rawValue, type: .text)])
+            younger: [
+                "inputInitialValues": .scalar(text: InputInitialValues.orthogonal.rawValue, type: .text),
+                "scalingInitialValues": .scalar(text: ScalingInitialValues.constant.rawValue, type: .text),
+            ])
         model = try Self.model(reader, deviations)
-        inputInitialValues = try deviations.choice("inputInitialValues", of: InputInitialValues.self)
+        initialValues = RecurrentInitialValues(
+            input: try deviations.choice("inputInitialValues", of: InputInitialValues.self),
+            scaling: try deviations.choice("scalingInitialValues", of: ScalingInitialValues.self))
         deviations.finish()
         let trainingReader = try reader.section(
             "training",

@@ -54,7 +54,7 @@ public final class CharacterExperiment: Experiment {
         self.corpus = corpus
         model = CharacterModel(
             configuration: configuration.model, vocabularySize: corpus.vocabulary.count,
-            inputInitialValues: configuration.inputInitialValues, seed: seed)
+            initialValues: configuration.initialValues, seed: seed)
         evaluator = CharacterEvaluator(
             sequenceLength: configuration.training.sequenceLength, interruption: interruption, progress: progress)
         streams = try CharacterStreams(

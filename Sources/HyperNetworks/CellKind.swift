@@ -20,10 +20,10 @@ public struct CellKind: RawRepresentable, CaseIterable, Codable, Hashable, Senda
         case hyperCell
     }
 
-    /// A cell with initial values: from the configuration, the extent of its input, how W_x starts, and random numbers.
+    /// A cell with initial values: from the configuration, the extent of its input, how weights start, and random numbers.
     public typealias Make =
         @Sendable (
-            _ configuration: CharacterModelConfiguration, _ inputs: Int, _ inputInitialValues: InputInitialValues,
+            _ configuration: CharacterModelConfiguration, _ inputs: Int, _ initialValues: RecurrentInitialValues,
             _ random: inout RandomStream
         ) -> any RecurrentCell
     /// Counts something of a cell from the configuration and the extent of its input.
@@ -59,7 +59,7 @@ public struct CellKind: RawRepresentable, CaseIterable, Codable, Hashable, Senda
             parameterCount
             ?? { configuration, inputs in
                 var random = RandomStream(seed: 0, stream: 0)
-                return make(configuration, inputs, .orthogonal, &random).parameterCount
+                return make(configuration, inputs, RecurrentInitialValues(), &random).parameterCount
             }
     }
 
@@ -101,11 +101,11 @@ extension CellKind {
         },
         // y of four gates, c and h.
         activationCount: { settings, _ in 6 * settings.units },
-        make: { settings, inputs, inputInitialValues, random in
+        make: { settings, inputs, initialValues, random in
             LSTMCell(
                 inputs: inputs, units: settings.units,
                 layerNormEpsilon: settings.layerNorm ? settings.layerNormEpsilon : nil,
-                forgetBias: settings.forgetBias, inputInitialValues: inputInitialValues, random: &random)
+                forgetBias: settings.forgetBias, inputInitialValues: initialValues.input, random: &random)
         })
 
     /// Eq. 10–13.
@@ -119,23 +119,23 @@ extension CellKind {
         },
         // p and ŷ of four gates, c and h of both cells, and three embeddings for each gate.
         activationCount: { settings, _ in 6 * (settings.units + settings.hyperUnits) + 12 * settings.embeddingSize },
-        make: { settings, inputs, inputInitialValues, random in
+        make: { settings, inputs, initialValues, random in
             HyperLSTMCell(
                 inputs: inputs, units: settings.units, hyperUnits: settings.hyperUnits,
                 embeddingSize: settings.embeddingSize,
                 layerNormEpsilon: settings.layerNorm ? settings.layerNormEpsilon : nil,
                 hyperLayerNormEpsilon: settings.normalizesHyperCell ? settings.layerNormEpsilon : nil,
                 forgetBias: settings.forgetBias, embeddingSource: settings.hyperStateForEmbeddings,
-                inputInitialValues: inputInitialValues, random: &random)
+                initialValues: initialValues, random: &random)
         })
 
     /// Eq. 4.
     public static let rnn = CellKind(
         "rnn", features: [],
         parameterCount: { settings, inputs in RNNCell.parameterCount(inputs: inputs, units: settings.units) },
-        make: { settings, inputs, inputInitialValues, random in
+        make: { settings, inputs, initialValues, random in
             RNNCell(
-                inputs: inputs, units: settings.units, inputInitialValues: inputInitialValues, random: &random)
+                inputs: inputs, units: settings.units, inputInitialValues: initialValues.input, random: &random)
         })
 
     /// Eq. 8, the efficient form.
@@ -152,11 +152,10 @@ extension CellKind {
                     inputs: inputs, units: settings.units, hyperUnits: settings.hyperUnits,
                     embeddingSize: settings.embeddingSize, full: full)
             },
-            make: { settings, inputs, inputInitialValues, random in
+            make: { settings, inputs, initialValues, random in
                 HyperRNNCell(
                     inputs: inputs, units: settings.units, hyperUnits: settings.hyperUnits,
-                    embeddingSize: settings.embeddingSize, full: full, inputInitialValues: inputInitialValues,
-                    random: &random)
+                    embeddingSize: settings.embeddingSize, full: full, initialValues: initialValues, random: &random)
             })
     }
 }

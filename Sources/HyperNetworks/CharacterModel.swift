@@ -9,14 +9,14 @@ public final class CharacterModel: Module {
     /// A model with the initial values of A.2.3, a function of `seed` alone.
     public init(
         configuration: CharacterModelConfiguration, vocabularySize V: Int,
-        inputInitialValues: InputInitialValues = .orthogonal, seed: UInt64
+        initialValues: RecurrentInitialValues = RecurrentInitialValues(), seed: UInt64
     ) {
         self.configuration = configuration
         vocabularySize = V
         let units = configuration.units
         var random = RandomStream.initialValues(seed: seed)
         layers = (0..<configuration.layers).map { layer in
-            configuration.cell.make(configuration, layer == 0 ? V : units, inputInitialValues, &random)
+            configuration.cell.make(configuration, layer == 0 ? V : units, initialValues, &random)
         }
         output = Linear(inputs: units, outputs: V, random: &random)
     }

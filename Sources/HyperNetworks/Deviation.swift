@@ -72,6 +72,16 @@ public struct Deviation: Sendable, Equatable {
             reason: "the paper; a one-hot input then adds little to a unit at first, 1/√1000 in a "
                 + "plain LSTM of 1000 units, which therefore starts slowly", key: "deviations.inputInitialValues"),
         Deviation(
+            "scalingInitialValues", "A.2.3",
+            paper:
+                "starts W_ĥh, W_ĥx, their biases, W_hz and W_xz with constants, and trains with N_z = 4, 16 and 64; the N_z "
+                + "elements of z_h, and those of z_x, then have equal gradients and stay equal",
+            choice: "the constants; for the scales of rows N_z acts as 1, for b(z_b), whose W_ĥb starts with random "
+                + "numbers, it does not",
+            reason: "the paper and the author's code; `distinct` starts the elements apart: "
+                + "[shortfalls.md](shortfalls.md)",
+            key: "deviations.scalingInitialValues"),
+        Deviation(
             "outputInitialValues", "A.2.3, A.3.3",
             paper: "has all weights of the baselines orthogonal; gives no initial values for the output layer of a "
                 + "HyperLSTM's model, nor for layer normalization",

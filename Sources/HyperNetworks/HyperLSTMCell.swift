@@ -84,7 +84,7 @@ public final class HyperLSTMCell: RecurrentCell {
 
     /// The initial values of A.2.3: hyper cell biases 0 and its weights orthogonal; W_ĥh, W_ĥx zero with bias 1; W_ĥb
     /// normal with s.d. 0.01; W_h, W_x orthogonal; b_0, W_bz zero; W_hz, W_xz 0.1 / N_z, so that every scale starts at
-    /// 0.1.
+    /// 0.1 (deviations `inputInitialValues`, `scalingInitialValues`).
     ///
     /// - Parameters:
     ///   - inputs: I, the width of x.
@@ -95,27 +95,27 @@ public final class HyperLSTMCell: RecurrentCell {
     ///   - hyperLayerNormEpsilon: The same for the hyper cell (deviation `hyperLayerNorm`).
     ///   - forgetBias: Added to f in both cells (deviation `forgetBias`).
     ///   - embeddingSource: Deviation `hyperStateForEmbeddings`.
-    ///   - inputInitialValues: Of W_x in the main cell and in the hyper cell.
+    ///   - initialValues: Of W_x in the main cell and in the hyper cell, and of W_hz and W_xz.
     ///   - random: Where the initial values are drawn from.
     public convenience init(
         inputs: Int, units: Int, hyperUnits: Int, embeddingSize Nz: Int, layerNormEpsilon: Float?,
         hyperLayerNormEpsilon: Float?, forgetBias: Float, embeddingSource: HyperStateForEmbeddings,
-        inputInitialValues: InputInitialValues, random: inout RandomStream
+        initialValues: RecurrentInitialValues, random: inout RandomStream
     ) {
         self.init(
-            W_x: inputInitialValues.variable(inputs: inputs, units: units, blocks: 4, random: &random),
+            W_x: initialValues.input.variable(inputs: inputs, units: units, blocks: 4, random: &random),
             W_h: Initializer.orthogonal(rows: units, columns: units, blocks: 4, random: &random),
             b_0: Initializer.constant(0, [4 * units]),
             update: LSTMUpdate(
                 layerNorm: layerNormEpsilon.map { LSTMLayerNorm(units: units, epsilon: $0) }, forgetBias: forgetBias),
             hyperCell: LSTMCell(
                 inputs: units + inputs, units: hyperUnits, layerNormEpsilon: hyperLayerNormEpsilon,
-                forgetBias: forgetBias, inputInitialValues: inputInitialValues, random: &random),
+                forgetBias: forgetBias, inputInitialValues: initialValues.input, random: &random),
             W_hhat_h: Initializer.constant(0, [hyperUnits, 4 * Nz]), b_hhat_h: Initializer.constant(1, [4 * Nz]),
             W_hhat_x: Initializer.constant(0, [hyperUnits, 4 * Nz]), b_hhat_x: Initializer.constant(1, [4 * Nz]),
             W_hhat_b: Initializer.normal(standardDeviation: 0.01, [hyperUnits, 4 * Nz], random: &random),
-            W_hz: Initializer.constant(0.1 / Float(Nz), [4, Nz, units]),
-            W_xz: Initializer.constant(0.1 / Float(Nz), [4, Nz, units]),
+            W_hz: initialValues.scaling.variable([4, Nz, units], random: &random),
+            W_xz: initialValues.scaling.variable([4, Nz, units], random: &random),
             W_bz: Initializer.constant(0, [4, Nz, units]), embeddingSource: embeddingSource)
     }
 

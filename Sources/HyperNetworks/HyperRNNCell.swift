@@ -78,15 +78,15 @@ public final class HyperRNNCell: RecurrentCell {
     ///   - hyperUnits: h of the hyper cell.
     ///   - embeddingSize: N_z.
     ///   - full: Whether the main weights are those of Eq. 5, in place of Eq. 8.
-    ///   - inputInitialValues: Of W_x in the main cell and in the hyper cell.
+    ///   - initialValues: Of W_x in the main cell and in the hyper cell, and of the efficient form's W_hz and W_xz.
     ///   - random: Where the initial values are drawn from.
     public convenience init(
         inputs: Int, units: Int, hyperUnits: Int, embeddingSize Nz: Int, full: Bool,
-        inputInitialValues: InputInitialValues, random: inout RandomStream
+        initialValues: RecurrentInitialValues, random: inout RandomStream
     ) {
         func recurrent() -> Variable { Initializer.orthogonal(rows: units, columns: units, random: &random) }
         func input() -> Variable {
-            inputInitialValues.variable(inputs: inputs, units: units, blocks: 1, random: &random)
+            initialValues.input.variable(inputs: inputs, units: units, blocks: 1, random: &random)
         }
         func slices(_ slice: () -> Variable) -> Variable {
             let scaled = (0..<Nz).map { _ in affine(slice(), scale: 0.1 / Float(Nz).squareRoot()) }
@@ -98,13 +98,13 @@ public final class HyperRNNCell: RecurrentCell {
             weights = .full(W_hz: slices(recurrent), W_xz: slices(input))
         } else {
             weights = .scaled(
-                W_h: recurrent(), W_x: input(), W_hz: Initializer.constant(0.1 / Float(Nz), [Nz, units]),
-                W_xz: Initializer.constant(0.1 / Float(Nz), [Nz, units]))
+                W_h: recurrent(), W_x: input(), W_hz: initialValues.scaling.variable([Nz, units], random: &random),
+                W_xz: initialValues.scaling.variable([Nz, units], random: &random))
         }
         self.init(
             weights: weights,
             hyperCell: RNNCell(
-                inputs: units + inputs, units: hyperUnits, inputInitialValues: inputInitialValues, random: &random),
+                inputs: units + inputs, units: hyperUnits, inputInitialValues: initialValues.input, random: &random),
             W_hhat_h: Initializer.constant(0, [hyperUnits, Nz]), b_hhat_h: Initializer.constant(1, [Nz]),
             W_hhat_x: Initializer.constant(0, [hyperUnits, Nz]), b_hhat_x: Initializer.constant(1, [Nz]),
             W_hhat_b: Initializer.normal(standardDeviation: 0.01, [hyperUnits, Nz], random: &random),

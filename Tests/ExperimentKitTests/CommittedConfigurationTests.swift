@@ -84,7 +84,7 @@ import Testing
             #expect(loop.clipNorm == 1 && loop.patience == nil && decoded.evaluation.reportedStreams == 1)
             #expect(model.forgetBias == 1 && model.layerNormEpsilon == 1e-3, "\(file.name)")
             #expect(model.hyperStateForEmbeddings == .current && model.hyperLayerNorm == .matchMain, "\(file.name)")
-            #expect(decoded.inputInitialValues == .orthogonal, "\(file.name)")
+            #expect(decoded.initialValues == RecurrentInitialValues(), "\(file.name)")
         }
     }
 

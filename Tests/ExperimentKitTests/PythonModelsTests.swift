@@ -124,7 +124,7 @@ struct PythonModelsTests {
         // Those that `train` begins with.
         let model = CharacterModel(
             configuration: configuration.model, vocabularySize: corpus.vocabulary.count,
-            inputInitialValues: configuration.inputInitialValues, seed: 0)
+            initialValues: configuration.initialValues, seed: 0)
         let initial = folder.url.appendingPathComponent("initial.safetensors").path
         try Self.write(
             model.parameters.map { ($0.name, $0.variable.value) },

@@ -337,7 +337,7 @@ import Testing
     /// Of two models with one peak rate the one whose weights were kept is told by its changes.
     @Test func aModelWithSettingsOfItsOwnSaysWhich() throws {
         let experiment = try Experiment()
-        let changes = #""set": ["model.keepOutput=0.8", "deviations.inputInitialValues=framework"]"#
+        let changes = #""set": ["model.keepOutput=0.8", "model.keepInput=0.7"]"#
         let (beside, of) = (#""peak": 0.002, "seed": 0, "curve""#, #""peak": 0.002, "seed": 0}"#)
         try experiment.folder.write(
             Self.independentRun.replacingOccurrences(of: "0.004", with: "0.002").replacingOccurrences(
@@ -351,13 +351,13 @@ import Testing
         let lines = try Self.crossCheck(experiment)
         #expect(lines.contains { $0.contains("a.json) | 0.002 | 1.8000 |") })
         #expect(
-            lines.contains { $0.contains("a.json) | 0.002, keepOutput 0.8, inputInitialValues framework | 1.9000 |") })
+            lines.contains { $0.contains("a.json) | 0.002, keepOutput 0.8, keepInput 0.7 | 1.9000 |") })
         #expect(
-            lines.contains { $0.contains("of [peak 0.002, seed 0, keepOutput 0.8, inputInitialValues framework](") })
+            lines.contains { $0.contains("of [peak 0.002, seed 0, keepOutput 0.8, keepInput 0.7](") })
         #expect(lines.contains("| validation | 16 streams | 1.6900 | 1.6905 | +0.00050 |"))
         #expect(
             lines.contains {
-                $0.contains("| `model.keepOutput=0.8`, `deviations.inputInitialValues=framework` (one model) | 2 |")
+                $0.contains("| `model.keepOutput=0.8`, `model.keepInput=0.7` (one model) | 2 |")
             })
     }
 

@@ -145,7 +145,7 @@ struct CharacterModelTests {
         let cell = HyperLSTMCell(
             inputs: 10, units: 40, hyperUnits: h, embeddingSize: Nz, layerNormEpsilon: 1e-3,
             hyperLayerNormEpsilon: 1e-3, forgetBias: 1, embeddingSource: .current,
-            inputInitialValues: .orthogonal, random: &random)
+            initialValues: RecurrentInitialValues(), random: &random)
         let constants: [(Variable, Float)] = [
             (cell.b_0, 0), (cell.W_bz, 0), (cell.hyperCell.b, 0), (cell.W_hhat_h, 0), (cell.W_hhat_x, 0),
             (cell.b_hhat_h, 1), (cell.b_hhat_x, 1), (cell.W_hz, 0.1 / 4), (cell.W_xz, 0.1 / 4),
@@ -163,6 +163,69 @@ struct CharacterModelTests {
         }
     }
 
+    /// Deviation `scalingInitialValues`: drawn last, so that the weights drawn before are those of the constants.
+    @Test func scalingInitialValues_distinctAddUpToOneTenthAndDifferByTheConstant() {
+        let Nz = 4, H = 500
+        func cell(_ scaling: ScalingInitialValues) -> HyperLSTMCell {
+            var random = RandomStream(seed: 3, stream: 0)
+            return HyperLSTMCell(
+                inputs: 10, units: H, hyperUnits: 8, embeddingSize: Nz, layerNormEpsilon: nil,
+                hyperLayerNormEpsilon: nil, forgetBias: 1, embeddingSource: .current,
+                initialValues: RecurrentInitialValues(scaling: scaling), random: &random)
+        }
+        let distinct = cell(.distinct), constant = cell(.constant)
+        for (ours, theirs) in zip(distinct.parameters, constant.parameters) where !["W_hz", "W_xz"].contains(ours.name)
+        {
+            #expect(ours.variable.value.floats == theirs.variable.value.floats, "\(ours.name)")
+        }
+        for W in [distinct.W_hz, distinct.W_xz] {
+            let values = W.value.floats.map(Double.init)
+            for gate in 0..<4 {
+                let sums = (0..<H).map { unit in (0..<Nz).reduce(0) { $0 + values[(gate * Nz + $1) * H + unit] } }
+                expectClose(
+                    sums.map(Float.init), [Double](repeating: 0.1, count: H), relative: 1e-6, absolute: 0, what: "sum")
+            }
+            // One of N_z squares' worth goes with the mean; five standard errors of a mean square of normal numbers.
+            let meanSquare = values.reduce(0) { $0 + ($1 - 0.025) * ($1 - 0.025) } / Double(values.count)
+            #expect(abs(meanSquare / (0.025 * 0.025 * 0.75) - 1) < 5 * (2 / (0.75 * Double(values.count))).squareRoot())
+        }
+    }
+
+    /// Deviation `scalingInitialValues`: with the constants of A.2.3 the elements of an embedding are one element N_z times.
+    @Test(arguments: ScalingInitialValues.allCases)
+    func theElementsOfAnEmbedding_learnTheSameFromConstantsAndNotFromDistinctOnes(scaling: ScalingInitialValues) throws
+    {
+        let Nz = 3, H = 9, h = 5, V = 7
+        let model = CharacterModel(
+            configuration: .test(cell: .hyperLSTM, units: H, layerNorm: true, hyperUnits: h, embeddingSize: Nz),
+            vocabularySize: V, initialValues: RecurrentInitialValues(scaling: scaling), seed: 1)
+        let optimizer = Adam(parameters: model.parameters)
+        var random = RandomStream(seed: 2, stream: 0), state = model.zeroState(batch: 4)
+        var dropout: RandomStream?
+        for _ in 0..<20 {
+            let symbols = random.uniform(4 * 6).map { Int32($0 * Float(V)) }
+            model.loss(
+                inputs: symbols, targets: symbols.reversed(), batch: 4, state: &state, dropout: &dropout
+            ).backward()
+            optimizer.step(learningRate: 0.01)
+            model.clearGradients()
+        }
+        let cell = try #require(model.layers[0] as? HyperLSTMCell)
+        // The greatest distance of an element from the first one, and the greatest size.
+        func spread(_ values: [Float], _ places: [[Int]]) -> (apart: Float, size: Float) {
+            let distances = places.flatMap { same in same.map { abs(values[$0] - values[same[0]]) } }
+            return (distances.max() ?? 0, values.map(abs).max() ?? 0)
+        }
+        let rows = (0..<4).flatMap { gate in (0..<H).map { unit in (0..<Nz).map { (gate * Nz + $0) * H + unit } } }
+        let columns = (0..<h * 4).map { block in (0..<Nz).map { block * Nz + $0 } }
+        for (W, places) in [(cell.W_hz, rows), (cell.W_xz, rows), (cell.W_hhat_h, columns), (cell.W_hhat_x, columns)] {
+            let (apart, size) = spread(W.value.floats, places)
+            #expect(size > 0.01, "twenty steps have moved it")
+            // Equal up to the rounding of twenty steps; apart by a good part of what they are.
+            #expect(scaling == .constant ? apart < 1e-4 * size : apart > 0.1 * size, "\(apart) of \(size)")
+        }
+    }
+
     /// Deviation `outputInitialValues`.
     @Test func theOutputLayerStartsOrthogonalWithBiasesOfZero() {
         let model = CharacterModel(
@@ -176,8 +239,8 @@ struct CharacterModelTests {
         var random = RandomStream(seed: 3, stream: 0)
         let (I, H, h, Nz) = (20, 30, 64, 4)
         let cell = HyperRNNCell(
-            inputs: I, units: H, hyperUnits: h, embeddingSize: Nz, full: full, inputInitialValues: .orthogonal,
-            random: &random)
+            inputs: I, units: H, hyperUnits: h, embeddingSize: Nz, full: full,
+            initialValues: RecurrentInitialValues(), random: &random)
         for zero in [cell.W_hhat_h, cell.W_hhat_x, cell.W_bz, cell.b_0, cell.hyperCell.b] {
             expectConstant(zero.value, 0)
         }
@@ -221,7 +284,7 @@ struct CharacterModelTests {
         let cell = HyperLSTMCell(
             inputs: I, units: H, hyperUnits: 5, embeddingSize: 4, layerNormEpsilon: nil, hyperLayerNormEpsilon: nil,
             forgetBias: 1, embeddingSource: .current,
-            inputInitialValues: .orthogonal, random: &random)
+            initialValues: RecurrentInitialValues(), random: &random)
         let scaling = cell.scaling(Variable(Tensor(random.normal(B * 5), shape: [B, 5])))
         expectClose(
             scaling.d_h.value.floats, [Double](repeating: 0.1, count: B * 4 * H), relative: 1e-6, absolute: 0,
@@ -284,9 +347,9 @@ struct CharacterModelTests {
     @Test func aKindUnderTheNameOfOneOfTheModulesOwn_isAProgrammersError() async {
         await #expect(processExitsWith: .failure) {
             CellKind.register(
-                CellKind("lstm", features: []) { settings, inputs, inputInitialValues, random in
+                CellKind("lstm", features: []) { settings, inputs, initialValues, random in
                     RNNCell(
-                        inputs: inputs, units: settings.units, inputInitialValues: inputInitialValues, random: &random)
+                        inputs: inputs, units: settings.units, inputInitialValues: initialValues.input, random: &random)
                 })
         }
     }
@@ -296,9 +359,9 @@ struct CharacterModelTests {
         await #expect(processExitsWith: .success) {
             for features: Set<CellKind.Feature> in [[], [.layerNorm]] {
                 CellKind.register(
-                    CellKind("test-cell", features: features) { settings, inputs, inputInitialValues, random in
+                    CellKind("test-cell", features: features) { settings, inputs, initialValues, random in
                         RNNCell(
-                            inputs: inputs, units: settings.units, inputInitialValues: inputInitialValues,
+                            inputs: inputs, units: settings.units, inputInitialValues: initialValues.input,
                             random: &random)
                     })
             }
