@@ -52,6 +52,16 @@ import Testing
         #expect(try experiment.summary("LSTM, 1000 units").contains("| 1.3300 | paper | 1 |"))
     }
 
+    /// Two peak rates of one budget, say: the one that validation prefers stands for the row.
+    @Test func ofRunsOfOneLengthTheSummaryShowsTheBetterOnTheValidationSplit() throws {
+        let experiment = try Experiment()
+        try experiment.add("table3-lstm", seed: 0, test: 1.4)
+        try experiment.add("table3-lstm-steps-5000", seed: 0, test: 1.35)
+        #expect(try experiment.summary("LSTM, 1000 units").contains("| 1.3500 | steps-5000 | 1 |"))
+        try experiment.add("table3-lstm", seed: 1, test: 1.4)
+        #expect(try experiment.summary("LSTM, 1000 units").contains("| 1.4000 | paper | 2 |"))
+    }
+
     @Test func aSectionBetweenMarkersOfAWrittenDocumentIsReplacedAndNothingElse() throws {
         let text = "a\n<!-- x: begin -->\nold\n<!-- x: end -->\nb\n"
         #expect(

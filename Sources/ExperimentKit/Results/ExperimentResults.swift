@@ -46,14 +46,20 @@ public struct ExperimentResults<Work: Experiment> {
         Group.groups(of: runs.filter { $0.configuration.reproduces?.table == table.id && !$0.record.data.isSample })
     }
 
-    /// The finished runs of a row that most was spent on; among equals those of the file as it is now, then those with more seeds.
+    /// The finished runs of a row that most was spent on; among equals those of the file as it is now, then those with more
+    /// seeds, then those with the better validation.
     private func bestFunded(_ row: ReproducedRow, among groups: [Group]) -> Group? {
-        let candidates = groups.filter { $0.row?.row == row.row && $0.isFinished }
-            .map { (group: $0, isCurrent: changesSince($0).isEmpty ? 1 : 0) }
+        let candidates = groups.filter { $0.row?.row == row.row && $0.isFinished }.map { group in
+            let validation = group.figures(\.validation).flatMap { $0.mean.isNaN ? nil : $0.mean }
+            return (
+                group: group, isCurrent: changesSince(group).isEmpty ? 1 : 0,
+                quality: validation.map { Work.metric.higherIsBetter ? $0 : -$0 } ?? -.infinity
+            )
+        }
         return candidates.max { left, right in
             let (one, other) = (left.group, right.group)
-            return (one.effort, left.isCurrent, one.runs.count, other.record.configuration)
-                < (other.effort, right.isCurrent, other.runs.count, one.record.configuration)
+            return (one.effort, left.isCurrent, one.runs.count, left.quality, other.record.configuration)
+                < (other.effort, right.isCurrent, other.runs.count, right.quality, one.record.configuration)
         }?.group
     }
 

@@ -66,8 +66,8 @@ extension ExperimentResults {
 
         ## Summary
 
-        Each row of a paper with its longest run here (most parameters × training data), its budget, and n, the number of
-        seeds. The budget `paper` is a row's full settings: what the paper states, and this suite's choice where it states
+        Each row of a paper with its longest run here (most parameters × training data; among equals the better on the
+        validation split), its budget, and n, the number of seeds. The budget `paper` is a row's full settings: what the paper states, and this suite's choice where it states
         nothing. A row is *reproduced* when the mean test figure over its seeds, at full settings, lies within the tolerance that its
         configuration stated before the run. Beside a verdict stands what its difference is to be measured against: the
         standard error of a figure read off a test split of that size (√(p (1 − p) / N) for errors; not recorded for
