@@ -54,9 +54,12 @@ import Testing
 
     /// Two peak rates of one budget, say: the one that validation prefers stands for the row.
     @Test func ofRunsOfOneLengthTheSummaryShowsTheBetterOnTheValidationSplit() throws {
-        let experiment = try Experiment()
+        let experiment = try Experiment(), other = "table3-lstm-steps-5000"
+        let yaml = try String(
+            contentsOf: committedConfigurations.appendingPathComponent("\(other).yaml"), encoding: .utf8)
+        try experiment.folder.write(yaml, to: "configs/\(other).yaml")
         try experiment.add("table3-lstm", seed: 0, test: 1.4)
-        try experiment.add("table3-lstm-steps-5000", seed: 0, test: 1.35)
+        try experiment.add(other, seed: 0, test: 1.35)
         #expect(try experiment.summary("LSTM, 1000 units").contains("| 1.3500 | steps-5000 | 1 |"))
         try experiment.add("table3-lstm", seed: 1, test: 1.4)
         #expect(try experiment.summary("LSTM, 1000 units").contains("| 1.4000 | paper | 2 |"))
