@@ -223,23 +223,23 @@ def initial_values(config, V, seed):
             made.append(q if rows >= columns else q.T)
         return torch.cat(made, 1).float()
 
-    def choice(key, *names, default):
-        """The first of two names for False."""
-        name = config["deviations"].get(key, default)
+    def choice(key, *names):
+        """One of the names; a file that has no such key means the first."""
+        name = config["deviations"].get(key, names[0])
         if name not in names:
             raise SystemExit(f"deviations.{key}: expected one of {', '.join(names)}, found {name}")
-        return name == names[1]
+        return name
 
-    uniform = choice("inputInitialValues", "orthogonal", "uniform-unit-scaling", default="orthogonal")
-    distinct = choice("scalingInitialValues", "constant", "distinct", default="constant")
+    input_values = choice("inputInitialValues", "orthogonal", "uniform-unit-scaling")
+    scaling_values = choice("scalingInitialValues", "constant", "distinct")
 
     def input_weights(rows, columns):
-        if not uniform:
+        if input_values == "orthogonal":
             return orthogonal(rows, columns)
         return (2 * torch.rand(rows, 4 * columns, generator=random) - 1) * math.sqrt(3 / rows)
 
     def scaling_weights():
-        if not distinct:
+        if scaling_values == "constant":
             return torch.full((4, Nz, H), 0.1 / Nz)
         apart = torch.randn(4, Nz, H, generator=random)
         return 0.1 / Nz * (1 + apart - apart.mean(1, keepdim=True))
@@ -639,7 +639,8 @@ def main():
     parser.add_argument("--peaks", type=float, nargs="+", help="a model for each peak rate; default: the configuration's")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="and for each seed")
     parser.add_argument("--variants", nargs="+", default=[""], metavar="KEY.PATH=VALUE;…",
-                        help="and for each of these changes of rate, dropout or initial values; an empty one changes nothing")
+                        help="and for each of these changes of rate, dropout, initial values or carried state; "
+                             "an empty one changes nothing")
     parser.add_argument("--initial", help="weights to start from, in place of those of the seed")
     parser.add_argument("--seconds", type=float, default=math.inf, help="stop after so long, counted from the start")
     parser.add_argument("--report-streams", type=int, default=0,
@@ -672,18 +673,17 @@ def main():
         raise SystemExit(f"no reader of the corpus '{config['data']['corpus']}'; expected ptb")
     text = {split: penn_treebank(arguments.data, split) for split in ("train", "valid", "test")}
     vocabulary = bytes(sorted(set(text["train"])))
-    models, configs = [], []
+    models, configs, initial = [], [], []
+    loaded = hypernetworks.load(arguments.initial).state_dict() if arguments.initial else None
     for seed in arguments.seeds:
-        for changes in ([change.strip() for change in text.split(";") if change.strip()] for text in arguments.variants):
+        for changes in arguments.variants:
+            changes = [change.strip() for change in changes.split(";") if change.strip()]
             varied = variant(config, changes)
+            named = loaded or initial_values(varied, len(vocabulary), seed)
             for peak in arguments.peaks or [peak_of(varied)]:
                 models.append({"peak": peak, "seed": seed} | ({"set": changes} if changes else {}))
                 configs.append(with_peak(varied, peak))
-    if arguments.initial:
-        loaded = hypernetworks.load(arguments.initial).state_dict()
-        initial = [loaded] * len(models)
-    else:
-        initial = [initial_values(config, len(vocabulary), model["seed"]) for config, model in zip(configs, models)]
+                initial.append(named)
     torch.manual_seed(arguments.seeds[0])
 
     def training_of(options):

@@ -182,11 +182,11 @@ class CrossCheckTests(unittest.TestCase):
         self.assertGreater(scaling.std(1).min(), 0)
 
         named = perturbed(config, 0)
-        carried = cross_check.variant(config, ["training.carryState=false"])
-        trained = cross_check.Training([config, other, carried], TEXT, VOCABULARY, [named] * 3, CPU, PLAIN)
+        restarted = cross_check.variant(config, ["training.carryState=false"])
+        trained = cross_check.Training([config, other, restarted], TEXT, VOCABULARY, [named] * 3, CPU, PLAIN)
         self.assertEqual([None if keep is None else keep.tolist() for keep in trained.keeps],
                          [None, [1, 0.5, 1], [1, 0.5, 1], None])
-        alone = [self.training(one, [named], [cross_check.peak_of(config)]) for one in (config, carried)]
+        alone = [self.training(one, [named], [cross_check.peak_of(config)]) for one in (config, restarted)]
         for run in trained, *alone:
             for _ in range(9):
                 run.replay()

@@ -243,12 +243,11 @@ struct CrossCheckPage<Work: Experiment> {
     }
 
     private func changes(of run: CrossCheck.Run) -> String {
-        let ofAll = run.set.isEmpty ? [] : [run.set], ofOne = run.models.compactMap(\.variant.set)
-        return ofAll.isEmpty && ofOne.isEmpty
-            ? "-"
-            : (ofAll.map { ($0, "") } + ofOne.map { ($0, " (one model)") }).map { changes, whose in
-                changes.map { "`\($0)`" }.joined(separator: ", ") + whose
-            }.joined(separator: "; ")
+        func code(_ changes: [String]) -> String { changes.map { "`\($0)`" }.joined(separator: ", ") }
+        let parts =
+            (run.set.isEmpty ? [] : [code(run.set)])
+            + run.models.compactMap(\.variant.set).map { "\(code($0)) (one model)" }
+        return parts.isEmpty ? "-" : parts.joined(separator: "; ")
     }
 
     private var machines: String {
