@@ -16,18 +16,22 @@ INLINE void write(float *p, vf x) { memcpy(p, &x, sizeof x); }
 // ---- Direct convolution --------------------------------------------------------------------------------------------
 
 /// Vectors of output channels that a tile holds.
-INLINE int conv_vectors(int64_t outputs) { return outputs % (2 * L) ? 1 : 2; }
+INLINE int conv_vectors(int64_t outputs) {
+    // Channels are multiples of 16, so that only a vector of 16 can be the last of an odd number.
+    return L == 16 && outputs % (2 * L) ? 1 : 2;
+}
 
 static void conv_pack(int64_t taps, int64_t inputs, int64_t outputs, const float *kernel, int transposed,
-                      float *packed) {
+                      int64_t first, int64_t last, float *packed) {
     int64_t width = L * conv_vectors(outputs);
     for (int64_t block = 0; block < outputs; block += width)
         for (int64_t tap = 0; tap < taps; tap++) {
             const float *from = kernel + tap * inputs * outputs;
-            for (int64_t i = 0; i < inputs; i++, packed += width)
-                if (!transposed) memcpy(packed, from + i * outputs + block, (size_t)width * sizeof *packed);
+            float *to = packed + (block * taps + tap * width) * inputs;
+            for (int64_t i = first; i < last; i++)
+                if (!transposed) memcpy(to + i * width, from + i * outputs + block, (size_t)width * sizeof *to);
                 else
-                    for (int64_t o = 0; o < width; o++) packed[o] = from[(block + o) * inputs + i];
+                    for (int64_t o = 0; o < width; o++) to[i * width + o] = from[(block + o) * inputs + i];
         }
 }
 
@@ -159,7 +163,8 @@ static void channel_sums(int64_t rows, int64_t n, const float *x, float *total) 
     }
 }
 
-/// Sums of the differences from the first row, which lose no digits where the mean is far from 0.
+/// Sums of the differences from the first row: they lose few digits where the mean is far from 0, as long as that row is
+/// no outlier.
 static void channel_moments(int64_t rows, int64_t n, const float *x, float *mean, float *squares) {
     for (int64_t c = 0; c < n; c += L) {
         int64_t r = 0, left = n - c;

@@ -37,12 +37,11 @@ INLINE void store(float *p, int64_t left, vf x);
 INLINE vf splat(float x) { return (vf)x; }
 
 INLINE float sum(vf x) {
-    float total = 0, lane[CK_LANES];
+    float lane[CK_LANES];
     memcpy(lane, &x, sizeof lane);
     for (int width = L / 2; width; width /= 2)
         for (int n = 0; n < width; n++) lane[n] += lane[n + width];
-    total = lane[0];
-    return total;
+    return lane[0];
 }
 
 // ---- Elementary functions ------------------------------------------------------------------------------------------

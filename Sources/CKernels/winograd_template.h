@@ -131,10 +131,11 @@ static void winograd_outputs(int64_t columns, int64_t width, const float *m, int
 
 /// G K Gᵀ, [block of outputs][position][inputs][channels of the block]; `transposed`: of the kernel of the data
 /// gradient, K turned by 180° with inputs and outputs exchanged.
-static void winograd_pack(int64_t inputs, int64_t outputs, const float *kernel, int transposed, float *packed) {
+static void winograd_pack(int64_t inputs, int64_t outputs, const float *kernel, int transposed, int64_t first,
+                          int64_t last, float *packed) {
     int64_t width = L * conv_vectors(outputs);
     for (int64_t block = 0; block < outputs; block += width, packed += positions * inputs * width)
-        for (int64_t i = 0; i < inputs; i++)
+        for (int64_t i = first; i < last; i++)
             for (int64_t o = 0; o < width; o += L) {
                 vf k[3][3];
                 for (int t = 0; t < 9; t++)
@@ -148,8 +149,8 @@ static void winograd_pack(int64_t inputs, int64_t outputs, const float *kernel, 
 }
 
 /// dK += Gᵀ dU G, dU [position][inputs · outputs].
-static void winograd_kernel_gradient(int64_t count, const float *du, float *dk) {
-    for (int64_t n = 0; n < count; n += L) {
+static void winograd_kernel_gradient(int64_t count, int64_t first, int64_t last, const float *du, float *dk) {
+    for (int64_t n = first; n < last; n += L) {
         const float *from = du + n;
         float *to = dk + n;
         TRANSFORM_2D(kernel_gradient_transform, 6, 3, read(from + (6 * a + b) * count),

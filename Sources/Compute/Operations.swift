@@ -4,10 +4,7 @@
 // compares it with its twin composed of these.
 
 /// The extents of `x` read as [rows, columns], columns being its last extent.
-private func rowsAndColumns(_ x: Tensor) -> (rows: Int, columns: Int) {
-    let columns = x.shape.last ?? 1
-    return (columns == 0 ? 0 : x.count / columns, columns)
-}
+private func rowsAndColumns(_ x: Tensor) -> (rows: Int, columns: Int) { (x.matrix.rowCount, x.matrix.columnCount) }
 
 /// y = f(x), element by element.
 private func map(_ x: Tensor, _ f: (Float) -> Float) -> Tensor {

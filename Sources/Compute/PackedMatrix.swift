@@ -3,9 +3,9 @@ import CKernels
 /// A right-hand side [k, n] of matrix products, stored the way the kernel reads it.
 ///
 /// A recurrent step multiplies few rows by a large matrix, and BLAS copies that matrix into its own order at every call.
-/// A packed matrix is copied once a sequence and only read after that. For left-hand sides of at least `leastRows` rows the
-/// seven sums of its blocks that Strassen's algorithm needs are packed in place of the matrix; a product then takes seven
-/// multiplications of blocks in place of eight.
+/// A packed matrix is copied once a sequence. For left-hand sides of at least `leastRows` rows the seven sums of its blocks
+/// that Strassen's algorithm needs are packed in place of the matrix; a product then takes seven multiplications of blocks
+/// in place of eight. It is for one product at a time: the sums of the left-hand side's blocks go into memory of its own.
 package final class PackedMatrix {
     package let k: Int
     package let n: Int

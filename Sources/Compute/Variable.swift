@@ -1,14 +1,15 @@
 import Synchronization
 
-/// A tensor in a computation that can be differentiated in reverse: its value, and, after `backward`, the gradient of
-/// a scalar with respect to it.
+/// A tensor in a computation that can be differentiated in reverse: its value, and of a parameter, after `backward`, the
+/// gradient of a scalar with respect to it.
 ///
 /// Operations on variables record how to carry a gradient back to their operands. A parameter is a variable without
 /// operands: `Variable(tensor, requiresGradient: true)`.
 public final class Variable {
     public let value: Tensor
     public let requiresGradient: Bool
-    /// dL/dvalue, of the value's shape; nil before `backward`, and again after `clearGradient`.
+    /// dL/dvalue of a parameter, of the value's shape; nil before `backward`, again after `clearGradient`, and of an operation's
+    /// result.
     public var gradient: Tensor? {
         finishGradient()
         return gradientIsCurrent ? gradientMemory : nil
@@ -173,7 +174,8 @@ public final class Variable {
         }
     }
 
-    /// Computes dL/dv for every variable v that L = Σ seed ⊙ value depends on, and adds it to `v.gradient`.
+    /// Computes dL/dv for every parameter v that L = Σ seed ⊙ value depends on, and adds it to `v.gradient`; the results of
+    /// operations in between keep none.
     ///
     /// - Parameter seed: dL/dvalue, of the value's shape; nil for a scalar, where it is 1.
     /// - Precondition: The value is a scalar or a seed is given.

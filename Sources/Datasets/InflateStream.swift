@@ -63,7 +63,7 @@ final class InflateStream {
             let status = inflate(stream, Z_NO_FLUSH)
             file.consume(input.count - Int(stream.pointee.avail_in))
             let count = room - Int(stream.pointee.avail_out)
-            crc = UInt32(truncatingIfNeeded: crc32(UInt(crc), destination, UInt32(count)))
+            crc = Checksum.crc32(UnsafeRawBufferPointer(start: destination, count: count), continuing: crc)
             produced += count
             byteCount += count
             switch status {

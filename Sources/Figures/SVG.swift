@@ -150,7 +150,8 @@ public struct SVG {
             case ">": result += "&gt;"
             case "\"": result += "&quot;"
             case "\t", "\n": result += " "
-            default: result.unicodeScalars.append(scalar.value < 32 ? "\u{FFFD}" : scalar)
+            case "\0"..<" ", "\u{FFFE}", "\u{FFFF}": result += "\u{FFFD}"
+            default: result.unicodeScalars.append(scalar)
             }
         }
         return result

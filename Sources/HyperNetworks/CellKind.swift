@@ -16,8 +16,12 @@ public struct CellKind: RawRepresentable, CaseIterable, Codable, Hashable, Senda
         case layerNorm
         /// Recurrent dropout (`keepRecurrent`, and with a hyper cell `keepHyperRecurrent`).
         case recurrentDropout
-        /// A hyper cell (`hyperUnits`, `embeddingSize`).
+        /// A forget gate (`forgetBias`).
+        case forgetGate
+        /// A hyper cell (`hyperUnits`, `embeddingSize`, `hyperStateForEmbeddings`).
         case hyperCell
+        /// Rows of main weights, scaled by vectors made from embeddings (`scalingInitialValues`).
+        case scaledRows
     }
 
     /// A cell with initial values: from the configuration, the extent of its input, how weights start, and random numbers.
@@ -95,7 +99,7 @@ extension CellKind {
 
     /// Eq. 9, or with layer normalization Eq. 10.
     public static let lstm = CellKind(
-        "lstm", features: [.layerNorm, .recurrentDropout],
+        "lstm", features: [.layerNorm, .recurrentDropout, .forgetGate],
         parameterCount: { settings, inputs in
             LSTMCell.parameterCount(inputs: inputs, units: settings.units, layerNorm: settings.layerNorm)
         },
@@ -110,7 +114,7 @@ extension CellKind {
 
     /// Eq. 10–13.
     public static let hyperLSTM = CellKind(
-        "hyper-lstm", features: [.layerNorm, .recurrentDropout, .hyperCell],
+        "hyper-lstm", features: [.layerNorm, .recurrentDropout, .forgetGate, .hyperCell, .scaledRows],
         parameterCount: { settings, inputs in
             HyperLSTMCell.parameterCount(
                 inputs: inputs, units: settings.units, hyperUnits: settings.hyperUnits,
@@ -146,7 +150,7 @@ extension CellKind {
 
     private static func hyperRNN(_ name: String, full: Bool) -> CellKind {
         CellKind(
-            name, features: [.hyperCell],
+            name, features: full ? [.hyperCell] : [.hyperCell, .scaledRows],
             parameterCount: { settings, inputs in
                 HyperRNNCell.parameterCount(
                     inputs: inputs, units: settings.units, hyperUnits: settings.hyperUnits,
@@ -155,7 +159,8 @@ extension CellKind {
             make: { settings, inputs, initialValues, random in
                 HyperRNNCell(
                     inputs: inputs, units: settings.units, hyperUnits: settings.hyperUnits,
-                    embeddingSize: settings.embeddingSize, full: full, initialValues: initialValues, random: &random)
+                    embeddingSize: settings.embeddingSize, full: full,
+                    embeddingSource: settings.hyperStateForEmbeddings, initialValues: initialValues, random: &random)
             })
     }
 }

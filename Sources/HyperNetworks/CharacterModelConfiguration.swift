@@ -116,6 +116,24 @@ public struct CharacterModelConfiguration: Sendable, Codable, Equatable {
         guard forgetBias.isFinite else {
             throw InvalidModelSetting(key: "forgetBias", expected: "a finite number", found: "\(forgetBias)")
         }
+        // A value that the cell does not read would be a lie in every record.
+        if forgetBias != 1, !cell.features.contains(.forgetGate) {
+            throw InvalidModelSetting(
+                key: "forgetBias", expected: "1 for the cell '\(cell.rawValue)', which has no forget gate",
+                found: "\(forgetBias)")
+        }
+        if hyperStateForEmbeddings != .current, !cell.features.contains(.hyperCell) {
+            throw InvalidModelSetting(
+                key: "hyperStateForEmbeddings",
+                expected: "'current' for the cell '\(cell.rawValue)', which has no hyper cell",
+                found: "'\(hyperStateForEmbeddings.rawValue)'")
+        }
+        if hyperLayerNorm != .matchMain, !cell.features.isSuperset(of: [.layerNorm, .hyperCell]) {
+            throw InvalidModelSetting(
+                key: "hyperLayerNorm",
+                expected: "'match-main' for the cell '\(cell.rawValue)', which has no layer-normalized hyper cell",
+                found: "'\(hyperLayerNorm.rawValue)'")
+        }
         guard layerNormEpsilon > 0, layerNormEpsilon.isFinite else {
             throw InvalidModelSetting(
                 key: "layerNormEpsilon", expected: "a number above 0", found: "\(layerNormEpsilon)")

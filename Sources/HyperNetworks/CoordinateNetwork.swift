@@ -54,9 +54,9 @@ public final class CoordinateNetwork: ImageClassifier {
     /// [784 · 256, 4].
     private let coordinates: Variable
 
-    /// A network with initial values that are a function of `seed` alone (deviation `staticCoordinates`): He's normal
-    /// weights, in the small network with standard normal biases on its hidden layers, and its last layer scaled and
-    /// shifted so that its outputs start with mean 0 and standard deviation 1.
+    /// A network with initial values that are a function of `seed` alone (deviation `staticCoordinates`): an orthogonal
+    /// classifier and else He's normal weights, in the small network with standard normal biases on its hidden layers, and its
+    /// last layer scaled and shifted so that its outputs start with mean 0 and standard deviation 1.
     public init(configuration: Configuration, seed: UInt64) {
         self.configuration = configuration
         var random = RandomStream.initialValues(seed: seed)

@@ -226,8 +226,8 @@ public struct Deviation: Sendable, Equatable {
             choice:
                 "Adam, batches of 1,000, no augmentation, ReLU; the ordinary network with a rate of 0.001 and the length of "
                 + "`staticMNISTLength`, the other for 300 epochs with 0.003, after 200 steps of warm-up, falling to 0 along "
-                + "half a cosine; coordinates from −1 to 1; weights as He et al., the small network's hidden biases standard normal; "
-                + "its outputs start with mean 0 and standard deviation 1 and are multiplied by 0.01",
+                + "half a cosine; coordinates from −1 to 1; weights as He et al., the classifier orthogonal, the small network's "
+                + "hidden biases standard normal; its outputs start with mean 0 and standard deviation 1 and are multiplied by 0.01",
             reason:
                 "801 numbers that make 200,000 weights learn slowly, and slower with augmentation; neighboring weights "
                 + "are alike, and without the factor the first steps switch every hidden unit off"),

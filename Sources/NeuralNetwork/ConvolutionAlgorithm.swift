@@ -1,4 +1,4 @@
-/// A way to convolve images that have a border of zeros; each call runs on one thread.
+/// A way to convolve images that have a border of zeros; a call runs on one thread where it does not say otherwise.
 ///
 /// Images in memory: with their border `paddedCount` floats, their outputs `shape.outputCount`; one after the other.
 /// `next` is what the thread reads after a call, which may fetch it.
@@ -14,8 +14,10 @@ protocol ConvolutionAlgorithm {
     var scratchCount: Int { get }
     /// Floats of the sums that `kernelGradient` adds to.
     var kernelGradientCount: Int { get }
+    /// Parts of them that go to different elements of the kernel's gradient.
+    var kernelGradientParts: Int { get }
 
-    /// The kernel in the order that `forward` reads it, or `transposed` the one that `inputGradient` does.
+    /// The kernel in the order that `forward` reads it, or `transposed` the one that `inputGradient` does; by all threads.
     func pack(_ kernel: Tensor, transposed: Bool) -> Tensor
 
     /// y = convolution + bias + residual for `rows` rows of output of each image.
@@ -34,8 +36,9 @@ protocol ConvolutionAlgorithm {
         images: Int, _ padded: FloatPointer, _ paddedGradient: FloatPointer, _ sums: FloatPointer,
         next: [UpcomingMemory], scratch: FloatPointer)
 
-    /// Adds what `kernelGradient` summed up to a gradient of the kernel's shape.
-    func addKernelGradient(_ sums: FloatPointer, to gradient: FloatPointer)
+    /// Adds some parts of what `kernelGradient` summed up, from and to multiples of 16, to a gradient of the kernel's
+    /// shape.
+    func addKernelGradient(_ parts: Range<Int>, of sums: FloatPointer, to gradient: FloatPointer)
 }
 
 extension ConvolutionAlgorithm {

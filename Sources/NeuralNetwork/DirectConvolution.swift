@@ -22,6 +22,7 @@ struct DirectConvolution: ConvolutionAlgorithm {
     /// A tile of the kernel's gradient sees a few hundred pixels between being read and being written.
     var group: Int { max(1, min(4, 256 / shape.pixels)) }
     var kernelGradientCount: Int { shape.patch * shape.outputs }
+    var kernelGradientParts: Int { kernelGradientCount }
     private let forward: Taps
     private let phases: [Phase]
 
@@ -64,10 +65,14 @@ struct DirectConvolution: ConvolutionAlgorithm {
     }
 
     func pack(_ kernel: Tensor, transposed: Bool) -> Tensor {
-        let packed = Tensor(uninitialized: [kernel.count]), (from, to) = (shape.inputs, shape.outputs)
-        kernels.conv_pack(
-            Int64(shape.size * shape.size), Int64(transposed ? to : from), Int64(transposed ? from : to),
-            kernel.pointer, transposed ? 1 : 0, packed.pointer)
+        let packed = Tensor(uninitialized: [kernel.count])
+        let (from, to) = transposed ? (shape.outputs, shape.inputs) : (shape.inputs, shape.outputs)
+        let parts = Parallel.split(from)
+        Parallel.loop(parts.count) { part in
+            kernels.conv_pack(
+                Int64(shape.size * shape.size), Int64(from), Int64(to), kernel.pointer, transposed ? 1 : 0,
+                Int64(parts[part].lowerBound), Int64(parts[part].upperBound), packed.pointer)
+        }
         return packed
     }
 
@@ -89,7 +94,6 @@ struct DirectConvolution: ConvolutionAlgorithm {
         images: Int, _ padded: FloatPointer, _ packed: FloatPointer, accumulate: Bool, _ dx: FloatPointer,
         next: [UpcomingMemory], scratch: FloatPointer
     ) {
-        if !accumulate && leavesInputsOut { dx.update(repeating: 0, count: images * shape.inputCount) }
         for image in 0..<images {
             forEachPhase { convolution, firstOutput in
                 let start = dx + image * shape.inputCount + firstOutput
@@ -111,8 +115,8 @@ struct DirectConvolution: ConvolutionAlgorithm {
         }
     }
 
-    func addKernelGradient(_ sums: FloatPointer, to gradient: FloatPointer) {
-        kernels.axpy(Int64(kernelGradientCount), 1, sums, gradient)
+    func addKernelGradient(_ parts: Range<Int>, of sums: FloatPointer, to gradient: FloatPointer) {
+        kernels.axpy(Int64(parts.count), 1, sums + parts.lowerBound, gradient + parts.lowerBound)
     }
 
     private func withPointers(
@@ -121,8 +125,8 @@ struct DirectConvolution: ConvolutionAlgorithm {
     ) {
         taps.offsets.withUnsafeBufferPointer { offsets in
             taps.rows.withUnsafeBufferPointer { rows in
-                guard let offsets = offsets.baseAddress, let rows = rows.baseAddress else { return }
-                withUnsafePointer(to: kernel(offsets, rows), body)
+                // A phase without taps writes zeros; an array has an address without elements too.
+                withUnsafePointer(to: kernel(offsets.baseAddress!, rows.baseAddress!), body)
             }
         }
     }
@@ -160,7 +164,4 @@ struct DirectConvolution: ConvolutionAlgorithm {
                 }, { body($0, phase.firstOutput) })
         }
     }
-
-    /// True if some pixels of the input were used by no output: their gradient is 0, and no phase writes it.
-    private var leavesInputsOut: Bool { phases.contains { $0.taps.rows.isEmpty } }
 }

@@ -57,7 +57,7 @@ private struct FusedConvolution {
     func forward() -> (y: Tensor, moments: ChannelMoments?) {
         let group = group, outputs = shape.outputs
         let parts = ConvolutionPart.split(shape, group: group, grain: algorithm.rowGrain)
-        let y = Tensor(uninitialized: shape.output), packed = algorithm.pack(kernel.value, transposed: false)
+        let y = Tensor(uninitialized: shape.output)
         let moments = Variable.isRecording ? Tensor(uninitialized: [parts.count, 2, outputs]) : nil
         let chunks = Parallel.split(parts.count)
         let scratch = Tensor(
@@ -66,6 +66,7 @@ private struct FusedConvolution {
             "\(name), forward", flops: shape.flops,
             floats: shape.batch * (shape.inputCount + (residual == nil ? 1 : 2) * shape.outputCount)
         ) {
+            let packed = algorithm.pack(kernel.value, transposed: false)
             Parallel.loop(chunks.count) { chunk in
                 for index in chunks[chunk] {
                     let part = parts[index], isLast = index + 1 == chunks[chunk].upperBound
@@ -113,7 +114,7 @@ private struct FusedConvolution {
 
 /// A backward pass of a convolution. Its buffers follow its own split of the batch, whatever that of the forward pass was.
 private final class FusedConvolutionBackward {
-    private enum Slot: Int, CaseIterable { case kernel, bias }
+    private enum Slot: Int, CaseIterable { case bias }
 
     private let operation: FusedConvolution
     private let dY: Tensor
@@ -122,12 +123,14 @@ private final class FusedConvolutionBackward {
     private let group: Int
     private let chunks: [Range<Int>]
     private let totals: ChunkSums<Slot>
+    /// Each chunk's sums for the kernel's gradient, [chunks, …]; nil where it is not asked for.
+    private let kernelSums: Tensor?
     /// Of each chunk: images and gradients with their borders, then the algorithm's own, [chunks, …].
     private let scratch: Tensor
     /// Σ dz and Σ dz x̂ of each image, for the norm, [B, 2, C].
     private let sums: Tensor
-    /// The kernel as `inputGradient` reads it; nil where the input's gradient is not asked for.
-    private let packed: Tensor?
+    /// Whether the input's gradient is asked for.
+    private let wantsInput: Bool
 
     init(_ operation: FusedConvolution, dY: Tensor, unfinished: UnfinishedGradient?) {
         let shape = operation.shape, algorithm = operation.algorithm, group = operation.group
@@ -135,21 +138,22 @@ private final class FusedConvolutionBackward {
         (self.operation, self.dY, self.unfinished, self.group, self.chunks) = (operation, dY, unfinished, group, chunks)
         totals = ChunkSums(chunks: chunks.count) { slot in
             switch slot {
-            case .kernel: operation.kernel.requiresGradient ? algorithm.kernelGradientCount : 0
             case .bias: operation.bias?.requiresGradient == true ? shape.outputs : 0
             }
         }
+        kernelSums =
+            operation.kernel.requiresGradient
+            ? Tensor(uninitialized: [chunks.count, algorithm.kernelGradientCount]) : nil
         let padded = group * (algorithm.paddedCount + algorithm.paddedGradientCount)
         scratch = Tensor(uninitialized: [chunks.count, padded + algorithm.scratchCount])
         sums = Tensor(uninitialized: [shape.batch, 2, shape.inputs])
-        let wantsInput = operation.x.requiresGradient || operation.norm != nil
-        packed = wantsInput ? algorithm.pack(operation.kernel.value, transposed: true) : nil
+        wantsInput = operation.x.requiresGradient || operation.norm != nil
     }
 
     /// Adds to the gradients of all operands.
     func addGradients() {
         let x = operation.x
-        if packed == nil {
+        if !wantsInput {
             propagate(nil, accumulate: false)
         } else if let norm = operation.norm, let normalization = operation.normalization {
             let dZ = Tensor(uninitialized: x.shape)
@@ -158,14 +162,27 @@ private final class FusedConvolutionBackward {
         } else {
             x.addGradient { propagate($0, accumulate: $1) }
         }
-        operation.kernel.addGradient { gradient, accumulate in
-            if !accumulate { gradient.fill(0) }
-            for chunk in chunks.indices {
-                operation.algorithm.addKernelGradient(totals[chunk, .kernel], to: gradient.pointer)
-            }
-        }
+        addKernelGradient()
         if let bias = operation.bias, bias.requiresGradient { totals.add(.bias, to: bias) }
         operation.residual?.giveGradient(dY)
+    }
+
+    /// Adds the sums of all chunks, in order, to the kernel's gradient.
+    private func addKernelGradient() {
+        guard let kernelSums else { return }
+        let algorithm = operation.algorithm
+        Profile.measure("\(operation.name), sums", floats: kernelSums.count + 2 * operation.kernel.value.count) {
+            operation.kernel.addGradient { gradient, accumulate in
+                if !accumulate { gradient.fill(0) }
+                let parts = Parallel.split(algorithm.kernelGradientParts, grain: 16)
+                Parallel.loop(parts.count) { part in
+                    for chunk in chunks.indices {
+                        algorithm.addKernelGradient(
+                            parts[part], of: kernelSums.pointer + chunk * kernelSums.shape[1], to: gradient.pointer)
+                    }
+                }
+            }
+        }
     }
 
     /// Goes through all images once.
@@ -179,8 +196,13 @@ private final class FusedConvolutionBackward {
             floats: shape.batch
                 * (outputs * shape.outputCount + (dX == nil ? 1 : accumulate ? 3 : 2) * shape.inputCount)
         ) {
+            let packed = dX == nil ? nil : operation.algorithm.pack(operation.kernel.value, transposed: true)
             Parallel.loop(chunks.count) { chunk in
                 let range = chunks[chunk]
+                if let kernelSums {
+                    let count = kernelSums.shape[1]
+                    (kernelSums.pointer + chunk * count).update(repeating: 0, count: count)
+                }
                 for first in Swift.stride(from: range.lowerBound, to: range.upperBound, by: group) {
                     let images = first..<min(first + group, range.upperBound)
                     let next = images.upperBound..<min(images.upperBound + group, range.upperBound)
@@ -224,14 +246,14 @@ private final class FusedConvolutionBackward {
     /// Adds some images' part of the gradients of kernel and bias to the sums of a chunk.
     private func addParameterGradients(_ images: Range<Int>, next: Range<Int>, chunk: Int) {
         let shape = operation.shape, algorithm = operation.algorithm, dy = paddedGradient(chunk)
-        if operation.kernel.requiresGradient {
+        if let kernelSums {
             let padded = scratch.pointer + chunk * scratch.shape[1]
             for (n, image) in images.enumerated() {
                 operation.pad(
                     image, -shape.padding..<shape.height + shape.padding, padded + n * algorithm.paddedCount)
             }
             algorithm.kernelGradient(
-                images: images.count, padded, dy, totals[chunk, .kernel],
+                images: images.count, padded, dy, kernelSums.pointer + chunk * kernelSums.shape[1],
                 next: [operation.x.value.images(next)], scratch: algorithmScratch(chunk))
         }
         if operation.bias?.requiresGradient == true {

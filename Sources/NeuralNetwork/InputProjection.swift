@@ -3,7 +3,7 @@ extension CellInput {
     package struct Projection {
         private let table: Tensor
         private let firstRow: Int
-        private let symbols: Tensor?  // the bits of Int32
+        private let symbols: Symbols?
         private let scale: Tensor?
         /// T·B.
         package let count: Int
@@ -15,10 +15,8 @@ extension CellInput {
             case .oneHot(let symbols, let size, let scale):
                 precondition(symbols.allSatisfy { $0 >= 0 && $0 < size }, "symbols lie in 0 ..< \(size)")
                 precondition(scale == nil || scale!.count == symbols.count, "one factor a symbol")
-                let bits = Tensor(uninitialized: [symbols.count])
-                UnsafeMutableRawPointer(bits.pointer).assumingMemoryBound(to: Int32.self)
-                    .update(from: symbols, count: symbols.count)
-                (table, self.symbols, self.scale) = (W, bits, scale.map { Tensor($0, shape: [$0.count]) })
+                (table, self.symbols) = (W, Symbols(symbols))
+                self.scale = scale.map { Tensor($0, shape: [$0.count]) }
                 (self.firstRow, count) = (firstRow, symbols.count)
             case .dense(let x):
                 count = x.value.count / input.size
@@ -37,8 +35,20 @@ extension CellInput {
             let columns = table.shape[1]
             return RowGather(
                 base: table.pointer + (isGathered ? firstRow : row) * columns, ld: Int64(columns),
-                index: symbols.map { UnsafeRawPointer($0.pointer + row).assumingMemoryBound(to: Int32.self) },
+                index: symbols.map { UnsafePointer($0.pointer + row) },
                 scale: scale.map { UnsafePointer($0.pointer + row) })
+        }
+
+        /// Row numbers at an address that stays, for kernels.
+        private final class Symbols {
+            let pointer: UnsafeMutablePointer<Int32>
+
+            init(_ symbols: [Int32]) {
+                pointer = .allocate(capacity: symbols.count)
+                pointer.initialize(from: symbols, count: symbols.count)
+            }
+
+            deinit { pointer.deallocate() }
         }
 
         /// True for a one-hot input.

@@ -36,13 +36,18 @@ struct WinogradConvolution: ConvolutionAlgorithm {
         return Int(kernels.winograd_scratch(&extents))
     }
 
-    var kernelGradientCount: Int { Self.positions * shape.inputs * shape.outputs }
+    var kernelGradientParts: Int { shape.inputs * shape.outputs }
+    var kernelGradientCount: Int { Self.positions * kernelGradientParts }
 
     func pack(_ kernel: Tensor, transposed: Bool) -> Tensor {
-        let packed = Tensor(uninitialized: [kernelGradientCount]), (from, to) = (shape.inputs, shape.outputs)
-        kernels.winograd_pack(
-            Int64(transposed ? to : from), Int64(transposed ? from : to), kernel.pointer, transposed ? 1 : 0,
-            packed.pointer)
+        let packed = Tensor(uninitialized: [kernelGradientCount])
+        let (from, to) = transposed ? (shape.outputs, shape.inputs) : (shape.inputs, shape.outputs)
+        let parts = Parallel.split(from)
+        Parallel.loop(parts.count) { part in
+            kernels.winograd_pack(
+                Int64(from), Int64(to), kernel.pointer, transposed ? 1 : 0, Int64(parts[part].lowerBound),
+                Int64(parts[part].upperBound), packed.pointer)
+        }
         return packed
     }
 
@@ -77,7 +82,8 @@ struct WinogradConvolution: ConvolutionAlgorithm {
             Int64(paddedGradientCount), sums, next, Int64(next.count), scratch)
     }
 
-    func addKernelGradient(_ sums: FloatPointer, to gradient: FloatPointer) {
-        kernels.winograd_kernel_gradient(Int64(shape.inputs * shape.outputs), sums, gradient)
+    func addKernelGradient(_ parts: Range<Int>, of sums: FloatPointer, to gradient: FloatPointer) {
+        kernels.winograd_kernel_gradient(
+            Int64(kernelGradientParts), Int64(parts.lowerBound), Int64(parts.upperBound), sums, gradient)
     }
 }

@@ -169,23 +169,23 @@ static void convolutions(void) {
     int64_t tap[3], row[3];
     for (int64_t t = 0; t < 3; t++) tap[t] = t * padded * from, row[t] = t * 3 * from;
     ck_convolution g = {side, side, to, padded * from, from, side * to, to, taps * from, 3, 3 * from, tap, row};
-    kernels->conv_pack(taps, from, to, kernel, 0, packed);
+    kernels->conv_pack(taps, from, to, kernel, 0, 0, from, packed);
     kernels->convolve(&g, x, packed, bias, y, y);
     write_result("convolve", y, side * side * to);
     kernels->convolve_weights(&g, images, x, padded * padded * from, y, side * side * to, sums);
     write_result("convolve_weights", sums, taps * from * to);
-    kernels->conv_pack(taps, to, from, kernel, 1, packed);
+    kernels->conv_pack(taps, to, from, kernel, 1, 0, to, packed);
     write_result("conv_pack_transposed", packed, taps * from * to);
 
     ck_winograd w = {side / 4, side / 4, from, to, padded * from, side * to};
     float *scratch = zeros(kernels->winograd_scratch(&w)), *du = zeros(36 * from * to), *dk = zeros(taps * from * to);
-    kernels->winograd_pack(from, to, kernel, 0, packed);
+    kernels->winograd_pack(from, to, kernel, 0, 0, from, packed);
     ck_memory next = {x, images * padded * padded * from};
     kernels->winograd(&w, images, x, padded * padded * from, packed, bias, NULL, y, side * side * to, &next, 1,
                       scratch);
     write_result("winograd", y, images * side * side * to);
     kernels->winograd_weights(&w, images, x, padded * padded * from, y, side * side * to, du, &next, 1, scratch);
-    kernels->winograd_kernel_gradient(from * to, du, dk);
+    kernels->winograd_kernel_gradient(from * to, 0, from * to, du, dk);
     write_result("winograd_weights", dk, taps * from * to);
 }
 

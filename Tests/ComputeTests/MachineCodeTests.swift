@@ -11,7 +11,9 @@
         @Test(arguments: ["avx2", "avx512"])
         func theInnerLoopsOfProductsKeepEverySumInARegister(simd: String) throws {
             let loops = try Disassembly.innermostLoops(ofObject: "kernels_\(simd).c.o").filter { $0.multiplyAdds >= 6 }
-            for function in ["gemm_packed", "strassen_multiply", "strassen_add_transposed", "convolve_weights"] {
+            for function in [
+                "gemm_packed", "strassen_multiply", "strassen_add_transposed", "convolve", "convolve_weights",
+            ] {
                 let own = loops.filter { $0.function == function }
                 #expect(!own.isEmpty, "\(function) has no loop of multiply-adds")
                 for loop in own {

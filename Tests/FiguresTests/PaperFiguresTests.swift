@@ -1,4 +1,5 @@
 import Figures
+import Foundation
 import HyperNetworks
 import Testing
 
@@ -109,16 +110,73 @@ import Testing
         }
     }
 
-    @Test func theCellOutputsAreWhatTheLastEquationTakes() {
+    @Test func theCellOutputsAreWhatTheLastEquationTakes() throws {
         let c: [Float] = [0, 1, 2, -1, -2, 0.5]
         var plain = CharacterTrace(of: Self.model(.lstm, layerNorm: false))
         plain.record("a", Self.state(hyper: [0, 0, 0], c: c))
         let expected = withoutGradient { tanh(Variable(Tensor(c, shape: [1, 6]))) }.value.floats
         #expect(plain.cellOutputs == expected)
         #expect(plain.figure4(name: "") == nil && plain.weightScaling(name: "") == nil)
-        var normalized = CharacterTrace(of: Self.model(.lstm, layerNorm: true))
+        let model = Self.model(.lstm, layerNorm: true)
+        let norm = try #require((model.layers[0] as? LSTMCell)?.update.layerNorm)
+        let gamma: [Float] = [1, 0.5, 2, -1, 1.5, 0.7], beta: [Float] = [0, 0.1, -0.2, 0.3, 0, 1]
+        norm.gamma_c.value.copy(from: gamma)
+        norm.beta_c.value.copy(from: beta)
+        var normalized = CharacterTrace(of: model)
         normalized.record("a", Self.state(hyper: [0, 0, 0], c: c))
-        #expect(normalized.cellOutputs != expected)
+        let mean = c.reduce(0, +) / 6, variance = c.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / 6
+        for n in 0..<6 {
+            let inner = Double(gamma[n] * (c[n] - mean) / (variance + 1e-3).squareRoot() + beta[n])
+            // A few roundings of numbers below 4, which φ makes smaller.
+            #expect(abs(Double(normalized.cellOutputs[n]) - tanh(inner)) < 1e-6, "unit \(n)")
+        }
+    }
+
+    /// The paper's order: without and with layer normalization, then the same of the HyperLSTM; and each one's share of
+    /// saturated units.
+    @Test func figure5HasItsPanelsInOrderWithTheShareBeyondNineTenths() {
+        let kinds: [(name: String, cell: CellKind, layerNorm: Bool)] = [
+            ("d", .hyperLSTM, true), ("a", .lstm, false), ("c", .hyperLSTM, false), ("b", .lstm, true),
+        ]
+        let traces = kinds.map { kind in
+            var trace = CharacterTrace(of: Self.model(kind.cell, layerNorm: kind.layerNorm))
+            trace.record("x", Self.state(hyper: [0, 0, 0], c: [9, -9, 9, 0, 0.1, 0.2]))
+            return (kind.name, trace)
+        }
+        let panels = CharacterTrace.figure5(traces).panels
+        #expect(panels.map { $0.name.prefix(1) } == ["a", "b", "c", "d"])
+        #expect(panels[0].name == "a: 50 % beyond ±0.9" && panels[2].name == "c: 50 % beyond ±0.9")
+        #expect(panels.allSatisfy { $0.values.count == 6 })
+    }
+
+    /// The units of a gate stand in the order of their means, the least above; each is a row of pixels over the steps.
+    @Test func theScalingsOfAGateAreDrawnInTheOrderOfTheirMeans() throws {
+        let model = Self.model(.hyperLSTM, layerNorm: false)
+        let cell = try #require(model.layers[0] as? HyperLSTMCell)
+        cell.W_hhat_h.value.copy(from: (0..<cell.W_hhat_h.value.count).map { Float($0 % 7) / 7 - 0.3 })
+        cell.W_hz.value.copy(from: (0..<cell.W_hz.value.count).map { Float($0 % 5) / 5 - 0.4 })
+        var trace = CharacterTrace(of: model)
+        for hyper: [Float] in [[0.1, -0.2, 0.3], [0.5, 0.1, -0.4]] {
+            trace.record("a", Self.state(hyper: hyper, c: [0, 1, 2, -1, -2, 0.5]))
+        }
+        let grid = try #require(trace.weightScaling(name: ""))
+        #expect(grid.rows.map(\.name) == ["gate i", "gate g", "gate f", "gate o"])
+        let squares = trace.scalings.joined().reduce(0) { $0 + $1 * $1 }
+        let limit = 2.5 * (squares / 48).squareRoot()
+        for (gate, row) in grid.rows.enumerated() {
+            let units = (gate * 6..<gate * 6 + 6).sorted {
+                trace.scalings[0][$0] + trace.scalings[1][$0] < trace.scalings[0][$1] + trace.scalings[1][$1]
+            }
+            let expected = units.flatMap { unit in
+                trace.scalings.map { Raster.brightness($0[unit], in: -limit...limit) }
+            }
+            #expect(Set(expected).count > 3 && row.cells[0].image.pixels == expected, "\(row.name)")
+        }
+    }
+
+    @Test func theLayersAreCalledByThePapersGroups() {
+        let names = [0, 11, 12, 35].map { KernelFigures.layerName($0, perGroup: 12) }
+        #expect(names == ["conv2.1", "conv2.12", "conv3.1", "conv4.12"])
     }
 
     @Test func aKernelIsDrawnFilterByFilter() {

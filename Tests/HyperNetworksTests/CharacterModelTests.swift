@@ -15,7 +15,7 @@ private func hyperRNN(full: Bool, embedding: Int = 2, inputs: Int = 4) -> HyperR
     return HyperRNNCell(
         weights: weights, hyperCell: RNNCell(W_x: zeros(H + 4, h), W_h: zeros(h, h), b: zeros(h)),
         W_hhat_h: zeros(h, embedding), b_hhat_h: zeros(embedding), W_hhat_x: zeros(h, Nz), b_hhat_x: zeros(Nz),
-        W_hhat_b: zeros(h, Nz), W_bz: zeros(Nz, H), b_0: zeros(H))
+        W_hhat_b: zeros(h, Nz), W_bz: zeros(Nz, H), b_0: zeros(H), embeddingSource: .current)
 }
 
 @Suite("Character models")
@@ -239,7 +239,7 @@ struct CharacterModelTests {
         var random = RandomStream(seed: 3, stream: 0)
         let (I, H, h, Nz) = (20, 30, 64, 4)
         let cell = HyperRNNCell(
-            inputs: I, units: H, hyperUnits: h, embeddingSize: Nz, full: full,
+            inputs: I, units: H, hyperUnits: h, embeddingSize: Nz, full: full, embeddingSource: .current,
             initialValues: RecurrentInitialValues(), random: &random)
         for zero in [cell.W_hhat_h, cell.W_hhat_x, cell.W_bz, cell.b_0, cell.hyperCell.b] {
             expectConstant(zero.value, 0)
@@ -316,7 +316,8 @@ struct CharacterModelTests {
         func cell(_ weights: HyperRNNCell.Weights) -> HyperRNNCell {
             HyperRNNCell(
                 weights: weights, hyperCell: hyperCell, W_hhat_h: shared.0, b_hhat_h: shared.1, W_hhat_x: shared.2,
-                b_hhat_x: shared.3, W_hhat_b: shared.4, W_bz: shared.5, b_0: shared.6)
+                b_hhat_x: shared.3, W_hhat_b: shared.4, W_bz: shared.5, b_0: shared.6,
+                embeddingSource: .current)
         }
         // Slice k of Eq. 5's tensor: W with its rows scaled by W_hz[k] (Eq. 7).
         func slices(_ W: Variable, _ scales: Variable) -> Variable {

@@ -50,7 +50,7 @@ struct SequenceOracleTests {
         ])
     }
 
-    @Test(arguments: ["hyperrnn_efficient", "hyperrnn_full"])
+    @Test(arguments: ["hyperrnn_efficient", "hyperrnn_full", "hyperrnn_previous"])
     func hyperRNN_equations5To8(name: String) throws {
         let test = try OracleCase(name)
         let W_hz = try test.variable("param.W_hz"), W_xz = try test.variable("param.W_xz")
@@ -67,7 +67,7 @@ struct SequenceOracleTests {
             W_hhat_h: try test.variable("param.W_hhat_h"), b_hhat_h: try test.variable("param.b_hhat_h"),
             W_hhat_x: try test.variable("param.W_hhat_x"), b_hhat_x: try test.variable("param.b_hhat_x"),
             W_hhat_b: try test.variable("param.W_hhat_b"), W_bz: try test.variable("param.W_bz"),
-            b_0: try test.variable("param.b_0"))
+            b_0: try test.variable("param.b_0"), embeddingSource: name.hasSuffix("previous") ? .previous : .current)
         let x = try test.input(vocabulary: 0)
         let state = HyperRNNState(
             main: RNNState(h: try test.variable("in.h0")), hyper: RNNState(h: try test.variable("in.hyper_h0")))

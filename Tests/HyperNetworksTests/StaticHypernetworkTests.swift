@@ -202,7 +202,8 @@ struct StaticHypernetworkTests {
         let convNet = MNISTConvNet(configuration: MNISTConvNet.Configuration(kernels: .owned), seed: 1)
         expectStandardDeviation(convNet.kernel1.value, kernel(7, 1, 16).heStandardDeviation)
         expectStandardDeviation(convNet.secondKernel().value, kernel(7, 16, 16).heStandardDeviation)
-        for output in [wide.output, convNet.output] {
+        let coordinates = CoordinateNetwork(configuration: CoordinateNetwork.Configuration(weights: .owned), seed: 1)
+        for output in [wide.output, convNet.output, coordinates.output] {
             expectOrthogonal(output.W.value)
             expectConstant(output.b.value, 0)
         }

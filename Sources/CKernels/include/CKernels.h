@@ -183,10 +183,10 @@ typedef struct {
     void (*_Nonnull adam)(int64_t n, float *_Nonnull x, const float *_Nonnull g, float *_Nonnull m, float *_Nonnull v,
                           float beta1, float beta2, float stepSize, float correction2, float epsilon);
 
-    // Kernel [taps, inputs, outputs] in the order that `convolve` reads it, as many floats; with `transposed` the kernel
-    // of the data gradient, from one stored [taps, outputs, inputs].
+    // Kernel [taps, inputs, outputs] in the order that `convolve` reads it, as many floats, for the inputs `first ..< last`;
+    // with `transposed` the kernel of the data gradient, from one stored [taps, outputs, inputs].
     void (*_Nonnull conv_pack)(int64_t taps, int64_t inputs, int64_t outputs, const float *_Nonnull kernel,
-                               int transposed, float *_Nonnull packed);
+                               int transposed, int64_t first, int64_t last, float *_Nonnull packed);
     // y = convolution + bias + initial; bias [outputs] may be NULL, so may initial, laid out as y; it may be y.
     void (*_Nonnull convolve)(const ck_convolution *_Nonnull g, const float *_Nonnull x, const float *_Nonnull packed,
                               const float *_Nullable bias, const float *_Nullable initial, float *_Nonnull y);
@@ -194,21 +194,23 @@ typedef struct {
     void (*_Nonnull convolve_weights)(const ck_convolution *_Nonnull g, int64_t images, const float *_Nonnull x,
                                       int64_t imageX, const float *_Nonnull dy, int64_t imageY, float *_Nonnull dw);
     // The same for kernels 3 × 3 with stride 1 by Winograd's F(4 × 4, 3 × 3). Floats of scratch that the two below need;
-    // the transformed kernel, 36 · inputs · outputs floats, of `convolve`'s or with `transposed` of the data gradient.
+    // the transformed kernel, 36 · inputs · outputs floats, of `convolve`'s or with `transposed` of the data gradient, for
+    // the inputs `first ..< last`.
     int64_t (*_Nonnull winograd_scratch)(const ck_winograd *_Nonnull g);
     void (*_Nonnull winograd_pack)(int64_t inputs, int64_t outputs, const float *_Nonnull kernel, int transposed,
-                                   float *_Nonnull packed);
+                                   int64_t first, int64_t last, float *_Nonnull packed);
     // y = convolution + bias + initial for `images` images that lie imageX (with their border of zeros) and imageY apart.
     void (*_Nonnull winograd)(const ck_winograd *_Nonnull g, int64_t images, const float *_Nonnull x, int64_t imageX,
                               const float *_Nonnull packed, const float *_Nullable bias,
                               const float *_Nullable initial, float *_Nonnull y, int64_t imageY,
                               const ck_memory *_Nullable next, int64_t nextCount, float *_Nonnull scratch);
-    // du [36, inputs, outputs] += the gradient of the transformed kernel; and dk [9, count] += that of the kernel from
-    // it, count = inputs · outputs.
+    // du [36, inputs, outputs] += the gradient of the transformed kernel; and dk [9, count] += that of the kernel from it,
+    // count = inputs · outputs, for the elements `first ..< last` of each 9th, both multiples of 16.
     void (*_Nonnull winograd_weights)(const ck_winograd *_Nonnull g, int64_t images, const float *_Nonnull x,
                                       int64_t imageX, const float *_Nonnull dy, int64_t imageY, float *_Nonnull du,
                                       const ck_memory *_Nullable next, int64_t nextCount, float *_Nonnull scratch);
-    void (*_Nonnull winograd_kernel_gradient)(int64_t count, const float *_Nonnull du, float *_Nonnull dk);
+    void (*_Nonnull winograd_kernel_gradient)(int64_t count, int64_t first, int64_t last, const float *_Nonnull du,
+                                              float *_Nonnull dk);
 
     // Rows first ..< last (from −border to height + border) of an image [height, columns, channels] with a border of
     // zeros, normalized if `norm` is given: [last − first, columns + 2 border, channels].

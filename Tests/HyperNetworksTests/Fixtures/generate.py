@@ -75,13 +75,14 @@ def hyperlstm_step(p, x, h, c, ĥ, ĉ, dropout, hyper_dropout, forget_bias, embe
     return h, c, ĥ, ĉ
 
 
-def hyperrnn_step(p, x, h, ĥ, full):
+def hyperrnn_step(p, x, h, ĥ, full, embed_previous=False):
     hyper = part(p, "hyper.")
     x̂ = torch.cat([h, x], -1)
-    ĥ = φ(ĥ @ hyper["W_h"] + x̂ @ hyper["W_x"] + hyper["b"])                                   # Eq. 6
-    z_h = ĥ @ p["W_hhat_h"] + p["b_hhat_h"]
-    z_x = ĥ @ p["W_hhat_x"] + p["b_hhat_x"]
-    z_b = ĥ @ p["W_hhat_b"]
+    ĥ_before, ĥ = ĥ, φ(ĥ @ hyper["W_h"] + x̂ @ hyper["W_x"] + hyper["b"])                      # Eq. 6
+    source = ĥ_before if embed_previous else ĥ
+    z_h = source @ p["W_hhat_h"] + p["b_hhat_h"]
+    z_x = source @ p["W_hhat_x"] + p["b_hhat_x"]
+    z_b = source @ p["W_hhat_b"]
     b = z_b @ p["W_bz"] + p["b_0"]
     if full:
         W_h = torch.einsum("bz,zij->bij", z_h, p["W_hz"])                                     # Eq. 5
@@ -187,8 +188,8 @@ def hyperlstm_case(name, norm, dense=False, forget_bias=1, T=5, B=3, V=6, H=7, h
     return case, case.finish(outputs)
 
 
-def hyperrnn_case(name, full, T=5, B=3, I=6, H=7, h=5, N_z=3):
-    case = Case(name)
+def hyperrnn_case(name, full, embed_previous=False, T=5, B=3, I=6, H=7, h=5, N_z=3):
+    case = Case(name, **({"embeddingsFrom": "previous"} if embed_previous else {}))
     x = case.normal("in.x", T, B, I)
     for key, size in (("in.h0", H), ("in.hyper_h0", h)):
         case.normal(key, B, size, deviation=0.5)
@@ -208,7 +209,7 @@ def hyperrnn_case(name, full, T=5, B=3, I=6, H=7, h=5, N_z=3):
         case.normal("param.W_xz", N_z, H, mean=1 / N_z, deviation=0.3)
     p, h, ĥ, hs = case.group("param."), case.tensors["in.h0"], case.tensors["in.hyper_h0"], []
     for t in range(T):
-        h, ĥ = hyperrnn_step(p, x[t], h, ĥ, full)
+        h, ĥ = hyperrnn_step(p, x[t], h, ĥ, full, embed_previous)
         hs.append(h)
     return case, case.finish({"h": torch.stack(hs), "hT": h, "hyper_hT": ĥ})
 
@@ -304,6 +305,7 @@ def cases():
 
     yield hyperrnn_case("hyperrnn_efficient", full=False)
     yield hyperrnn_case("hyperrnn_full", full=True)
+    yield hyperrnn_case("hyperrnn_previous", full=False, embed_previous=True)
 
     yield model_case("lstm", layers=1, hyper=False, norm=False)
     yield model_case("ln_lstm", layers=1, hyper=False, norm=True)
