@@ -62,6 +62,12 @@ public struct CharacterConfiguration: RunConfiguration {
         initialValues = RecurrentInitialValues(
             input: try deviations.choice("inputInitialValues", of: InputInitialValues.self),
             scaling: try deviations.choice("scalingInitialValues", of: ScalingInitialValues.self))
+        guard initialValues.scaling == .constant || model.cell.features.contains(.scaledRows) else {
+            throw deviations.invalid(
+                "scalingInitialValues",
+                expected: "'constant' for the cell '\(model.cell.rawValue)', which has no rows scaled by embeddings",
+                found: "'\(initialValues.scaling.rawValue)'")
+        }
         deviations.finish()
         let trainingReader = try reader.section(
             "training",
@@ -92,7 +98,7 @@ public struct CharacterConfiguration: RunConfiguration {
             reportedStreams: try evaluationReader.integer("reportedStreams", atLeast: 1))
         loop = try TrainingLoopSettings(
             training: trainingReader, evaluation: evaluationReader, batch: training.batch)
-        seeds = try trainingReader.integers("seeds", atLeast: 0, atMost: StableJSON.greatestInteger)
+        seeds = try trainingReader.seeds("seeds")
         trainingReader.finish()
         evaluationReader.finish()
         reader.finish()
@@ -137,7 +143,8 @@ public struct CharacterConfiguration: RunConfiguration {
         do {
             try model.validate()
         } catch {
-            throw reader.invalid(error.key, expected: error.expected, found: error.found)
+            let section = deviations.has(error.key) ? deviations : reader
+            throw section.invalid(error.key, expected: error.expected, found: error.found)
         }
         reader.finish()
         return model

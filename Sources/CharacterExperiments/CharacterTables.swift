@@ -37,13 +37,13 @@ extension CharacterExperiment {
     ]
 
     /// What other runs than those of the table's rows were made with.
-    private static let wholeCorpus = "the whole corpus, of which only the beginning was at hand here, and for "
+    private static let wholeCorpus = "because only the beginning of the corpus was at hand, and "
 
     /// Why short budgets flatter the models with layer normalization or a hyper cell.
     private static let startOfPlainLSTM =
-        "At short budgets the distance from the LSTM measures how the two start as much as what they are: with orthogonal"
+        "At short budgets the gap to the LSTM reflects how fast each model starts as much as how good it is: with orthogonal"
         + " W_x (deviation `inputInitialValues`) one character moves a unit of the plain LSTM by about 1/√units only, so it"
-        + " learns slowly at first. Until about 5,000 steps such a distance is no estimate of the final one."
+        + " learns slowly at first. Up to about 5,000 steps the gap does not predict the final one."
 
     public static let suiteOption = "corpus"
     public static let suites = [

@@ -27,7 +27,15 @@ public struct TrainedCharacterModel {
         } catch {
             throw CheckpointError.file(path: path, reason: "the metadata 'model' describes no model of characters")
         }
-        vocabulary = Vocabulary(of: bytes.split(separator: " ").compactMap { UInt8($0) })
+        let words = bytes.split(separator: " "), found = words.compactMap { UInt8($0) }
+        vocabulary = Vocabulary(of: found)
+        // Row n of the weights is the n-th of them.
+        guard found.count == words.count, vocabulary.bytes == found else {
+            throw CheckpointError.file(
+                path: path,
+                reason: "the metadata 'vocabulary' expected numbers of bytes, 0 to 255, in ascending order, found"
+                    + " '\(bytes)'")
+        }
         try Self.check(
             configuration, vocabulary, path: path, weights: file.entries.reduce(0) { $0 + $1.values.count })
         model = CharacterModel(configuration: configuration, vocabularySize: vocabulary.count, seed: 0)

@@ -23,7 +23,7 @@ extension CompletionKind {
     public static func models(of experiment: String) -> CompletionKind {
         .custom { _, _, typed in
             let weights = ProjectFolder.locate().map {
-                CommittedWeights.all(in: $0.experiment(experiment)) { _ in }
+                CommittedRun.withWeights(in: $0.experiment(experiment)) { _ in }
             }
             return Set((weights ?? []).flatMap { [$0.row, $0.name] }).sorted() + paths(typed, files: "safetensors")
         }

@@ -24,7 +24,7 @@ public struct Keep<Work: Experiment>: ParsableCommand {
     public func run() throws {
         let run = try onlySeed(in: URL(fileURLWithPath: runFolder, isDirectory: true))
         try RunFolder(url: run).requireRun(experiment: Work.program)
-        let kept = try CommittedWeights.keep(
+        let kept = try CommittedRun.keep(
             run, in: try experimentFolder(Work.program), half: half, replace: replace)
         note("kept \(kept.name) in \(kept.folder.path); `make figures` brings pictures and documents in step")
     }

@@ -16,7 +16,7 @@ public func modelLocation(_ argument: String, experiment: String) throws -> URL 
         return location
     }
     let weights = ProjectFolder.locate().map { committedWeights(in: $0.experiment(experiment)) } ?? []
-    if let found = CommittedWeights.named(argument, among: weights) {
+    if let found = CommittedRun.named(argument, among: weights) {
         note("\(argument): \(found.name), \(grouped(found.record.training.stepsDone)) steps, in \(found.folder.path)")
         return found.folder
     }
@@ -36,7 +36,7 @@ public func modelLocation(_ argument: String, experiment: String) throws -> URL 
 public func modelLocations(_ arguments: [String], experiment: String) throws -> [(name: String, url: URL)] {
     if arguments.isEmpty {
         let weights = committedWeights(in: try experimentFolder(experiment))
-        return CommittedWeights.longestOfEachRow(among: weights).map { ($0.name, $0.folder) }
+        return CommittedRun.longestOfEachRow(among: weights).map { ($0.name, $0.folder) }
     }
     for (index, argument) in arguments.enumerated() {
         guard let other = arguments[..<index].first(where: { shortName($0) == shortName(argument) }) else { continue }
@@ -48,8 +48,8 @@ public func modelLocations(_ arguments: [String], experiment: String) throws -> 
 }
 
 /// The committed weights of an experiment; those whose record is damaged are named and left out.
-private func committedWeights(in experiment: URL) -> [CommittedWeights] {
-    CommittedWeights.all(in: experiment) { note("left out: \($0)") }
+private func committedWeights(in experiment: URL) -> [CommittedRun] {
+    CommittedRun.withWeights(in: experiment) { note("left out: \($0)") }
 }
 
 /// A folder OUT/CONFIG stands for its only seed.

@@ -14,7 +14,7 @@ struct RunArguments<Work: Experiment>: ParsableArguments {
         RunReport(try recorded())
     }
 
-    /// The runs that can be read; of others it is said why they are left out.
+    /// The runs of all arguments. Of several in one folder those that cannot be read are left out, and it is said why.
     func recorded() throws -> [RecordedRun<Work>] {
         try runs.flatMap { try RecordedRun<Work>.all(in: try folder($0)) { note("left out: \($0)") } }
     }
@@ -24,12 +24,13 @@ struct RunArguments<Work: Experiment>: ParsableArguments {
         let committed = experiment?.appendingPathComponent("runs/\(argument)")
         let candidates = [URL(fileURLWithPath: argument), committed].compactMap { $0 }
         if let found = candidates.first(where: { FileManager.default.fileExists(atPath: $0.path) }) { return found }
-        let weights = experiment.map { CommittedWeights.all(in: $0) { _ in } } ?? []
-        if let found = CommittedWeights.named(argument, among: weights) { return found.folder }
+        let runs = experiment.map { CommittedRun.all(in: $0) { _ in } } ?? []
+        if let found = CommittedRun.named(argument, among: runs) { return found.folder }
+        let nearest = nearestName(to: argument, among: runs.flatMap { [$0.row, $0.record.configuration] })
         throw UserError(
             description:
                 "\(argument): expected a folder of runs, a name in experiments/\(Work.program)/runs or a row by its"
-                + " words, such as \(weights.first?.row ?? "lstm"); found none of them")
+                + " words, such as \(nearest ?? runs.first?.row ?? "lstm"); found none of them")
     }
 }
 
@@ -90,7 +91,7 @@ public struct Compare<Work: Experiment>: ParsableCommand {
         if json {
             try writeResult(try report.json)
         } else {
-            try writeResult(report.text, terminator: "")
+            try writeResult(report.text(width: terminalWidth(of: STDOUT_FILENO)), terminator: "")
         }
     }
 }

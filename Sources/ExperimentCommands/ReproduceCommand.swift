@@ -95,21 +95,25 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
 
         let done = queue.compactMap { run -> (Work.Configuration, RunRecord)? in
             guard let record = try? RunRecord(contentsOf: RunFolder(url: run.folder).record),
-                let configuration = configurations.first(where: { $0.name == run.configuration })
+                let configuration = configurations.first(where: { $0.name == run.configuration }),
+                isOfThisFile(run, configuration)
             else { return nil }
             return (configuration.values, record)
         }
         if launcher == .local || !done.isEmpty { try writeResult(runTable(done, of: Work.self)) }
         if let sample { try writeResult(sampleWarning(sample)) }
+        let failure = "\(failed.count) of \(queue.count) runs failed: " + failed.map(\.label).joined(separator: ", ")
         if let signal = interruption.signal {
-            note("stopped with checkpoints; the same command goes on")
+            if !failed.isEmpty { note(failure) }
+            note("stopped\(failed.isEmpty ? " with checkpoints" : ""); the same command goes on")
             throw ExitCode(128 + signal)
         }
-        guard failed.isEmpty else {
-            throw UserError(
-                description: "\(failed.count) of \(queue.count) runs failed: "
-                    + failed.map { "\($0.configuration) seed \($0.seed)" }.joined(separator: ", "))
-        }
+        guard failed.isEmpty else { throw UserError(description: failure) }
+    }
+
+    /// Whether a run's folder holds it, and not a run of another version of the file.
+    private func isOfThisFile(_ run: QueuedRun, _ configuration: NamedConfiguration<Work.Configuration>) -> Bool {
+        (try? Runs<Work>.require(configuration, in: run.folder)) != nil
     }
 
     /// One for each configuration and seed, once even if a row or a seed is named twice.
@@ -139,9 +143,7 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
         let unfinished = runs.filter { run in
             // A finished run of another version of the file is not this one; its task says what to do.
             !run.isFinished
-                || !configurations.contains {
-                    $0.name == run.configuration && (try? Runs<Work>.require($0, in: run.folder)) != nil
-                }
+                || !configurations.contains { $0.name == run.configuration && isOfThisFile(run, $0) }
         }
         let queued = try arrays.queued(among: unfinished)
         let new = unfinished.filter { run in !queued.contains { $0.folder == run.folder } }
@@ -225,7 +227,9 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
         guard !row.isEmpty else { return configurations }
         var selected: [NamedConfiguration<Work.Configuration>] = []
         for name in row {
-            let paper = all.first { $0.name == name }?.values.reproduces
+            // A row is called by its own configuration; the name of another one means that one alone.
+            let named = all.first { $0.name == name }
+            let paper = named?.values.budget == "paper" ? named?.values.reproduces : nil
             let found = configurations.filter { configuration in
                 configuration.name == name
                     || paper != nil && configuration.values.reproduces?.table == paper?.table
@@ -234,9 +238,11 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
             // A name that is itself of the budget means that one file, not all of its row.
             let exact = found.filter { $0.name == name }
             guard !found.isEmpty else {
+                let budget = configurations.first?.values.budget ?? profile
                 throw UserError(
-                    description: "no row '\(name)' with the budget '\(configurations.first?.values.budget ?? profile)';"
-                        + " it has " + configurations.map(\.name).joined(separator: ", "))
+                    description: "no row '\(name)' with the budget '\(budget)'; "
+                        + (named.map { "it has the budget '\($0.values.budget)': add --profile '\($0.values.budget)'" }
+                            ?? "it has \(configurations.map(\.name).joined(separator: ", "))"))
             }
             selected += exact.isEmpty ? found : exact
         }
@@ -248,10 +254,11 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
 
         ================================================================================
           These are NOT \(suite.title) numbers.
-          \(suite.title) was not found, so small models are trained on the small generated
-          sample that is part of the repository. Compare them with each other, with
-          nothing in the paper.
-          For the real thing: `make data`, or set HYPERNETWORKS_DATA, then call this again.
+          \(suite.title) was not found, so small models are trained on the
+          small generated sample that is part of the repository. Compare them with
+          each other, with nothing in the paper.
+          For the real thing call `make data`, or set HYPERNETWORKS_DATA, and then
+          this again.
         ================================================================================
 
         """

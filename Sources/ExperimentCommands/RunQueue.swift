@@ -35,6 +35,8 @@ struct QueuedRun {
 
     /// Seconds to its end, by its own pace, else by what was measured before; nil where neither is known.
     func secondsLeft() -> Double? {
+        // One that stopped early is finished with fewer steps than planned.
+        if isFinished { return 0 }
         guard let (step, seconds) = progress(), step > 0 else { return expectedSeconds }
         return seconds / Double(step) * Double(max(0, steps - step))
     }
@@ -185,14 +187,16 @@ final class RunQueue {
         running.removeAll { item in ended.contains { $0.process === item.process } }
         for (index, item) in ended.enumerated() {
             let (run, process) = (item.run, item.process)
-            let isStopped = interruption.signal != nil && process.terminationReason == .exit
+            // One that could not write its checkpoint, say, has failed, whether or not it was stopped.
+            let isStopped =
+                interruption.signal != nil && process.terminationReason == .exit && process.terminationStatus > 128
             if process.terminationStatus != 0 || process.terminationReason != .exit, !isStopped {
                 failed.append(run)
                 let said = run.lastMessage(after: item.earlierLog) ?? "it left no message"
                 let message = sharesTerminal ? "" : ": \(said)"
                 note("\(run.label): failed (status \(process.terminationStatus))\(message)")
             }
-            guard !isStopped || process.terminationStatus == 0 else {
+            guard !isStopped else {
                 note("\(run.label): stopped; the same line goes on with it")
                 continue
             }

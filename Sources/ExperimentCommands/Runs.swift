@@ -33,6 +33,18 @@ struct Runs<Work: Experiment> {
         return run
     }
 
+    /// Holds the folders of a configuration's runs to being free.
+    ///
+    /// - Throws: `RecordError`.
+    func requireFree(
+        _ configuration: NamedConfiguration<Work.Configuration>, seeds: [Int], out: URL
+    ) throws {
+        for seed in seeds {
+            let folder = Run.folder(in: out, configuration: configuration.name, seed: seed)
+            try RunFolder(url: folder).requireFree(experiment: Work.program)
+        }
+    }
+
     /// Brings a run in a folder to its end.
     ///
     /// - Parameter overrides: What changes from here on.
@@ -147,5 +159,5 @@ func configurationFolder<Work: Experiment>(of experiment: Work.Type) throws -> U
 func runTable<Work: Experiment>(_ runs: [(configuration: Work.Configuration, record: RunRecord)], of: Work.Type)
     -> String
 {
-    "\n" + RunTable<Work>(runs).text
+    "\n" + RunTable<Work>(runs).text(width: terminalWidth(of: STDOUT_FILENO))
 }

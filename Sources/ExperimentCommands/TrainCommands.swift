@@ -54,7 +54,10 @@ public struct Train<Work: Experiment>: ParsableCommand {
             threads.describe()
             let runs = Runs<Work>(
                 processes: processes, options: data.arguments + threads.arguments + project.arguments)
-            let done = try (seed.map { [$0] } ?? configuration.values.seeds).map { seed in
+            let seeds = seed.map { [$0] } ?? configuration.values.seeds
+            // Before the first of them takes hours.
+            if !orResume { try runs.requireFree(configuration, seeds: seeds, out: out.url) }
+            let done = try seeds.map { seed in
                 orResume
                     ? try runs.trainOrResume(configuration, seed: seed, data: opened, out: out.url)
                     : try runs.train(configuration, seed: seed, data: opened, out: out.url)

@@ -60,23 +60,25 @@ struct VerifiedFigure {
 ///   `ExitCode`, once the figures that were read by then are printed.
 public func verifyCommittedWeights<Work: Experiment>(
     of experiment: Work.Type, data: DataOptions, threads: ThreadOptions, tolerance: Double,
-    read: (CommittedWeights, _ recorded: SplitEvaluation) throws -> VerifiedReading
+    read: (CommittedRun, _ recorded: SplitEvaluation) throws -> VerifiedReading
 ) throws {
     var damages: [any Error] = []
-    let weights = CommittedWeights.all(in: try experimentFolder(Work.program)) { damages.append($0) }
+    let weights = CommittedRun.withWeights(in: try experimentFolder(Work.program)) { damages.append($0) }
     try threads.configure()
     catchSignals()
     let (figures, stop) = verifiedFigures(of: weights, metric: Work.metric, tolerance: tolerance, read: read)
     try writeResult(
-        alignedColumns([["weights", "test figure", "record", "this machine", "difference", ""]] + figures.map(\.cells)))
+        alignedColumns(
+            [["weights", "test figure", "record", "this machine", "difference", "status"]] + figures.map(\.cells),
+            width: terminalWidth(of: STDOUT_FILENO)))
     if let stop { throw ExitCode(128 + stop.signal) }
     try requireRecordedFigures(figures, damages: damages, data: data.folder)
 }
 
 /// The figures of all weights, or those that were read before a stop.
 func verifiedFigures(
-    of weights: [CommittedWeights], metric: Metric, tolerance: Double,
-    read: (CommittedWeights, SplitEvaluation) throws -> VerifiedReading
+    of weights: [CommittedRun], metric: Metric, tolerance: Double,
+    read: (CommittedRun, SplitEvaluation) throws -> VerifiedReading
 ) -> (figures: [VerifiedFigure], stop: Interrupted?) {
     var figures: [VerifiedFigure] = []
     for kept in weights {

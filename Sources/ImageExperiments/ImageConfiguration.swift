@@ -77,6 +77,11 @@ public struct ImageConfiguration: RunConfiguration {
             younger: ["batchNormalization": .scalar(text: NormalizedImages.batch.rawValue, type: .text)])
         model = try Self.model(
             reader, initialValues: try deviations.choice("generatorInitialValues", of: GeneratorInitialValues.self))
+        guard model.initialValues == .he || model.hasHypernetwork else {
+            throw deviations.invalid(
+                "generatorInitialValues", expected: "'he' where nothing reads it",
+                found: "'\(model.initialValues.rawValue)'")
+        }
         normalizedImages = try deviations.choice("batchNormalization", of: NormalizedImages.self)
         deviations.finish()
         let trainingReader = try reader.section(
@@ -98,7 +103,7 @@ public struct ImageConfiguration: RunConfiguration {
         evaluation = Evaluation(batch: try evaluationReader.integer("batch", atLeast: 1))
         loop = try TrainingLoopSettings(
             training: trainingReader, evaluation: evaluationReader, batch: training.batch)
-        seeds = try trainingReader.integers("seeds", atLeast: 0, atMost: StableJSON.greatestInteger)
+        seeds = try trainingReader.seeds("seeds")
         trainingReader.finish()
         evaluationReader.finish()
         reader.finish()

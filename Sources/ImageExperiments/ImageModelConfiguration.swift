@@ -35,10 +35,12 @@ public struct ImageModelConfiguration: Codable, Equatable, Sendable {
     /// The range of blocks, widening and embedding size where something reads them.
     static let sizes = 1...4096
 
+    /// Whether kernels are made from embeddings.
+    var hasHypernetwork: Bool { kernels == .generated && network != .coordinate }
+
     /// Whether there is such a network; a file may say anything.
     var isBuildable: Bool {
         let sizes = Self.sizes
-        let hasHypernetwork = kernels == .generated && network != .coordinate
         return (network != .wideResNet || sizes.contains(blocks) && sizes.contains(widening))
             && (!hasHypernetwork || sizes.contains(embeddingSize))
     }

@@ -6,6 +6,8 @@ import Foundation
 public struct AtomicFileError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The step of an atomic write that failed.
     public enum Operation: String, Sendable {
+        /// Taking the place of what is no file: a device or a pipe would be gone.
+        case replace
         /// Making the temporary file beside the target.
         case create
         /// Writing its bytes; a full disk shows here as `ENOSPC`.
@@ -34,8 +36,12 @@ public struct AtomicFileError: Error, Equatable, Sendable, CustomStringConvertib
         self.code = code
     }
 
-    public var description: String {
-        "cannot \(operation.rawValue) \(path): \(String(cString: strerror(code)))"
+    public var description: String { "cannot \(operation.rawValue) \(path): \(reason)" }
+
+    /// The system's words, without the path.
+    public var reason: String {
+        operation == .replace
+            ? "expected a file, found a device, a pipe or a socket" : String(cString: strerror(code))
     }
 }
 
@@ -45,7 +51,7 @@ public struct AtomicFileError: Error, Equatable, Sendable, CustomStringConvertib
 /// to the disk. After a failure the old file stands as it was and no temporary file is left. A symbolic link at `path` is
 /// replaced, not followed.
 ///
-/// - Parameter path: the file to make or replace; its folder must exist.
+/// - Parameter path: the file to make or replace, no device and no pipe; its folder must exist.
 /// - Parameter body: calls the function that it is given once for each run of bytes, in order.
 /// - Throws: `AtomicFileError` when the system refuses a step, or what `body` throws.
 public func writeFileAtomically(
@@ -86,6 +92,11 @@ package func writeFileAtomically(
 ) throws {
     func failure(_ operation: AtomicFileError.Operation) -> AtomicFileError {
         AtomicFileError(path: path, operation: operation, code: errno)
+    }
+    // Of a link what it leads to: /dev/stdout is one.
+    var status = stat()
+    if stat(path, &status) == 0, ![S_IFREG, S_IFDIR].contains(status.st_mode & S_IFMT) {
+        throw AtomicFileError(path: path, operation: .replace, code: EEXIST)
     }
     let folder = folder(of: path)
     // Short and free of the target's name, which may already be as long as a name can be.

@@ -89,6 +89,35 @@ import Testing
         }
     }
 
+    /// Row n of the weights is the n-th byte's: another order would be other text, without an error.
+    @Test func aVocabularyThatIsNotInAscendingOrderIsRefused() throws {
+        let run = try FinishedRun(), weights = try Checkpoint(at: run.folder).weights()
+        let words = try #require(weights.metadata["vocabulary"]).split(separator: " ").map(String.init)
+        for wrong in [Array(words.reversed()), words + ["x12"], words + words.suffix(1), ["-1"] + words] {
+            var metadata = weights.metadata
+            metadata["vocabulary"] = wrong.joined(separator: " ")
+            var file = SafetensorsFile(metadata: metadata)
+            for entry in weights.entries {
+                file.append(entry.name, shape: entry.shape, .float32(try weights.floats(entry.name)))
+            }
+            let url = run.folder.appendingPathComponent("other.safetensors")
+            try Data(file.encoded()).write(to: url)
+            #expect {
+                _ = try TrainedCharacterModel(try Checkpoint(at: url))
+            } throws: { error in
+                "\(error)".contains("the metadata 'vocabulary' expected numbers of bytes")
+            }
+        }
+    }
+
+    /// The index names what is not there: it is said which, and what to do.
+    @Test func aCheckpointThatIsGoneIsNamedByTheIndex() throws {
+        let run = try FinishedRun(), latest = try #require(try CheckpointStore(runFolder: run.folder).latest)
+        try FileManager.default.removeItem(at: latest.url)
+        let error = #expect(throws: CheckpointError.self) { try CheckpointStore(runFolder: run.folder) }
+        #expect(error?.description.contains("names \(latest.url.lastPathComponent), which is not there") == true)
+    }
+
     @Test func aFolderWithoutACheckpointIsNamed() throws {
         let folder = try TemporaryFolder()
         #expect(throws: CheckpointError.noCheckpoint(path: folder.url.path)) { try Checkpoint(at: folder.url) }

@@ -182,7 +182,7 @@ import Testing
         _ = try training.run()
         let project = try TemporaryFolder()
         for mark in ["Package.swift", "Sources/ExperimentKit/a.swift"] { try project.write("", to: mark) }
-        let kept = try CommittedWeights.keep(
+        let kept = try CommittedRun.keep(
             training.folder, in: ProjectFolder(url: project.url).experiment("char-hyperlstm"), half: false,
             replace: false)
         // The same run under another name, with half of its weights.
@@ -260,6 +260,16 @@ import Testing
         #expect(path.status != 0 && path.errors.contains("--name expects"), "\(path.errors)")
     }
 
+    /// Of several seeds none is trained for hours before the folder of another is found taken.
+    @Test func theFoldersOfAllSeedsAreLookedAtFirst() throws {
+        let run = try TestRun()
+        try run.folder.write("{}", to: "runs/tiny/1/steps.jsonl")
+        let output = try Self.run(train(run, ["--set", "training.seeds=[0, 1]"]))
+        #expect(output.status != 0 && output.errors.contains("runs/tiny/1: an incomplete run"), "\(output.errors)")
+        let first = run.folder.url.appendingPathComponent("runs/tiny/0").path
+        #expect(!FileManager.default.fileExists(atPath: first))
+    }
+
     @Test func badArgumentsAreAnsweredInWordsAndWithAStatus() throws {
         let cases: [(arguments: [String], words: [String])] = [
             (["train", "table3-lstm", "--threads", "0"], ["--threads", "from 1 to 256", "0"]),
@@ -302,6 +312,17 @@ import Testing
             (["sample", "/nonexistent", "--gates", "--length", "1"], ["--length", "from 2 to 10,000", "1"]),
             (["figures", "--length", "10001"], ["--length", "from 2 to 10,000", "10001"]),
             (["reproduce", "--profile", "slow"], ["quick", "steps-5000", "paper"]),
+            // The name of a configuration is no name of its row.
+            (
+                ["reproduce", "table3-lstm-steps-5000"],
+                ["no row 'table3-lstm-steps-5000' with the budget 'quick'", "--profile 'steps-5000'"]
+            ),
+            (["reproduce", "table3-lsmt"], ["no row 'table3-lsmt'", "table3-lstm-quick"]),
+            (["train", "sample-lstm", "--set", "training.seeds=[0, 0]"], ["each seed once", "[0, 0]"]),
+            (
+                ["train", "ptb-rnn", "--set", "deviations.forgetBias=0"],
+                ["'deviations.forgetBias' expects 1 for the cell 'rnn'"]
+            ),
         ]
         for (arguments, words) in cases {
             let output = try Self.run(arguments)
@@ -420,8 +441,15 @@ import Testing
         let page = folder.url.appendingPathComponent("page.html").path
         let reported = try Self.run(["report", "ptb-rnn", "--output", page])
         #expect(reported.status == 0 && FileManager.default.fileExists(atPath: page), "\(reported.errors)")
+        // A row by its words; its weights need not be committed.
+        let row = try Self.run(["compare", "rnn", "hyper-rnn"])
+        #expect(row.status == 0 && row.text.contains("\nptb-rnn ") && row.text.contains("\nptb-hyper-rnn "))
         let missing = try Self.run(["compare", "ptb-rrn"])
         #expect(missing.status != 0 && missing.errors.contains("ptb-rrn: expected a folder of runs"))
+        #expect(missing.errors.contains("such as ptb-rnn"))
+        let folderOfRuns = checkout.experiment("char-hyperlstm").appendingPathComponent("runs").path
+        let other = try BuiltProgram(name: "static-hypernet").run(["compare", folderOfRuns])
+        #expect(other.status != 0 && other.errors.contains("expected a run of static-hypernet"), "\(other.errors)")
         let unwritable = try Self.run(["report", "ptb-rnn", "--output", "/nonexistent/page.html"])
         #expect(unwritable.status != 0 && unwritable.errors.contains("/nonexistent/page.html"))
     }

@@ -17,33 +17,33 @@ import Testing
         ("ptb-1000-steps-lstm", "1000 steps", "lstm"), ("a1-coordinates", "paper", "coordinates"),
         ("table3-lstm-steps-5000", "steps-5000", "lstm"),
     ]) func aRowsNameIsItsConfigurationsWithoutTableAndBudget(configuration: String, budget: String, row: String) {
-        #expect(CommittedWeights.rowName(configuration, budget: budget) == row)
+        #expect(CommittedRun.rowName(configuration, budget: budget) == row)
     }
 
     @Test func aFinishedRunIsKeptWithItsWeightsAndFoundByItsRow() throws {
         let test = try TestRun(), run = try test.begin()
         _ = try run.run()
         let experiment = try TemporaryFolder()
-        let kept = try CommittedWeights.keep(run.folder, in: experiment.url, half: true, replace: false)
+        let kept = try CommittedRun.keep(run.folder, in: experiment.url, half: true, replace: false)
         #expect(try Checkpoint(at: kept.folder).weights().convertedType == "F16")
-        let all = CommittedWeights.all(in: experiment.url) { Issue.record("\($0)") }
+        let all = CommittedRun.withWeights(in: experiment.url) { Issue.record("\($0)") }
         #expect(all.map(\.record) == [run.record])
-        let row = CommittedWeights.rowName(run.record.configuration, budget: run.record.budget)
-        #expect(CommittedWeights.named(row, among: all)?.folder.path == kept.folder.path)
-        #expect(CommittedWeights.named("another", among: all) == nil)
+        let row = CommittedRun.rowName(run.record.configuration, budget: run.record.budget)
+        #expect(CommittedRun.named(row, among: all)?.folder.path == kept.folder.path)
+        #expect(CommittedRun.named("another", among: all) == nil)
         // Without a seed 0 the configuration's name means the best of its seeds, and each can be named.
         var second = run.record
         second.validation = SplitEvaluation(lossNats: 1e-3, predictions: 1, streams: 1, seconds: 0)
         let folders = [3, 4].map { experiment.url.appendingPathComponent("\($0)") }
         let seeds = [
-            CommittedWeights(folder: folders[0], record: run.record),
-            CommittedWeights(folder: folders[1], record: second),
+            CommittedRun(folder: folders[0], record: run.record),
+            CommittedRun(folder: folders[1], record: second),
         ]
         #expect(run.record.seed == 3)
-        #expect(CommittedWeights.named(run.record.configuration, among: seeds)?.folder == folders[1])
+        #expect(CommittedRun.named(run.record.configuration, among: seeds)?.folder == folders[1])
         for name in [run.record.configuration, row] {
-            #expect(CommittedWeights.named("\(name)/3", among: Array(seeds.prefix(1)))?.folder == folders[0])
-            #expect(CommittedWeights.named("\(name)/5", among: seeds) == nil)
+            #expect(CommittedRun.named("\(name)/3", among: Array(seeds.prefix(1)))?.folder == folders[0])
+            #expect(CommittedRun.named("\(name)/5", among: seeds) == nil)
         }
         // Half precision has 11 binary digits.
         let original = try Checkpoint(at: run.folder).tensors(CheckpointFile.model)
@@ -52,19 +52,19 @@ import Testing
             #expect(zip(one.values, other.values).allSatisfy { abs($0 - $1) <= abs($0) / 2048 + 1e-7 })
         }
         // A second time the same record; another's is not overwritten unasked.
-        _ = try CommittedWeights.keep(run.folder, in: experiment.url, half: false, replace: false)
+        _ = try CommittedRun.keep(run.folder, in: experiment.url, half: false, replace: false)
         var other = run.record
         other.training.wallSeconds += 1
         try other.write(to: kept.folder.appendingPathComponent("record.json"))
         #expect(throws: KeepError.otherRecord(path: kept.folder.path)) {
-            try CommittedWeights.keep(run.folder, in: experiment.url, half: false, replace: false)
+            try CommittedRun.keep(run.folder, in: experiment.url, half: false, replace: false)
         }
-        _ = try CommittedWeights.keep(run.folder, in: experiment.url, half: false, replace: true)
+        _ = try CommittedRun.keep(run.folder, in: experiment.url, half: false, replace: true)
         // A damaged record leaves its weights out, and the call that lists them goes on.
         let record = RunFolder(url: kept.folder).record
         try Data("{".utf8).write(to: record)
         var damages: [any Error] = []
-        #expect(CommittedWeights.all(in: experiment.url) { damages.append($0) }.isEmpty)
+        #expect(CommittedRun.withWeights(in: experiment.url) { damages.append($0) }.isEmpty)
         #expect(damages.map { "\($0)".hasPrefix(record.path) } == [true])
     }
 
@@ -77,10 +77,10 @@ import Testing
         bytes[bytes.count - 1] ^= 1
         try bytes.write(to: file)
         let error = #expect(throws: CheckpointError.self) {
-            try CommittedWeights.keep(run.folder, in: experiment.url, half: false, replace: false)
+            try CommittedRun.keep(run.folder, in: experiment.url, half: false, replace: false)
         }
         #expect(error?.description.hasPrefix("\(file.path): damaged: expected the SHA-256") == true)
-        #expect(CommittedWeights.all(in: experiment.url) { _ in }.isEmpty)
+        #expect(CommittedRun.withWeights(in: experiment.url) { _ in }.isEmpty)
     }
 
     @Test func weightsThatHalfPrecisionDoesNotHaveAreNamed() throws {
@@ -98,11 +98,11 @@ import Testing
         try large.write(to: file.path)
         let experiment = try TemporaryFolder()
         let error = #expect(throws: KeepError.self) {
-            try CommittedWeights.keep(run.folder, in: experiment.url, half: true, replace: false)
+            try CommittedRun.keep(run.folder, in: experiment.url, half: true, replace: false)
         }
         #expect(
             error == .notFinite(path: file.path, name: weights.entries[1].name, value: 70_000, half: true))
         #expect(error?.description.contains("at most 65,504") == true)
-        _ = try CommittedWeights.keep(run.folder, in: experiment.url, half: false, replace: false)
+        _ = try CommittedRun.keep(run.folder, in: experiment.url, half: false, replace: false)
     }
 }

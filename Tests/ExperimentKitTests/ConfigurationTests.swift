@@ -94,6 +94,7 @@ import Testing
         ("budget=3", "budget", "a text", "'3' (an integer)"),
         ("training.seeds=0", "training.seeds", "a sequence of whole numbers", "'0' (an integer)"),
         ("model=5", "model", "a mapping of keys to values", "'5' (an integer)"),
+        ("model.layerNorm=!!bool maybe", "model.layerNorm", "true or false", "the text 'maybe'"),
     ])
     func aValueOfTheWrongTypeIsNamedWithWhatWasExpectedAndFound(
         override: String, keyPath: String, expected: String, found: String
@@ -103,10 +104,33 @@ import Testing
                 == .wrongType(origin: "--set \(override)", keyPath: keyPath, expected: expected, found: found))
     }
 
+    /// A key that is left out means its default, and a number is the same in another spelling.
+    @Test func whatMeansTheSameIsNoDifference() throws {
+        let folder = try TemporaryFolder(), url = try folder.write(TestRun.yaml, to: "tiny.yaml")
+        func root(_ overrides: String...) throws -> ConfigurationNode {
+            try ConfigurationFile(contentsOf: url, overrides: overrides).root
+        }
+        func differences(_ one: ConfigurationNode, _ other: ConfigurationNode) -> [String] {
+            CharacterConfiguration.differences(of: one, from: other).map(\.key)
+        }
+        let base = try root(), stated = try root("deviations.inputInitialValues=orthogonal")
+        #expect(differences(stated, base).isEmpty && differences(base, stated).isEmpty)
+        let spelled = try root("training.learningRate=1e-2", "training.logEvery=7")
+        #expect(differences(spelled, base).isEmpty)
+        let other = try root("deviations.inputInitialValues=uniform-unit-scaling", "training.logEvery=7")
+        #expect(differences(other, base) == ["deviations.inputInitialValues"])
+        // Beside a real difference too.
+        let both = try root("deviations.inputInitialValues=orthogonal", "model.units=16")
+        #expect(differences(both, base) == ["model.units"])
+    }
+
     @Test(arguments: [
         "model.cell=perceptron", "model.keepInput=0", "model.keepInput=1.1", "training.batch=0", "training.steps=-1",
         "evaluation.reportedStreams=0", "training.clipNorm=0", "data.corpus=wikitext", "training.seeds=[-1]",
         "model.hyperUnits=0", "evaluation.validateAt=[5, 1000000001]", "training.steps=1000000001",
+        "training.steps=99999999999999999999", "training.steps=0x10", "training.clipNorm=.inf",
+        "training.clipNorm=1e400",
+        "evaluation.validateAt=[]", "training.seeds=[1, 1]",
     ])
     func aValueThatMakesNoSenseIsRefused(override: String) throws {
         guard case .invalidValue(let origin, _, _, _) = try error([override]) else {

@@ -143,6 +143,20 @@ import Testing
         }
     }
 
+    @Test func initialValuesOfAGeneratorThatIsNotThereAreRefused() throws {
+        let folder = try TemporaryFolder()
+        let url = try folder.write(ImageTestRun.wideResNet, to: "tiny.yaml")
+        let owned = ["model.kernels=owned", "model.embeddingSize=0"]
+        func decode(_ overrides: [String]) throws {
+            _ = try ImageConfiguration(try ConfigurationFile(contentsOf: url, overrides: overrides).root)
+        }
+        let small = "deviations.generatorInitialValues=small-normal"
+        try decode(owned)
+        try decode([small])
+        let error = #expect(throws: ConfigurationError.self) { try decode(owned + [small]) }
+        #expect(error?.description.contains("'he' where nothing reads it") == true)
+    }
+
     // MARK: - Results
 
     @Test func everyRowStandsInTheSectionEvenIfNotRun() throws {

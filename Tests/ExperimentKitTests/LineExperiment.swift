@@ -39,7 +39,7 @@ public final class LineExperiment: Experiment {
                 steps: try training.integer("steps", atLeast: 1),
                 learningRate: try training.learningRate("learningRate"),
                 clipNorm: nil, validate: .every(10), patience: nil, logEvery: 5, checkpointEvery: 5)
-            seeds = try training.integers("seeds", atLeast: 0, atMost: .max)
+            seeds = try training.seeds("seeds")
             training.finish()
             reader.finish()
         }

@@ -46,7 +46,7 @@ import Testing
     private struct Damaged: Error, CustomStringConvertible { let description = "a.safetensors: damaged" }
 
     /// Three sets of weights of one run.
-    private static func weights() throws -> [CommittedWeights] {
+    private static func weights() throws -> [CommittedRun] {
         let test = try TestRun(), configuration = try test.configuration
         return (0..<3).map { seed in
             var record = RunRecord(
@@ -54,7 +54,7 @@ import Testing
                 seed: seed, code: RunRecord.Code(commit: "test", treeDirty: nil),
                 data: CharacterExperiment.describe(test.corpus, configuration), parameterCount: 1)
             record.test = SplitEvaluation(lossNats: log(2), predictions: 10, streams: 1, seconds: 0)
-            return CommittedWeights(folder: test.folder.url, record: record)
+            return CommittedRun(folder: test.folder.url, record: record)
         }
     }
 

@@ -95,6 +95,9 @@ private let hyperGRU = CellKind("hyper-gru", features: [.hyperCell]) { settings,
         ("model.keepRecurrent=0.9", "1 for the cell 'hyper-gru', which has no recurrent dropout"),
         ("model.layerNorm=true", "false for the cell 'hyper-gru', which has no layer normalization"),
         ("model.hyperUnits=0", "a whole number from 1 to 65536"),
+        ("deviations.forgetBias=0", "'deviations.forgetBias' expects 1 for the cell 'hyper-gru'"),
+        ("deviations.hyperLayerNorm=always", "which has no layer-normalized hyper cell"),
+        ("deviations.scalingInitialValues=distinct", "which has no rows scaled by embeddings"),
     ])
     func aPartThatTheCellLacksIsRefused(override: String, expected: String) throws {
         let run = try TestRun(overrides: Self.overrides + [override])

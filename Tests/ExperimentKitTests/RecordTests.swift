@@ -120,7 +120,25 @@ import Testing
                 "`aaaaaaaaaa`, then `cccccccccc` with uncommitted changes",
                 "A, 1 thread (1,005 steps), then A, 2 threads (4 steps)", "OpenBLAS; avx2; Swift",
             ])
-        #expect(record.threadsInWords == "mostly 1 thread")
+        #expect(record.threadsInWords == "mostly 1 thread" && record.machineInWords == "mostly 1 thread, A")
+    }
+
+    @Test(arguments: [
+        ("\"seed\" : 3,", "", "the key 'seed' is missing"),
+        ("\"seed\" : 3", "\"seed\" : \"x\"", "'seed' expected a whole number"),
+        ("\"stepsDone\" : 0", "\"stepsDone\" : null", "'training.stepsDone' expected a whole number, found null"),
+        ("\"formatVersion\" : 1", "\"formatVersion\" : 2", "of format 2"), ("{", "", "not JSON"),
+        ("\"budget\" : ", "\"budget\" : [", "not JSON"),
+    ])
+    func aFaultOfADocumentIsNamedByItsKey(found: String, damage: String, words: String) throws {
+        let folder = try TemporaryFolder(), file = folder.url.appendingPathComponent("record.json")
+        try record().write(to: file)
+        let text = try String(contentsOf: file, encoding: .utf8), place = try #require(text.range(of: found), "\(text)")
+        try folder.write(text.replacingCharacters(in: place, with: damage), to: "record.json")
+        let error = #expect(throws: RecordError.self) { try RunRecord(contentsOf: file) }
+        #expect(
+            error?.description.hasPrefix("\(file.path): cannot be read: \(words)") == true,
+            "\(String(describing: error))")
     }
 
     /// Numbers that would be divided by, drawn or taken for a size.

@@ -173,7 +173,7 @@ import Testing
     @Test func aRowIsNotRunIncompleteReproducedOrNot() throws {
         let experiment = try Experiment()
         #expect(try experiment.summary("LSTM, 1000 units").contains("| 0 | not run |"))
-        #expect(try experiment.section.contains("Not run at full length: LSTM, 1000 units"))
+        #expect(try experiment.row("LSTM, 1000 units").hasSuffix("| 4,254,050 | - |"))
         try experiment.add("table3-lstm", seed: 0, test: 1.32)
         #expect(try experiment.row("LSTM, 1000 units").contains("reproduced (+0.008, within ±0.02); one seed"))
         #expect(try experiment.row("LSTM, 1000 units").contains("| 4.25 M | 4,254,050 |"))
@@ -219,8 +219,8 @@ import Testing
         let overrides = ["budget=1000 steps", "training.steps=1000"]
         try experiment.add("table3-lstm", seed: 0, test: 1.9, overrides: overrides)
         try experiment.add(
-            "table3-layer-norm-hyperlstm", seed: 0, test: 1.65, overrides: overrides,
-            validations: [(100, 2.5), (1000, 1.65)])
+            "table3-layer-norm-hyperlstm", seed: 0, test: 1.65,
+            overrides: overrides + ["evaluation.validationStreams=128"], validations: [(100, 2.5), (1000, 1.65)])
         let summary = try experiment.summary("Layer Norm HyperLSTM, 1000 units")
         #expect(summary.contains("| 1.250 | 1.6500 | 1000 steps | 1 | reduced budget |"))
         let reduced = try experiment.row("`table3-layer-norm-hyperlstm`")
@@ -231,7 +231,15 @@ import Testing
         let section = try experiment.section
         #expect(section.contains("| 1,000 | 1.650 | 1.630 | +0.020 |"))
         #expect(section.contains("| 100 | 2.500 | - | - |"))
-        #expect(section.contains("`training.steps` 40000 → 1000"))
+        #expect(
+            section.contains(
+                """
+                All differ from their rows' full settings in `training.steps` 40000 → 1000.
+
+                And each by itself:
+
+                - `table3-layer-norm-hyperlstm`: `evaluation.validationStreams` 256 → 128
+                """))
     }
 
     @Test func aReducedModelStandsBesideNoCurve() throws {
@@ -254,8 +262,9 @@ import Testing
         #expect(try results.staleFiles(project: project).contains("RESULTS.md"))
         _ = try results.write(project: project)
         #expect(try !results.staleFiles(project: project).contains("RESULTS.md"))
-        let text = try String(contentsOf: project.results, encoding: .utf8)
-        try Data(text.replacingOccurrences(of: "1.6500", with: "1.2500").utf8).write(to: project.results)
+        let file = project.url.appendingPathComponent("RESULTS.md")
+        let text = try String(contentsOf: file, encoding: .utf8)
+        try Data(text.replacingOccurrences(of: "1.6500", with: "1.2500").utf8).write(to: file)
         #expect(try results.staleFiles(project: project).contains("RESULTS.md"))
     }
 
@@ -264,14 +273,15 @@ import Testing
         let experiment = try Experiment(), results = try experiment.results
         let project = ProjectFolder(url: experiment.folder.url)
         _ = try results.write(project: project)
-        var bytes = try Data(contentsOf: project.results)
+        let file = project.url.appendingPathComponent("RESULTS.md")
+        var bytes = try Data(contentsOf: file)
         bytes.append(0xff)
-        try bytes.write(to: project.results)
+        try bytes.write(to: file)
         for call in [results.write(project:), results.staleFiles(project:)] {
             let error = #expect(throws: RecordError.self) { try call(project) }
-            #expect(error?.description.hasPrefix("\(project.results.path): cannot be read: not UTF-8") == true)
+            #expect(error?.description.hasPrefix("\(file.path): cannot be read: not UTF-8") == true)
         }
-        #expect(try Data(contentsOf: project.results) == bytes)
+        #expect(try Data(contentsOf: file) == bytes)
     }
 
     // MARK: - Runs of another program

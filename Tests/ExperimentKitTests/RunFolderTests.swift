@@ -145,6 +145,10 @@ import Testing
             try run.resume(folder, overrides: ["training.learningRate=-1"])
         }
         #expect(try content(of: folder) == before)
+        _ = try run.resume(folder).run()
+        #expect(throws: RecordError.finished(path: folder.path, keys: ["training.clipNorm"])) {
+            try run.resume(folder, overrides: ["training.clipNorm=2"])
+        }
     }
 
     @Test func aRunThatIsUnderWayIsRefusedNamingItsProcess() throws {

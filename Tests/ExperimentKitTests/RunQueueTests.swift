@@ -20,6 +20,7 @@ import Testing
             bad) echo "no such thing" >&2; exit 3;;
             crash) kill -SEGV $$;;
             long) trap 'echo "term $2" >> log; exit 143' TERM; echo ready >> log; for i in {1..600}; do sleep 0.1; done;;
+            full) trap 'echo "disk full" >&2; exit 1' TERM; echo ready >> log; for i in {1..600}; do sleep 0.1; done;;
             *) sleep 0.3;;
             esac
             echo "end $2 $4" >> log
@@ -89,7 +90,8 @@ import Testing
         #expect(ProcessorClaim.first(of: [3], in: folder.url.appendingPathComponent("missing")) == nil)
     }
 
-    @Test func aStopReachesEveryRunAndBeginsNoOther() throws {
+    /// What a queue says to have failed that is stopped once its first run is under way.
+    private func failuresOfStopped(_ names: [String]) -> [String] {
         // Whoever runs the tests may have left the signal blocked, and its processes inherit that.
         var stop = sigset_t()
         sigemptyset(&stop)
@@ -97,7 +99,7 @@ import Testing
         pthread_sigmask(SIG_UNBLOCK, &stop, nil)
         let interruption = Interruption()
         let queue = RunQueue(
-            executable: script, runs: queued(["long", "a"]), jobs: 1, arguments: [], interruption: interruption,
+            executable: script, runs: queued(names), jobs: 1, arguments: [], interruption: interruption,
             claims: folder.url)
         let logFile = folder.url.appendingPathComponent("log").path
         let stopper = Thread {
@@ -105,8 +107,24 @@ import Testing
             interruption.request(signal: SIGTERM)
         }
         stopper.start()
-        #expect(queue.run().isEmpty)
+        return queue.run().map(\.configuration)
+    }
+
+    @Test func aStopReachesEveryRunAndBeginsNoOther() {
+        #expect(failuresOfStopped(["long", "a"]).isEmpty)
         #expect(log.contains("term long") && !log.contains { $0.hasPrefix("begin a") })
+    }
+
+    @Test func aRunThatCannotWriteItsCheckpointAtAStopHasFailed() {
+        #expect(failuresOfStopped(["full", "a"]) == ["full"])
+        #expect(!log.contains { $0.hasPrefix("begin a") })
+    }
+
+    @Test func aFinishedRunTakesNoMoreTimeWhateverStepsItLeftOut() throws {
+        let run = try TestRun(overrides: ["training.steps=2"]), training = try run.begin()
+        #expect(try training.run() == .finished)
+        let queued = QueuedRun(configuration: "a", seed: 3, steps: 10, folder: training.folder, expectedSeconds: 60)
+        #expect(queued.secondsLeft() == 0)
     }
 
     @Test func theTimeLeftIsThatOfTheRunsOwnPaceOnceItHasOne() throws {

@@ -36,7 +36,7 @@ import Testing
     @Test func theTableHasALineARunAndTheMeanOverSeeds() throws {
         let (run, out) = try Self.folder()
         defer { withExtendedLifetime(run) {} }
-        let text = try Self.report(out).text
+        let text = try Self.report(out).text(width: nil)
         let lines = text.split(separator: "\n").map(String.init)
         #expect(lines.count { $0.hasPrefix("small ") } == 3)
         let figures = try (0...1).map { seed in
@@ -51,11 +51,36 @@ import Testing
         #expect(!text.contains("model.layers"), "a setting that is the same in all is not listed")
     }
 
+    @Test func onANarrowTerminalEachRowIsABlock() {
+        let rows = [
+            ["run", "steps", "test", "status"], ["small", "1,000", "1.31", "finished"], ["wide", "20", "-", ""],
+        ]
+        let columns = """
+            run    steps  test  status
+            -----  -----  ----  --------
+            small  1,000  1.31  finished
+            wide   20     -
+            """
+        #expect(alignedColumns(rows) == columns && alignedColumns(rows, width: 28) == columns)
+        #expect(
+            alignedColumns(rows, width: 27) == """
+                small
+                  steps   1,000
+                  test    1.31
+                  status  finished
+
+                wide
+                  steps  20
+                  test   -
+                """)
+    }
+
     @Test func aRunNamedTwiceIsShownOnce() throws {
         let (run, out) = try Self.folder()
         defer { withExtendedLifetime(run) {} }
         let small = out.appendingPathComponent("small")
-        #expect(try Self.report(small, small.appendingPathComponent("0")).text == (try Self.report(small).text))
+        let twice = try Self.report(small, small.appendingPathComponent("0"))
+        #expect(try twice.text(width: nil) == Self.report(small).text(width: nil))
     }
 
     @Test func thePageStandsAlone() throws {

@@ -86,7 +86,7 @@ import Testing
         try folder.write(other, to: "RESULTS.md")
         _ = try results.write(project: project)
         #expect(try results.staleFiles(project: project).allSatisfy { $0.hasSuffix(".svg") })
-        let text = try String(contentsOf: project.results, encoding: .utf8)
+        let text = try String(contentsOf: project.url.appendingPathComponent("RESULTS.md"), encoding: .utf8)
         #expect(text.contains("Gauss, 1809") && text.contains("| Table 1: steep | 99.5 |"))
         #expect(text.contains(other), "the other paper's part stays")
         #expect(text.contains("(n = 2)"))

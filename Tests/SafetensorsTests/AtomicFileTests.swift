@@ -73,6 +73,21 @@ struct AtomicFileTests {
         }
     }
 
+    /// As of `--output /dev/stdout` or a pipe: it would be gone.
+    @Test func aPipeInTheWayIsATypedErrorAndStays() throws {
+        try withTemporaryFolder { folder in
+            #expect(mkfifo(folder + "/pipe", 0o600) == 0)
+            try FileManager.default.createSymbolicLink(atPath: folder + "/link", withDestinationPath: "pipe")
+            for name in ["pipe", "link"] {
+                let error = #expect(throws: AtomicFileError.self) {
+                    try writeFileAtomically(path: folder + "/" + name, bytes: new)
+                }
+                #expect(error?.operation == .replace && error?.description.contains("expected a file") == true)
+            }
+            #expect(try names(folder).sorted() == ["link", "pipe"])
+        }
+    }
+
     @Test func whatTheCallerThrowsComesThroughAndLeavesTheOldFile() throws {
         struct Refusal: Error {}
         try withTemporaryFolder { folder in

@@ -76,17 +76,14 @@ struct Comparison: Codable {
     }
 
     /// Such as "AVX-512, Intel Xeon".
-    var kindOfMachine: String {
-        let processor = cpu.replacing(/\([A-Za-z]+\)/, with: "").replacing(/[ ](Processor|CPU).*/, with: "")
-        return "\(instructions), \(processor)"
-    }
+    var kindOfMachine: String { "\(instructions), \(processorText(cpu))" }
 
     /// One is kept for each instruction set and maker of processors.
     var fileName: String { "\(simd)-\(cpu.prefix { $0.isLetter }.lowercased()).json" }
 
     /// A sentence on where and how it was measured.
     var provenance: String {
-        let held = heldTo == nil ? "" : ", this processor held to \(instructions), OpenBLAS and PyTorch too"
+        let held = heldTo == nil ? "" : ", restricted to \(instructions) (this suite, OpenBLAS and PyTorch)"
         let rates = sgemm.map { "\(Int($0.rounded()))" }.joined(separator: " and ")
         return """
             \(date), \(cpu)\(held), \(threads) \(threads == 1 ? "thread" : "threads"). \(blas); sgemm 2048³ at \(rates) \

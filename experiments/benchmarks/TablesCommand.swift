@@ -85,9 +85,9 @@ struct TablesCommand: ParsableCommand {
 
             Written by `make bench`; not edited by hand.
 
-            A training step (characters: batch 128 × 100 characters; images: batch 128) beside the fastest PyTorch mode
-            that ran, eager or compiled; less than 1 is faster. The `hyper-wrn` rows stand beside PyTorch's plain Wide
-            ResNet. `ln` is Layer Norm, `wrn` Wide ResNet.
+            Seconds for one training step (characters: batch 128 × 100 characters; images: batch 128), here and in the
+            fastest PyTorch mode that ran, eager or compiled; a ratio below 1 means that this suite is faster. The
+            `hyper-wrn` rows are compared with PyTorch's plain Wide ResNet. `ln` is Layer Norm, `wrn` Wide ResNet.
 
             """ + sections.joined()
     }

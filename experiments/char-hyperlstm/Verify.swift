@@ -30,7 +30,7 @@ struct Verify: ParsableCommand {
         }
     }
 
-    private func read(_ kept: CommittedWeights, streams: Int) throws -> VerifiedReading {
+    private func read(_ kept: CommittedRun, streams: Int) throws -> VerifiedReading {
         let checkpoint = try Checkpoint(at: kept.folder)
         let configuration = try CharacterConfiguration(try checkpoint.configuration())
         let corpus: CharacterCorpus

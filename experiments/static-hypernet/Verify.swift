@@ -24,7 +24,7 @@ struct Verify: ParsableCommand {
         }
     }
 
-    private func read(_ kept: CommittedWeights) throws -> VerifiedReading {
+    private func read(_ kept: CommittedRun) throws -> VerifiedReading {
         let configuration = try ImageConfiguration(try Checkpoint(at: kept.folder).configuration())
         let dataset: ImageDataset
         do {

@@ -113,8 +113,11 @@ public struct Checkpoint: Sendable {
     public func configuration() throws -> ConfigurationNode {
         let file = url.appendingPathComponent(CheckpointFile.configuration)
         try check(CheckpointFile.configuration)
-        guard let text = try? String(contentsOf: file, encoding: .utf8) else {
-            throw CheckpointError.file(path: file.path, reason: "cannot be read")
+        let text: String
+        do {
+            text = try String(contentsOf: file, encoding: .utf8)
+        } catch {
+            throw CheckpointError.file(path: file.path, reason: "cannot be read: \(error.localizedDescription)")
         }
         return try ConfigurationNode(yaml: text, path: file.path)
     }
@@ -125,7 +128,8 @@ public struct Checkpoint: Sendable {
         do {
             return try StableJSON.decode(type, from: [UInt8](Data(contentsOf: file)))
         } catch {
-            throw CheckpointError.file(path: file.path, reason: "no readable state of a run: \(error)")
+            throw CheckpointError.file(
+                path: file.path, reason: "no readable state of a run: \(StableJSON.fault(error))")
         }
     }
 

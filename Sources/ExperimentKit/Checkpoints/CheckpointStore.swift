@@ -43,7 +43,13 @@ public final class CheckpointStore {
         do {
             index = try StableJSON.decode(Index.self, from: [UInt8](Data(contentsOf: file)))
         } catch {
-            throw CheckpointError.file(path: file.path, reason: "no readable index of checkpoints: \(error)")
+            throw CheckpointError.file(
+                path: file.path, reason: "no readable index of checkpoints: \(StableJSON.fault(error))")
+        }
+        if let latest = index.latest, try !RunFolder.exists(url.appendingPathComponent(latest)) {
+            throw CheckpointError.file(
+                path: file.path,
+                reason: "names \(latest), which is not there: put that folder back, or name another that is there")
         }
     }
 

@@ -112,15 +112,25 @@ public final class ConfigurationReader {
     ) throws(ConfigurationError) -> [Int] {
         note(key, Self.wholeNumbers(minimum))
         let node = try value(key)
-        guard case .sequence(let values) = node.content, !values.isEmpty else {
+        guard case .sequence(let values) = node.content else {
             throw mismatch(node, key, "a sequence of whole numbers")
         }
+        guard !values.isEmpty else { throw invalid(key, expected: "at least one whole number", found: "none") }
         var numbers: [Int] = []
         for (index, value) in values.enumerated() {
             numbers.append(
                 try integer(of: value, keyPath: "\(keyPath(key))[\(index)]", atLeast: minimum, atMost: most))
         }
         return numbers
+    }
+
+    /// The seeds of a configuration: a sequence of different ones.
+    public func seeds(_ key: String) throws(ConfigurationError) -> [Int] {
+        let seeds = try integers(key, atLeast: 0, atMost: StableJSON.greatestInteger)
+        guard Set(seeds).count == seeds.count else {
+            throw invalid(key, expected: "each seed once", found: "\(seeds)")
+        }
+        return seeds
     }
 
     /// A number inside `range`; whole numbers count as numbers.
@@ -165,6 +175,9 @@ public final class ConfigurationReader {
         return choice
     }
 
+    /// Whether a key is one of the reader's.
+    public func has(_ key: String) -> Bool { keys.contains(key) }
+
     /// An error about the value of `key`, with the place it was written at.
     public func invalid(_ key: String, expected: String, found: String) -> ConfigurationError {
         .invalidValue(
@@ -182,6 +195,12 @@ public final class ConfigurationReader {
         of node: ConfigurationNode, keyPath: String, atLeast minimum: Int, atMost most: Int
     ) throws(ConfigurationError) -> Int {
         guard let number = node.integer else {
+            // YAML has whole numbers in other spellings, and of any length.
+            if case .scalar(let text, .integer) = node.content {
+                throw .invalidValue(
+                    origin: node.origin, keyPath: keyPath,
+                    expected: "a whole number of at most \(grouped(most)) in decimal digits", found: text)
+            }
             throw .wrongType(
                 origin: node.origin, keyPath: keyPath, expected: "a whole number", found: node.foundText)
         }
@@ -201,6 +220,11 @@ public final class ConfigurationReader {
         of node: ConfigurationNode, keyPath: String, in range: ClosedRange<Double>
     ) throws(ConfigurationError) -> Double {
         guard let number = node.number else {
+            // An infinity, and what is too great for a `Double`.
+            if case .scalar(let text, let type) = node.content, type == .number || type == .integer {
+                throw .invalidValue(
+                    origin: node.origin, keyPath: keyPath, expected: Self.number(range), found: text)
+            }
             throw .wrongType(origin: node.origin, keyPath: keyPath, expected: "a number", found: node.foundText)
         }
         guard range.contains(number) else {
@@ -229,10 +253,10 @@ extension ConfigurationNode {
         return false
     }
 
-    /// Of a scalar that YAML takes for one; nil for any other value.
+    /// Of a scalar that YAML takes for one; nil for any other value, and for a word that a tag alone calls one.
     var boolean: Bool? {
         guard case .scalar(let text, .boolean) = content else { return nil }
-        return ["true", "yes", "on"].contains(text.lowercased())
+        return ["true": true, "yes": true, "on": true, "false": false, "no": false, "off": false][text.lowercased()]
     }
 
     /// Of a scalar that YAML takes for a whole number; nil for any other value, and for one that has no place in an `Int`.
@@ -252,6 +276,7 @@ extension ConfigurationNode {
         switch content {
         case .scalar(_, .null): return "nothing (null)"
         case .scalar(let text, .text): return "the text '\(text)'"
+        case .scalar(let text, .boolean) where boolean == nil: return "the text '\(text)'"
         case .scalar(let text, let type): return "'\(text)' (\(type.rawValue))"
         case .sequence: return "the sequence \(inlineText)"
         case .mapping: return "the mapping \(inlineText)"

@@ -187,6 +187,25 @@ extension RunConfiguration {
         let first = try left.overlaid(with: labels(second, from: left))
         return try Self(first) == Self(second)
     }
+
+    /// The differences of two resolved files that make them different runs: a key that one of them leaves out has its default
+    /// there, and `RunRecord.isLabel` says which do not count.
+    static func differences(
+        of tree: ConfigurationNode, from base: ConfigurationNode
+    ) -> [ConfigurationFile.Difference] {
+        // One number may be spelled in two ways.
+        if (try? agree(tree, base)) == true { return [] }
+        return ConfigurationFile.differences(of: tree, from: base).filter { change in
+            !RunRecord.isLabel(change.key)
+                && !(change.base == "-" && holds(change.key, change.value, in: base))
+                && !(change.value == "-" && holds(change.key, change.base, in: tree))
+        }
+    }
+
+    /// Whether a resolved file that leaves out a key means this value by that.
+    static func holds(_ key: String, _ value: String, in tree: ConfigurationNode) -> Bool {
+        (try? agree(tree, tree.overlaid(with: ["\(key)=\(value)"]))) == true
+    }
 }
 
 /// A configuration file with its values: read and decoded once.

@@ -12,7 +12,7 @@ public struct PaperTable: Sendable {
     public let statesSettings: Bool
     /// Decimals of the paper's own figures.
     public let decimals: Int
-    /// What its rows wait for besides hours of computing, as "the data and for "; may be empty.
+    /// Why its rows are not run, besides the computing time that they take, as "for lack of the data and "; may be empty.
     public let obstacle: String
     /// Figures that the paper quotes, or the best ones of its time: one sentence, may be empty.
     public let context: String

@@ -46,7 +46,6 @@ public struct ProjectFolder: Equatable, Sendable {
         url.appendingPathComponent("experiments", isDirectory: true).appendingPathComponent(name, isDirectory: true)
     }
 
-    public var results: URL { url.appendingPathComponent("RESULTS.md") }
     /// The folder of runs that are not committed: ignored by git.
     public var runs: URL { url.appendingPathComponent("runs", isDirectory: true) }
     /// The script of every task of a job array on a Slurm cluster.

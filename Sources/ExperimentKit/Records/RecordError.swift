@@ -18,8 +18,14 @@ public enum RecordError: Error, Equatable, CustomStringConvertible {
     case lockLost(path: String)
     /// The configuration in the folder is not the one that its checkpoints were made with.
     case configurationEdited(path: String, keys: [String])
+    /// `resume --set` of a run that is finished.
+    case finished(path: String, keys: [String])
     /// `resume --set` of a key that a run keeps from its beginning to its end.
     case unchangeable(path: String, keys: [String], changeable: [String])
+
+    var isOfOtherProgram: Bool {
+        if case .otherProgram = self { true } else { false }
+    }
 
     public var description: String {
         switch self {
@@ -28,7 +34,7 @@ public enum RecordError: Error, Equatable, CustomStringConvertible {
         case .runExists(let path, let step, let experiment):
             return
                 "\(path) already holds a run, at step \(step): go on with `\(shellCommand(experiment, "resume", path))`,"
-                + " choose another --out or --name, or remove the folder"
+                + " or with all seeds by --or-resume; or choose another --out or --name, or remove the folder"
         case .noRun(let path):
             let isFolder = (try? FileManager.default.contentsOfDirectory(atPath: path)) != nil
             let runs = RunFolder.runs(below: URL(fileURLWithPath: path, isDirectory: true))
@@ -49,6 +55,9 @@ public enum RecordError: Error, Equatable, CustomStringConvertible {
         case .configurationEdited(let path, let keys):
             return "\(path): edited since the run's last checkpoint: \(keys.joined(separator: ", ")); put the old"
                 + " values back, or begin a run with the new ones"
+        case .finished(let path, let keys):
+            return "\(path): the run is finished, so \(keys.joined(separator: ", ")) cannot change any more: begin"
+                + " another with `train … --set …`"
         case .unchangeable(let path, let keys, let changeable):
             return "\(path): a run may change \(changeable.joined(separator: " and ")) while it is under way, not"
                 + " \(keys.joined(separator: ", ")): begin another run with it"

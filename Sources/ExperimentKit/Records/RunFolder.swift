@@ -64,6 +64,8 @@ public struct RunFolder {
     package static func write(to url: URL, _ bytes: () throws -> [UInt8]) throws(RecordError) {
         do {
             try writeFileAtomically(path: url.path, bytes: try bytes())
+        } catch let error as AtomicFileError {
+            throw .unwritable(path: url.path, reason: error.reason)
         } catch {
             throw .unwritable(path: url.path, reason: "\(error)")
         }
@@ -92,7 +94,7 @@ public struct RunFolder {
     ///
     /// - Throws: `RecordError.runExists`; `.unreadable` for a record that is there and damaged; `.incomplete` for a
     ///   run without its record.
-    func requireFree(experiment: String) throws {
+    package func requireFree(experiment: String) throws {
         if try Self.exists(record) {
             let existing = try RunRecord(contentsOf: record)
             throw RecordError.runExists(

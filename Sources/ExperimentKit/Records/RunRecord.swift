@@ -121,14 +121,18 @@ public struct RunRecord: Codable, Equatable, Sendable {
         do {
             self = try StableJSON.decode(RunRecord.self, from: bytes)
         } catch {
-            throw RecordError.unreadable(path: url.path, reason: "\(error)")
+            throw RecordError.unreadable(path: url.path, reason: StableJSON.fault(error))
         }
         try checkNumbers(path: url.path)
     }
 
     private func checkNumbers(path: String) throws(RecordError) {
         let check = NumberCheck(path: path)
-        try check.count("formatVersion", formatVersion, from: 1, upTo: 1)
+        guard formatVersion == 1 else {
+            throw .unreadable(
+                path: path,
+                reason: "of format \(formatVersion), where this version of the suite knows 1: use a later one")
+        }
         try check.count("seed", seed, upTo: .max)
         try check.count("parameterCount", parameterCount)
         try check.count("training.stepsPlanned", training.stepsPlanned)

@@ -28,4 +28,33 @@ public enum StableJSON {
     public static func decode<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8]) throws -> Value {
         try JSONDecoder().decode(type, from: Data(bytes))
     }
+
+    /// What is wrong with a document, for its reader: a `DecodingError` by its key, any other error as it is.
+    static func fault(_ error: any Error) -> String {
+        func key(_ path: [any CodingKey]) -> String {
+            let text = path.reduce(into: "") { text, key in
+                text += key.intValue.map { "[\($0)]" } ?? (text.isEmpty ? "" : ".") + key.stringValue
+            }
+            return text.isEmpty ? "the document" : "'\(text)'"
+        }
+        func words(_ type: Any.Type) -> String {
+            switch type {
+            case is any FixedWidthInteger.Type: "a whole number"
+            case is any BinaryFloatingPoint.Type: "a number"
+            case is String.Type: "a text"
+            case is Bool.Type: "true or false"
+            case is [Any].Type: "a list"
+            default: "keys with values"
+            }
+        }
+        switch error as? DecodingError {
+        case .keyNotFound(let missing, let context): return "the key \(key(context.codingPath + [missing])) is missing"
+        case .typeMismatch(let type, let context): return "\(key(context.codingPath)) expected \(words(type))"
+        case .valueNotFound(let type, let context):
+            return "\(key(context.codingPath)) expected \(words(type)), found null"
+        case .dataCorrupted(let context) where context.codingPath.isEmpty: return "not JSON"
+        case .dataCorrupted(let context): return "\(key(context.codingPath)): \(context.debugDescription)"
+        default: return "\(error)"
+        }
+    }
 }

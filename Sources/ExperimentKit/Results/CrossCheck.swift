@@ -156,7 +156,7 @@ struct CrossCheck: Sendable {
         do {
             return try StableJSON.decode(type, from: [UInt8](Data(contentsOf: file)))
         } catch {
-            throw RecordError.unreadable(path: file.path, reason: "\(error)")
+            throw RecordError.unreadable(path: file.path, reason: StableJSON.fault(error))
         }
     }
 }

@@ -171,7 +171,8 @@ struct CrossCheckPage<Work: Experiment> {
             return (
                 "experiments/\(Work.program)/figures/cross-check-\(comparison.configuration.name).svg",
                 LineChart(
-                    title: "\(comparison.row): validation, independent runs and this suite's", xLabel: "training steps",
+                    title: "\(comparison.row): validation, independent runs"
+                        + (own.isEmpty ? "" : " and this suite's"), xLabel: "training steps",
                     yLabel: Work.metric.name, series: independent + own + [curve.series(upTo: last)])
             )
         }

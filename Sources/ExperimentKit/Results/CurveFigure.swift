@@ -12,53 +12,55 @@ public struct CurveFigure {
     var markdown: String { "![\(chart.title)](\(path))" }
 }
 
-/// The log of a run under the name that a chart gives it.
-struct NamedLog {
-    let name: String
-    let log: [StepRecord]
-}
-
 extension Experiment {
     /// The curves of runs on the same data: validation and the training loss, each against steps and against hours.
+    ///
+    /// Validation begins at a tenth of the longest run: the fall before it would flatten all that follows. Beside hours
+    /// each name says on which machine.
     ///
     /// - Parameter paper: The paper's curves, of the same figure against steps.
     /// - Returns: The charts, each with the word that sets it apart.
     static func charts(
-        of runs: [NamedLog], title: String, paper: [LineChart.Series]
+        of runs: [(name: String, run: RecordedRun<Self>)], title: String, paper: [LineChart.Series]
     ) -> [(kind: String, chart: LineChart)] {
+        let first = (runs.map(\.run.record.training.stepsDone).max() ?? 0) / 10
         func chart(
-            _ what: String, x: String, y: String, isNoisy: Bool = false, others: [LineChart.Series] = [],
-            point: (StepRecord) -> (x: Double, y: Double)?
+            _ what: String, hours: Bool, y: String, isNoisy: Bool = false, others: [LineChart.Series] = [],
+            value: (StepRecord) -> Double?
         ) -> LineChart {
-            let series = runs.map { LineChart.Series(name: $0.name, points: $0.log.compactMap(point)) }
+            let series = runs.map { name, run in
+                LineChart.Series(
+                    name: name + (hours ? run.record.machineInWords.map { "; \($0)" } ?? "" : ""),
+                    points: run.log.compactMap { line in
+                        value(line).map { (hours ? line.seconds / 3600 : Double(line.step), $0) }
+                    })
+            }
+            let drawn = (isNoisy ? series.map(\.smoothed) : series) + others
+            let values = drawn.flatMap { $0.points.map(\.y) }.filter { $0.isFinite && $0 > 0 }
+            let isWide = (values.max() ?? 1) > 3 * (values.min() ?? 1)
             return LineChart(
-                title: "\(title): \(what)", xLabel: x, yLabel: y, yScale: .logarithmic,
-                series: (isNoisy ? series.map(\.smoothed) : series) + others)
+                title: "\(title): \(what)\(hours ? " by time" : "")",
+                xLabel: hours ? "hours, evaluations included" : "training steps", yLabel: y,
+                yScale: isWide ? .logarithmic : .linear, series: drawn)
+        }
+        func validation(hours: Bool) -> LineChart {
+            let others = hours ? [] : paper.map { $0.from(Double(first)) }
+            return chart("validation", hours: hours, y: metric.axis, others: others) { line in
+                line.step < first ? nil : line.validation.flatMap(metric.value)
+            }
         }
         // One nat in the metric, where the loss determines it.
         let nat = metric.value(ofLoss: 1)
-        func training(_ what: String, x: String, of place: @escaping (StepRecord) -> Double) -> LineChart {
-            chart(what, x: x, y: nat == nil ? "loss with penalty, nats" : metric.name, isNoisy: true) { line in
+        func training(hours: Bool) -> LineChart {
+            let y = nat == nil ? "loss with penalty, nats" : metric.name
+            return chart("training batches", hours: hours, y: y, isNoisy: true) { line in
                 // Older logs of image runs have the loss with the penalty alone.
-                (line.objective ?? line.lossNats).map { (place(line), $0 * (nat ?? 1)) }
+                (line.objective ?? line.lossNats).map { $0 * (nat ?? 1) }
             }
         }
-        let hours = "hours, evaluations included"
         return [
-            (
-                "steps",
-                chart("validation", x: "training steps", y: metric.axis, others: paper) { line in
-                    line.validation.flatMap(metric.value).map { (Double(line.step), $0) }
-                }
-            ),
-            (
-                "hours",
-                chart("validation by time", x: hours, y: metric.axis) { line in
-                    line.validation.flatMap(metric.value).map { (line.seconds / 3600, $0) }
-                }
-            ),
-            ("training", training("training batches", x: "training steps") { Double($0.step) }),
-            ("training-hours", training("training batches by time", x: hours) { $0.seconds / 3600 }),
+            ("steps", validation(hours: false)), ("hours", validation(hours: true)),
+            ("training", training(hours: false)), ("training-hours", training(hours: true)),
         ]
     }
 }
@@ -73,6 +75,11 @@ extension PaperCurve {
 }
 
 extension LineChart.Series {
+    /// What lies at x or beyond.
+    fileprivate func from(_ x: Double) -> LineChart.Series {
+        LineChart.Series(name: name, kind: kind, points: points.filter { $0.x >= x })
+    }
+
     /// At most 200 points, each the mean of the same number of neighbors: what a chart can show of a noisy curve. What is
     /// left over at the end would be a mean of fewer, and noisier, and is left out.
     fileprivate var smoothed: LineChart.Series {

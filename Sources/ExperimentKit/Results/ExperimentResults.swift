@@ -128,11 +128,9 @@ public struct ExperimentResults<Work: Experiment> {
     /// name these as their differences.
     private func changesSince(_ group: Group) -> [ConfigurationFile.Difference] {
         guard group.record.differences.isEmpty,
-            let file = configurations.first(where: { $0.name == group.record.configuration })?.file,
-            (try? Work.Configuration.agree(group.first.settings, file.root)) == false
+            let file = configurations.first(where: { $0.name == group.record.configuration })?.file
         else { return [] }
-        return ConfigurationFile.differences(of: file.root, from: group.first.settings)
-            .filter { !RunRecord.isLabel($0.key) }
+        return Work.Configuration.differences(of: file.root, from: group.first.settings)
     }
 
     private func judgment(_ group: Group?, _ row: ReproducedRow, _ table: PaperTable) -> String {
@@ -228,25 +226,32 @@ public struct ExperimentResults<Work: Experiment> {
                         "verdict", "records",
                     ], run))
         }
-        let hours = RunHours(runs: runs)
-        let missing = rows.filter { row in !full.contains { $0.record.configuration == row.configuration.name } }
-        if !missing.isEmpty {
-            let names = missing.map { row, configuration in
-                "\(row.name) (\(grouped(Work.parameterCount(configuration.values, nil))) parameters"
-                    + (hours.seconds(configuration) == nil ? ")" : "; \(hours.text(configuration)))")
-            }
-            parts.append(
-                "Not run at full length: \(names.joined(separator: "; ")). They wait for \(table.obstacle)hours of computing."
-            )
-        }
         if !table.context.isEmpty { parts.append(table.context) }
         parts.append(Work.supplement(to: table, configurations))
         parts += reducedBudgets(table, groups)
         parts += figures.filter { $0.table == table.id }.map(\.markdown)
         parts += curveTables(table, groups)
+        let missing = rows.filter { row in !full.contains { $0.record.configuration == row.configuration.name } }
+        parts.append(notRun(missing, of: table))
         let notes = footnotes(groups)
         if !notes.isEmpty { parts.append(notes.trimmingCharacters(in: .newlines)) }
         return parts
+    }
+
+    /// The rows whose full settings have no run, with the time that they would take; may be empty.
+    private func notRun(
+        _ rows: [(row: ReproducedRow, configuration: NamedConfiguration<Work.Configuration>)], of table: PaperTable
+    ) -> String {
+        guard !rows.isEmpty else { return "" }
+        let hours = RunHours(runs: runs)
+        let lines = rows.map { row, configuration in
+            [
+                row.name, grouped(Work.parameterCount(configuration.values, nil)),
+                hours.seconds(configuration) == nil ? "-" : hours.text(configuration),
+            ]
+        }
+        return "Not run at full length, \(table.obstacle)for lack of computing time:\n\n"
+            + markdownTable(["row", "parameters", "time that it would take"], lines)
     }
 
     private func reducedBudgets(_ table: PaperTable, _ groups: [Group]) -> [String] {
@@ -299,9 +304,32 @@ public struct ExperimentResults<Work: Experiment> {
         return other?.figures(\.test).map { signed(ours - $0.mean, table.decimals) } ?? "-"
     }
 
-    /// The configurations' differences from their rows' full settings, as computed when they ran.
+    /// What differs from the rows' full settings, as computed when the runs were made: what all runs of a budget have in
+    /// common once, then the rest of each.
     private func differences(_ members: [Group]) -> String {
-        members.map { "- " + $0.record.differencesText }.joined(separator: "\n")
+        guard members.count > 1 else { return members.map(\.record.differencesText).joined() }
+        let changes = members.map { $0.record.differences.bySection }
+        var common: [ConfigurationFile.Difference] = [], texts: [String] = []
+        for change in changes[0] {
+            // Rows that come to the same value may begin at different ones.
+            let same = changes.compactMap { $0.first { $0.key == change.key && $0.value == change.value } }
+            guard same.count == changes.count else { continue }
+            common += same
+            texts.append(change.markdown(from: same.map(\.base)))
+        }
+        let own = zip(members, changes).compactMap { group, changes -> String? in
+            let rest = changes.filter { !common.contains($0) }.map { $0.markdown(from: [$0.base]) }
+            return rest.isEmpty ? nil : "- `\(group.record.configuration)`: \(rest.joined(separator: ", "))"
+        }
+        var parts: [String] = []
+        if !texts.isEmpty {
+            parts.append("All differ from their rows' full settings in \(texts.joined(separator: ", ")).")
+        }
+        if !own.isEmpty {
+            parts.append(texts.isEmpty ? "They differ from their rows' full settings:" : "And each by itself:")
+            parts.append(own.joined(separator: "\n"))
+        }
+        return parts.joined(separator: "\n\n")
     }
 
     /// Runs that claim no row of a table.
@@ -353,10 +381,10 @@ public struct ExperimentResults<Work: Experiment> {
                 ]
             }
             // A rate that falls takes a curve down with it, which the paper's need not do at that step.
-            let differences = run.record.differences.isEmpty ? "" : " \(run.record.differencesText)"
-            return "`\(run.record.configuration)`, seed \(run.record.seed), validation during training"
+            let budget = run.record.differences.isEmpty ? "" : ", at budget \(run.record.budget) (settings above)"
+            return "`\(run.record.configuration)`, seed \(run.record.seed)\(budget), validation during training"
                 + " (\(streams == 1 ? "the whole split at once" : "\(streams) streams")), beside the published curve"
-                + " (\(curve.title); linear between its points).\(differences)\n\n"
+                + " (\(curve.title); linear between its points).\n\n"
                 + markdownTable(["step", "ours", "published", "difference"], lines)
         }
     }
@@ -376,7 +404,7 @@ public struct ExperimentResults<Work: Experiment> {
                 of: ours.map { row, run, seeds in
                     let budget = run.record.budget == "paper" ? "the paper's budget" : run.record.budget
                     let seed = seeds > 1 ? ", seed \(run.record.seed)" : ""
-                    return NamedLog(name: "\(row.name), ours, \(budget)\(seed)", log: run.log)
+                    return ("\(row.name), ours, \(budget)\(seed)", run)
                 },
                 title: table.title, paper: paper.map { $0.series(upTo: lastStep) }
             ).map { kind, chart in

@@ -51,20 +51,21 @@ public struct RecordedRun<Work: Experiment>: Sendable {
     /// The runs of this experiment in a folder: a run's own, OUT/CONFIG with a run for each seed, or OUT.
     ///
     /// - Parameter skipped: Told why one run among several is left out: it is damaged.
-    /// - Throws: `RecordError` where there is none; what is wrong with the only one, or with the first where all are damaged.
+    /// - Throws: `RecordError` where there is none; what is wrong with the first where none can be read.
     public static func all(in folder: URL, skipped: (any Error) -> Void) throws -> [RecordedRun] {
         if RunFolder(url: folder).holdsRecord { return [try RecordedRun(folder, path: folder.path)] }
-        var runs: [RecordedRun] = [], damages: [any Error] = []
+        var runs: [RecordedRun] = [], damages: [any Error] = [], others: [any Error] = []
         for url in RunFolder.runs(below: folder) {
             do {
                 runs.append(try RecordedRun(url, path: url.path))
-            } catch RecordError.otherProgram {
+            } catch let error as RecordError where error.isOfOtherProgram {
                 // A folder of runs may hold those of other programs.
+                others.append(error)
             } catch {
                 damages.append(error)
             }
         }
-        guard !runs.isEmpty else { throw damages.first ?? RecordError.noRun(path: folder.path) }
+        guard !runs.isEmpty else { throw (damages + others).first ?? RecordError.noRun(path: folder.path) }
         damages.forEach(skipped)
         return runs
     }
@@ -142,7 +143,7 @@ extension RunRecord {
 
     /// A sentence about what differs, in Markdown.
     var differencesText: String {
-        let changes = differences.bySection.map { "`\($0.key)` \($0.base) → \($0.value)" }
+        let changes = differences.bySection.map { $0.markdown(from: [$0.base]) }
         return "`\(configuration)` differs from the row's full settings in \(changes.joined(separator: ", "))."
     }
 
@@ -169,10 +170,16 @@ extension RunRecord {
     }
 
     /// `1 thread`; `mostly 1 thread` where others took part.
-    var threadsInWords: String? {
+    var threadsInWords: String? { mostly { threadsText($0.threads) } }
+
+    /// `1 thread, AMD EPYC`; `mostly 1 thread, AMD EPYC` where others took part.
+    var machineInWords: String? { mostly { "\(threadsText($0.threads)), \(processorText($0.cpu))" } }
+
+    /// A property of the machine that did most steps, with a word where not all have it.
+    private func mostly(_ property: ((cpu: String, threads: Int, steps: Int)) -> String) -> String? {
         let machines = machines
         return machines.max { $0.steps < $1.steps }.map {
-            (Set(machines.map(\.threads)).count > 1 ? "mostly " : "") + threadsText($0.threads)
+            (Set(machines.map(property)).count > 1 ? "mostly " : "") + property($0)
         }
     }
 
@@ -201,6 +208,15 @@ extension RunRecord {
             training.secondsPerStep.map { fixed($0, 3) } ?? "-", durationText(seconds: training.wallSeconds),
             data.official || data.isSample ? data.displayName : "\(data.displayName) (not the official file)",
         ]
+    }
+}
+
+extension ConfigurationFile.Difference {
+    /// The change from one or several bases in Markdown. The stages of a rate would fill a line, and are not listed.
+    func markdown(from bases: [String]) -> String {
+        var seen: Set<String> = []
+        let distinct = bases.map { $0.hasPrefix("[{") ? "stages" : $0 }.filter { seen.insert($0).inserted }
+        return "`\(key)` \(distinct.joined(separator: " or ")) → \(value)"
     }
 }
 

@@ -35,7 +35,7 @@ extension ExperimentResults {
                 # The keys of a configuration
 
                 \(madeBy)
-                Every key has to stand in a file or in the one that its `base:` names (a path, from the file's own folder), unless
+                Every key must appear in a file or in the one that its `base:` names (a path, from the file's own folder), unless
                 its meaning says that it may be left out. `--set key.path=value` puts another value in a key's place, and
                 `show CONFIG` prints what a name stands for.
                 Whole numbers without another bound are at most 1,000,000,000, seeds excepted. A run that needs more memory than there is ends
@@ -67,13 +67,14 @@ extension ExperimentResults {
         ## Summary
 
         Each row of a paper with its longest run here (most parameters × training data; among equals the better on the
-        validation split), its budget, and n, the number of seeds. The budget `paper` is a row's full settings: what the paper states, and this suite's choice where it states
-        nothing. A row is *reproduced* when the mean test figure over its seeds, at full settings, lies within the tolerance that its
-        configuration stated before the run. Beside a verdict stands what its difference is to be measured against: the
-        standard error of a figure read off a test split of that size (√(p (1 − p) / N) for errors; not recorded for
-        bits) and the standard deviation over seeds. A reduced budget gets no verdict, and rows at different budgets cannot be
-        compared with each other. Validation chooses the checkpoint; the test split is read once, after that. What a paper leaves open: [docs/deviations.md](docs/deviations.md);
-        machines and times: [docs/provenance.md](docs/provenance.md).
+        validation split), its budget, and n, the number of seeds. The budget `paper` is a row's full settings: what the paper
+        states, and this suite's choice where it states nothing. A row is *reproduced* when the mean test figure over its
+        seeds, at full settings, lies within the tolerance that its configuration stated before the run. Each verdict also gives
+        two yardsticks for the difference: the standard error of a figure on a test split of that size (√(p (1 − p) / N) for
+        errors; not recorded for bits) and the standard deviation over seeds. A reduced budget gets no verdict, and rows at
+        different budgets cannot be compared with each other. Validation chooses the checkpoint; the test split is read once,
+        after that. What a paper leaves open: [docs/deviations.md](docs/deviations.md); machines and times:
+        [docs/provenance.md](docs/provenance.md).
 
         """
     }

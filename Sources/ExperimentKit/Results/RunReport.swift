@@ -18,10 +18,12 @@ public struct RunReport<Work: Experiment> {
     // MARK: - Text
 
     /// The table of figures, and under it the settings that are not the same in all runs.
-    public var text: String {
+    ///
+    /// - Parameter width: Of the terminal that it is for; nil where it is none.
+    public func text(width: Int?) -> String {
         let settings = differingSettings
-        return table.text
-            + (settings.rows.isEmpty ? "" : "\n" + alignedColumns([settings.columns] + settings.rows) + "\n")
+        let text = alignedColumns([settings.columns] + settings.rows, width: width)
+        return table.text(width: width) + (settings.rows.isEmpty ? "" : "\n\(text)\n")
     }
 
     /// The output of `compare --json`: every run's record.
@@ -57,7 +59,11 @@ public struct RunReport<Work: Experiment> {
             !RunRecord.isLabel(key) && !key.hasPrefix("reproduces") && seen.insert(key).inserted
         }
         let rows = keys.compactMap { key -> [String]? in
-            let values = leaves.map { $0[key] ?? "-" }
+            let stated = leaves.compactMap { $0[key] }
+            let values = zip(groups, leaves).map { run, leaves in
+                // One that leaves it out may mean what another states.
+                leaves[key] ?? stated.first { Work.Configuration.holds(key, $0, in: run.settings) } ?? "-"
+            }
             return Set(values).count > 1 ? [key] + values : nil
         }
         return (["setting"] + names, rows)
@@ -131,7 +137,7 @@ public struct RunReport<Work: Experiment> {
                 return table.curves[row]
             }.filter { drawn.insert($0.title).inserted }
             return Work.charts(
-                of: members.map { NamedLog(name: name($0), log: $0.log) }, title: data,
+                of: members.map { (name($0), $0) }, title: data,
                 paper: paper.map { $0.series(upTo: lastStep) }
             ).map(\.chart).filter { chart in chart.series.contains { !$0.points.isEmpty } }
         }

@@ -2,7 +2,7 @@
 /// configuration. What `train`, `reproduce`, `compare` and `report` print.
 public struct RunTable<Work: Experiment> {
     static var columns: [String] {
-        ["configuration", "seed", "parameters", "steps", "validation", "test", "read as", "paper test", ""]
+        ["configuration", "seed", "parameters", "steps", "validation", "test", "read as", "paper test", "status"]
     }
 
     let rows: [[String]]
@@ -34,8 +34,12 @@ public struct RunTable<Work: Experiment> {
         }
     }
 
-    /// For a terminal or a file, with the metric above it.
-    public var text: String { "\(Work.metric.name)\n\n\(alignedColumns([Self.columns] + rows))\n\(caution)" }
+    /// With the metric above it.
+    ///
+    /// - Parameter width: Of the terminal that it is for; nil where it is none.
+    public func text(width: Int?) -> String {
+        "\(Work.metric.name)\n\n\(alignedColumns([Self.columns] + rows, width: width))\n\(caution)"
+    }
 
     /// A caution where the budget of some run is reduced; else empty.
     var caution: String {

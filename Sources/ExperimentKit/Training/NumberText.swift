@@ -21,6 +21,11 @@ public func grouped(_ value: Int) -> String {
     return (value < 0 ? "-" : "") + text
 }
 
+/// A processor's name without what its maker adds for the law: `AMD EPYC`, `Intel Xeon`.
+public func processorText(_ name: String) -> String {
+    name.replacing(/\([A-Za-z]+\)/, with: "").replacing(/[ ](Processor|CPU).*/, with: "")
+}
+
 /// Lines cut to a width, with a sign where something is missing; nil leaves them whole.
 public func fitted(_ text: String, width: Int?) -> String {
     guard let width, width > 1 else { return text }

@@ -14,8 +14,8 @@ public enum ShardError: Error, Equatable, CustomStringConvertible {
         case .shards(let shards, let processes):
             let why = processes & (processes - 1) == 0 ? "" : "; start 2, 4, 8, … processes"
             return
-                "training.shards is \(shards), but \(processes) processes were started: each computes at least one shard"
-                + " of the batch. Begin the run with --set training.shards=\(max(2, processes.roundedUpToPowerOfTwo)) or a"
+                "training.shards is \(shards), but \(processes) processes were started: each computes as many shards of"
+                + " the batch as every other, and at least one. Begin the run with --set training.shards=\(max(2, processes.roundedUpToPowerOfTwo)) or a"
                 + " multiple\(why)"
         case .process(let rank, let host, let reason):
             return "process \(rank) on \(host): \(reason)"

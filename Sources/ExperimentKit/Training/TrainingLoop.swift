@@ -38,6 +38,13 @@ public enum TrainingError: Error, Equatable, CustomStringConvertible {
     /// A loss, a gradient or a number of the model is NaN or infinite; no checkpoint holds it.
     case notFinite(what: String, step: Int, lastCheckpoint: String?)
 
+    /// What happened, for a record: without advice and without paths.
+    var reason: String {
+        switch self {
+        case .notFinite(let what, let step, _): "the \(what) at step \(step)"
+        }
+    }
+
     public var description: String {
         switch self {
         case .notFinite(let what, let step, let lastCheckpoint):

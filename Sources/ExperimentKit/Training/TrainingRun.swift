@@ -87,8 +87,7 @@ public final class TrainingRun<Work: Experiment> {
         let changes = try RunRecord(contentsOf: files.record).changes ?? []
         let found = try ConfigurationFile(contentsOf: files.configuration).root
         let wanted = try configuration.root.overlaid(with: changes)
-        if (try? Work.Configuration.agree(found, wanted)) == true { return [] }
-        return ConfigurationFile.differences(of: found, from: wanted).map(\.key).filter { !RunRecord.isLabel($0) }
+        return Work.Configuration.differences(of: found, from: wanted).map(\.key)
     }
 
     /// Keys that a run may change while it is under way: enough to go on from a step after which numbers are not finite.
@@ -138,9 +137,11 @@ public final class TrainingRun<Work: Experiment> {
         let root = try agreed.overlaid(with: overrides)
         configuration = try Work.Configuration(root)
         resolvedYAML = root.yaml
-        let others = ConfigurationFile.differences(of: root, from: agreed).map(\.key).filter { key in
-            record.status == .finished || !Self.changeable.contains { key == $0 || key.hasPrefix("\($0).") }
+        let changed = ConfigurationFile.differences(of: root, from: agreed).map(\.key)
+        guard record.status != .finished || changed.isEmpty else {
+            throw RecordError.finished(path: folder.path, keys: changed)
         }
+        let others = changed.filter { key in !Self.changeable.contains { key == $0 || key.hasPrefix("\($0).") } }
         guard others.isEmpty else {
             throw RecordError.unchangeable(path: folder.path, keys: others, changeable: Self.changeable)
         }
@@ -236,7 +237,7 @@ public final class TrainingRun<Work: Experiment> {
             return try stop(signal: interrupted.signal)
         } catch let error as TrainingError {
             record.status = .notFinite
-            record.stopReason = "\(error)"
+            record.stopReason = error.reason
             try writeRecord()
             throw error
         }

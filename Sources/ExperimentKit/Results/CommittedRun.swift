@@ -1,9 +1,9 @@
 import Foundation
 import Safetensors
 
-/// The weights of a committed run: `runs/CONFIG/SEED/model.safetensors` beside its record. The folder can be given
-/// wherever a checkpoint is asked for.
-public struct CommittedWeights {
+/// A committed run, `runs/CONFIG/SEED` of an experiment. Where it has weights, `model.safetensors` beside its record, the
+/// folder can be given wherever a checkpoint is asked for.
+public struct CommittedRun {
     /// The best checkpoint's weights may be kept up to this many bytes; in half precision a model of Penn Treebank is
     /// within it.
     public static let greatestSize = 12_000_000
@@ -19,14 +19,25 @@ public struct CommittedWeights {
 
     /// All of an experiment, by configuration and seed.
     ///
-    /// - Parameter damaged: Told of weights whose record cannot be read, which are left out.
-    public static func all(in experiment: URL, damaged: (any Error) -> Void) -> [CommittedWeights] {
+    /// - Parameter damaged: Told of those whose record cannot be read, which are left out.
+    public static func all(in experiment: URL, damaged: (any Error) -> Void) -> [CommittedRun] {
+        runs(in: experiment, damaged: damaged) { RunFolder(url: $0).holdsRecord }
+    }
+
+    /// Those that have weights.
+    public static func withWeights(in experiment: URL, damaged: (any Error) -> Void) -> [CommittedRun] {
+        runs(in: experiment, damaged: damaged) {
+            FileManager.default.fileExists(atPath: $0.appendingPathComponent(CheckpointFile.model).path)
+        }
+    }
+
+    private static func runs(
+        in experiment: URL, damaged: (any Error) -> Void, where isWanted: (URL) -> Bool
+    ) -> [CommittedRun] {
         let configurations = RunFolder.folders(in: experiment.appendingPathComponent("runs", isDirectory: true))
-        return configurations.flatMap(RunFolder.folders).compactMap { run in
-            guard FileManager.default.fileExists(atPath: run.appendingPathComponent(CheckpointFile.model).path)
-            else { return nil }
+        return configurations.flatMap(RunFolder.folders).filter(isWanted).compactMap { run in
             do {
-                return CommittedWeights(folder: run, record: try RunRecord(contentsOf: RunFolder(url: run).record))
+                return CommittedRun(folder: run, record: try RunRecord(contentsOf: RunFolder(url: run).record))
             } catch {
                 damaged(error)
                 return nil
@@ -35,26 +46,26 @@ public struct CommittedWeights {
     }
 
     /// One a row of the paper: the run with the most steps, then the best validation; in the order of the names.
-    public static func longestOfEachRow(among all: [CommittedWeights]) -> [CommittedWeights] {
+    public static func longestOfEachRow(among all: [CommittedRun]) -> [CommittedRun] {
         var seen: Set<String> = []
         return all.map(\.row).filter { seen.insert($0).inserted }.compactMap { row in
             longest(among: all.filter { $0.row == row })
         }
     }
 
-    /// The weights that a name means: a configuration, or a row by the words of its configuration without the table and the
+    /// The run that a name means: a configuration, or a row by the words of its configuration without the table and the
     /// budget, such as `hyper-wide-resnet-40-1`, either with `/SEED`: of several the run with the most steps, then the one
     /// with the best validation.
-    public static func named(_ name: String, among all: [CommittedWeights]) -> CommittedWeights? {
+    public static func named(_ name: String, among all: [CommittedRun]) -> CommittedRun? {
         if let exact = all.first(where: { $0.name == name }) { return exact }
-        func isNamed(_ weights: CommittedWeights, _ word: String) -> Bool {
+        func isNamed(_ weights: CommittedRun, _ word: String) -> Bool {
             name == word || name == "\(word)/\(weights.record.seed)"
         }
         return longest(among: all.filter { isNamed($0, $0.record.configuration) })
             ?? longest(among: all.filter { isNamed($0, $0.row) })
     }
 
-    private static func longest(among weights: [CommittedWeights]) -> CommittedWeights? {
+    private static func longest(among weights: [CommittedRun]) -> CommittedRun? {
         weights.max { left, right in
             func rank(_ record: RunRecord) -> (Int, Double, Int) {
                 (record.training.stepsDone, -(record.validation?.lossNats ?? .infinity), -record.seed)
@@ -83,7 +94,7 @@ public struct CommittedWeights {
     ///   - half: Whether to round the weights to half precision.
     ///   - replace: Whether another record in its place may be overwritten.
     /// - Throws: `KeepError`, `RecordError`, `CheckpointError`, `SafetensorsError`.
-    public static func keep(_ run: URL, in experiment: URL, half: Bool, replace: Bool) throws -> CommittedWeights {
+    public static func keep(_ run: URL, in experiment: URL, half: Bool, replace: Bool) throws -> CommittedRun {
         let source = RunFolder(url: run)
         guard source.holdsRecord else { throw RecordError.noRun(path: run.path) }
         let record = try RunRecord(contentsOf: source.record)
@@ -120,7 +131,7 @@ public struct CommittedWeights {
         for file in files {
             try RunFolder.write(to: folder.appendingPathComponent(file.name)) { file.bytes }
         }
-        return CommittedWeights(folder: folder, record: record)
+        return CommittedRun(folder: folder, record: record)
     }
 }
 
@@ -140,7 +151,7 @@ public enum KeepError: Error, Equatable, CustomStringConvertible {
             return "\(path) holds the record of another run: --replace overwrites it"
         case .tooLarge(let path, let bytes, let half):
             return
-                "\(path): \(grouped(bytes)) bytes of weights, at most \(grouped(CommittedWeights.greatestSize)) are kept"
+                "\(path): \(grouped(bytes)) bytes of weights, at most \(grouped(CommittedRun.greatestSize)) are kept"
                 + (half ? "" : ": --half rounds them to half precision")
         case .notFinite(let path, let name, let value, let half):
             return
