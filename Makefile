@@ -143,6 +143,7 @@ reproduce-mnist: $(PROGRAMS) ## §4.1 and A.1: MNIST, Table 7 (without the data:
 results: build ## writes RESULTS.md, docs/, the README's table and the figures from the committed records
 	@$(BIN)/char-hyperlstm results
 	@$(BIN)/static-hypernet results
+	@$(BIN)/benchmarks tables
 
 results-check: build ## fails if one of them is not what the records give
 	@$(BIN)/char-hyperlstm results --check

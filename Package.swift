@@ -61,8 +61,7 @@ let package = Package(
         .executableTarget(
             name: "char-hyperlstm",
             dependencies: [
-                "CharacterExperiments", "ExperimentKit", "ExperimentCommands", "PaperFigures", "Figures",
-                "HyperNetworks", "Datasets",
+                "CharacterExperiments", "ExperimentKit", "ExperimentCommands", "PaperFigures", "Figures", "Datasets",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "experiments/char-hyperlstm",
@@ -80,6 +79,7 @@ let package = Package(
             name: "benchmarks",
             dependencies: [
                 "CharacterExperiments", "ExperimentKit", "ExperimentCommands", "Figures", "HyperNetworks", "Processes",
+                "Compute",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "experiments/benchmarks",

@@ -14,7 +14,6 @@ Random numbers are PyTorch's, so a run resembles the suite's run of the same see
 weights of the suite. Needs torch, numpy, safetensors and PyYAML; on a GPU triton, which PyTorch brings along.
 """
 import argparse
-import gzip
 import hashlib
 import json
 import math
@@ -29,6 +28,7 @@ import torch
 import yaml
 from torch.nn import functional as F
 
+import evaluate
 import hypernetworks
 import lstm_update
 
@@ -38,7 +38,22 @@ FIRST_STEPS = 200
 # What models side by side may differ in.
 OF_ONE_MODEL = {"model": ["keepInput", "keepOutput", "keepRecurrent", "keepHyperRecurrent"],
                 "training": ["learningRate", "carryState"],
-                "deviations": ["inputInitialValues", "scalingInitialValues"]}
+                "deviations": ["inputInitialValues", "scalingInitialValues"], "author": ["hyperState", "orthogonal"]}
+# Keys that a file may leave out, and two that only this program has: what the author's code did differently when it was first
+# published (hardmaru/supercell e3e5fbf, two days after the run whose curve is in assets/tensorboard_hyperlstm_ptb.png).
+#   hyperState: the hyper cell's h and c are carried; zero at the start of each `sequence` (4fdf0e8); or zero at every step, so
+#               that it has no memory (`none`, e3e5fbf)
+#   orthogonal: W_h and W_x, each gate by itself; or `packed`, the matrix of all four gates at once (until 50c3735)
+LEFT_OUT = {"deviations": {"inputInitialValues": "orthogonal", "scalingInitialValues": "constant"},
+            "author": {"hyperState": "carried", "orthogonal": "gate"}}
+
+
+class Loader(yaml.SafeLoader):
+    """With 1e-3 for a number, which YAML 1.1 takes for a text."""
+
+
+Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789"))
 
 
 # ---------------------------------------------------------------- configuration and text
@@ -51,17 +66,28 @@ def merged(base, changes):
 
 def configuration(path, settings=()):
     """A configuration with what it is based on; settings are texts key.path=value."""
+    return changed(merged(LEFT_OUT, read(path)), settings)
+
+
+def read(path):
+    """A file's keys, laid over those of the file that it is based on."""
     path = Path(path) if str(path).endswith(".yaml") else CONFIGURATIONS / f"{path}.yaml"
-    result = yaml.safe_load(path.read_text())
-    if "base" in result:
-        result = merged(configuration(path.parent / result.pop("base")), result)
-    return changed(result, settings)
+    result = yaml.load(path.read_text(), Loader)
+    return merged(read(path.parent / result.pop("base")), result) if "base" in result else result
 
 
 def changed(config, settings):
     for setting in settings:
-        keys, value = setting.split("=", 1)
-        changes = yaml.safe_load(value)
+        keys, equals, value = setting.partition("=")
+        if not equals:
+            raise SystemExit(f"expected key.path=value, found '{setting}'")
+        place = config
+        for key in keys.split("."):
+            if not isinstance(place, dict) or key not in place:
+                raise SystemExit(f"{setting}: unknown key '{keys}'; `char-hyperlstm show CONFIG` prints all, and author. has "
+                                 + ", ".join(LEFT_OUT["author"]))
+            place = place[key]
+        changes = yaml.load(value, Loader)
         for key in reversed(keys.split(".")):
             changes = {key: changes}
         config = merged(config, changes)
@@ -81,13 +107,27 @@ def variant(config, settings):
     return result
 
 
+def choice(config, group, key, *names):
+    """The value of a key, one of the names."""
+    name = config[group][key]
+    if name not in names:
+        raise SystemExit(f"{group}.{key}: expected one of {', '.join(names)}, found {name}")
+    return name
+
+
 def peak_of(config):
     schedule = config["training"]["learningRate"]
+    if isinstance(schedule, list):
+        return max(stage["rate"] for stage in schedule)
     return schedule["peak"] if isinstance(schedule, dict) else schedule
 
 
 def with_peak(config, peak):
     schedule = config["training"]["learningRate"]
+    if isinstance(schedule, list):
+        factor = peak / peak_of(config)
+        return merged(config, {"training": {"learningRate": [
+            stage | {"rate": stage["rate"] * factor} for stage in schedule]}})
     return merged(config, {"training": {"learningRate": {"peak": peak} if isinstance(schedule, dict) else peak}})
 
 
@@ -104,22 +144,18 @@ def model_configuration(config):
 
 
 def rate(schedule, step):
-    """The learning rate of a step, counted from 1."""
-    if not isinstance(schedule, dict):
-        return schedule
-    peak = schedule["peak"]
-    if step < schedule["warmUpSteps"]:
-        return peak * step / schedule["warmUpSteps"]
-    if step <= schedule["holdUntilStep"]:
-        return peak
-    progress = (step - schedule["holdUntilStep"]) / max(1, schedule["totalSteps"] - schedule["holdUntilStep"])
-    return peak + (schedule["final"] - peak) * min(1, progress)
-
-
-def penn_treebank(folder, split):
-    text = gzip.open(Path(folder) / "ptb" / f"ptb.{split}.txt.gz").read()
-    # As the paper has it: no blank at either end of a line.
-    return b"".join(line.strip(b" ") + b"\n" for line in text.split(b"\n")[:-1])
+    """The learning rate of a step, counted from 1: a number, stages, half a cosine, or one that is held and then falls."""
+    if isinstance(schedule, (int, float)):
+        return float(schedule)
+    if isinstance(schedule, list):
+        return next((stage["rate"] for stage in schedule if step <= stage["untilStep"]), schedule[-1]["rate"])
+    peak, final, warm_up = schedule["peak"], schedule["final"], schedule["warmUpSteps"]
+    if step < warm_up:
+        return peak * step / warm_up
+    hold = schedule.get("holdUntilStep", warm_up)
+    progress = min(1, max(0, step - hold) / max(1, schedule["totalSteps"] - hold))
+    falls = progress if "holdUntilStep" in schedule else (1 - math.cos(math.pi * progress)) / 2
+    return peak + (final - peak) * falls
 
 
 class Streams:
@@ -223,19 +259,16 @@ def initial_values(config, V, seed):
             made.append(q if rows >= columns else q.T)
         return torch.cat(made, 1).float()
 
-    def choice(key, *names):
-        """One of the names; a file that has no such key means the first."""
-        name = config["deviations"].get(key, names[0])
-        if name not in names:
-            raise SystemExit(f"deviations.{key}: expected one of {', '.join(names)}, found {name}")
-        return name
+    input_values = choice(config, "deviations", "inputInitialValues", "orthogonal", "uniform-unit-scaling")
+    scaling_values = choice(config, "deviations", "scalingInitialValues", "constant", "distinct")
+    packed = choice(config, "author", "orthogonal", "gate", "packed") == "packed"
 
-    input_values = choice("inputInitialValues", "orthogonal", "uniform-unit-scaling")
-    scaling_values = choice("scalingInitialValues", "constant", "distinct")
+    def gates(rows, columns):
+        return orthogonal(rows, 4 * columns, 1) if packed else orthogonal(rows, columns)
 
     def input_weights(rows, columns):
         if input_values == "orthogonal":
-            return orthogonal(rows, columns)
+            return gates(rows, columns)
         return (2 * torch.rand(rows, 4 * columns, generator=random) - 1) * math.sqrt(3 / rows)
 
     def scaling_weights():
@@ -248,11 +281,11 @@ def initial_values(config, V, seed):
         return {"gamma": torch.ones(4 * units), "beta": torch.zeros(4 * units), "gamma_c": torch.ones(units),
                 "beta_c": torch.zeros(units)}
 
-    layer = {"W_x": input_weights(V, H), "W_h": orthogonal(H, H), "b_0" if h else "b": torch.zeros(4 * H)}
+    layer = {"W_x": input_weights(V, H), "W_h": gates(H, H), "b_0" if h else "b": torch.zeros(4 * H)}
     if c["layerNorm"]:
         layer |= norm(H)
     if h:
-        hyper = {"W_x": input_weights(H + V, h), "W_h": orthogonal(h, h), "b": torch.zeros(4 * h)}
+        hyper = {"W_x": input_weights(H + V, h), "W_h": gates(h, h), "b": torch.zeros(4 * h)}
         if c["layerNorm"] or c["hyperLayerNorm"] == "always":
             hyper |= norm(h)
         layer |= {f"hyper.{name}": tensor for name, tensor in hyper.items()}
@@ -272,7 +305,8 @@ class Sequence:
     States have a slot for each step, [M, T + 1, B, ·]; the first holds the state that the sequence begins with.
     """
 
-    def __init__(self, c, weights, T, B, gradients=None, fused=False):
+    def __init__(self, c, weights, T, B, gradients=None, fused=False, hyper_state=None):
+        """hyper_state: of each model what becomes of the hyper cell's state (`author.hyperState`); None carries all."""
         self.c, self.W, self.gradients = c, weights, gradients
         M, device = len(weights.flat), weights.flat.device
         self.M, self.T, self.B = M, T, B
@@ -294,6 +328,17 @@ class Sequence:
             self.hyper_update = update(h, weights.norm("hyper."), None)
             self.hyper_h, self.hyper_c = empty(T + 1, B, h).zero_(), empty(T + 1, B, h).zero_()
             self.states += [self.hyper_h, self.hyper_c]
+            # What the hyper cell begins a step with: the states themselves where all models have memory.
+            self.hyper_before = [self.hyper_h, self.hyper_c]
+            self.memory, self.lasting = None, None
+            if hyper_state and set(hyper_state) != {"carried"}:
+                def factor(kinds):
+                    return torch.tensor([float(kind in kinds) for kind in hyper_state], device=device).view(-1, 1, 1)
+
+                self.lasting = factor(["carried"])
+                if "none" in hyper_state:
+                    self.memory = factor(["carried", "sequence"])
+                    self.hyper_before = [torch.zeros_like(state) for state in self.hyper_before]
             self.z, self.d = empty(12, self.kept, B, Nz), empty(12, self.kept, B, H)
         if gradients is not None:
             self.dp, self.dc = empty(T, B, 4 * H + 4 * h), [empty(B, H), empty(B, H)]
@@ -305,6 +350,9 @@ class Sequence:
         """Begins with the last state, times `keep` [1] or [M]: 0 begins a text."""
         for state in self.states:
             torch.mul(state[:, -1], keep.view(-1, 1, 1), out=state[:, 0])
+        if self.sizes[1] and self.lasting is not None:
+            for state in self.hyper_h, self.hyper_c:
+                state[:, 0].mul_(self.lasting)
 
     def one_hot(self, inputs):
         """[T, B] to [1, T B, V]."""
@@ -326,9 +374,13 @@ class Sequence:
             p, d = self.p[:, slot], None
             torch.bmm(self.h_t[:, t], W["W_h"], out=p)
             if h:
-                p[..., 4 * H:].baddbmm_(self.hyper_h[:, t], W["hyper.W_h"])                     # Equation 10
+                hyper_h, hyper_c = (before[:, t] for before in self.hyper_before)
+                if self.memory is not None:
+                    torch.mul(self.hyper_h[:, t], self.memory, out=hyper_h)
+                    torch.mul(self.hyper_c[:, t], self.memory, out=hyper_c)
+                p[..., 4 * H:].baddbmm_(hyper_h, W["hyper.W_h"])                                # Equation 10
                 self.hyper_update.forward(
-                    p[..., 4 * H:], self.x[:, t, :, 4 * H:], None, self.hyper_c[:, t],
+                    p[..., 4 * H:], self.x[:, t, :, 4 * H:], None, hyper_c,
                     None if hyper_mask is None else hyper_mask[:, t], self.hyper_h[:, t + 1], self.hyper_c[:, t + 1])
                 z, d = self.z[:, :, slot], self.d[:, :, slot]
                 made = torch.bmm(self.hyper_h[:, t + 1], W["W_hhat"])                           # Equation 11
@@ -371,10 +423,13 @@ class Sequence:
                 self.dz[:, t].view(M, B, 12, Nz).transpose(1, 2).copy_(made.view(M, 12, B, Nz))
                 hyper_dh = torch.bmm(self.dz[:, t], W["W_hhat"].mT)
                 if t < T - 1:
-                    hyper_dh.baddbmm_(self.dp[:, t + 1, :, 4 * H:], W["hyper.W_h"].mT)
+                    later = self.dp[:, t + 1, :, 4 * H:]
+                    hyper_dh.baddbmm_(later if self.memory is None else later * self.memory, W["hyper.W_h"].mT)
+                    if self.memory is not None:
+                        self.hyper_dc[now].mul_(self.memory)
                 self.hyper_update.backward(
                     hyper_dh, self.hyper_dc[now], self.p[:, t, :, 4 * H:], self.x[:, t, :, 4 * H:], None,
-                    self.hyper_c[:, t], None if hyper_mask is None else hyper_mask[:, t], self.hyper_dc[before],
+                    self.hyper_before[1][:, t], None if hyper_mask is None else hyper_mask[:, t], self.hyper_dc[before],
                     self.dp[:, t, :, 4 * H:], None, None)
 
         def rows(tensor):
@@ -387,7 +442,7 @@ class Sequence:
         if h:
             torch.bmm(x.mT, rows(self.dx), out=G["W_x"][..., :4 * H])
             torch.bmm(x.mT, dp[..., 4 * H:], out=G["W_x"][..., 4 * H:])
-            torch.bmm(rows(self.hyper_h[:, :-1]).mT, dp[..., 4 * H:], out=G["hyper.W_h"])
+            torch.bmm(rows(self.hyper_before[0][:, :-1]).mT, dp[..., 4 * H:], out=G["hyper.W_h"])
             torch.bmm(rows(self.hyper_h[:, 1:]).mT, rows(self.dz), out=G["W_hhat"])
             G["b_hhat"].copy_(rows(self.dz).sum(1)[:, :8 * Nz])
             G["W_z"].copy_(torch.bmm(rows(self.z).flatten(0, 1).mT, rows(self.dd).flatten(0, 1)).view(M, 12, Nz, H))
@@ -453,10 +508,10 @@ def captured(function, device, graph=True):
 class Evaluation:
     """Reads a text as B streams, each from a zero state, with every model."""
 
-    def __init__(self, c, weights, text, vocabulary, streams, length, options):
+    def __init__(self, c, weights, text, vocabulary, streams, length, options, hyper_state=None):
         device = weights.flat.device
         self.streams = Streams(text, vocabulary, streams, length, device)
-        self.sequence = Sequence(c, weights, length, streams, fused=options["fused"])
+        self.sequence = Sequence(c, weights, length, streams, fused=options["fused"], hyper_state=hyper_state)
         self.start = torch.zeros(1, dtype=torch.long, device=device)
         self.keep = torch.zeros(1, device=device)
         self.nats = torch.zeros(len(weights.flat), dtype=torch.float64, device=device)
@@ -494,7 +549,8 @@ class Training:
         self.moments = [torch.zeros_like(self.weights.flat) for _ in range(2)]
         B, T = self.training["batch"], self.training["sequenceLength"]
         self.streams = Streams(text, vocabulary, B, T, device)
-        self.sequence = Sequence(self.c, self.weights, T, B, self.gradients, options["fused"])
+        self.hyper_state = [choice(config, "author", "hyperState", "carried", "sequence", "none") for config in configs]
+        self.sequence = Sequence(self.c, self.weights, T, B, self.gradients, options["fused"], self.hyper_state)
 
         # Values for each step, read by its number.
         adam, length = self.training["adam"], self.streams.length
@@ -666,12 +722,14 @@ def main():
         return smoke(device)
     if arguments.configuration is None:
         parser.error("expected a configuration")
+    if arguments.states_at and not arguments.states:
+        parser.error("--states-at expects --states FOLDER too")
 
     config = configuration(arguments.configuration, arguments.set)
     c, training, evaluation = model_configuration(config), config["training"], config["evaluation"]
     if config["data"]["corpus"] != "ptb":
         raise SystemExit(f"no reader of the corpus '{config['data']['corpus']}'; expected ptb")
-    text = {split: penn_treebank(arguments.data, split) for split in ("train", "valid", "test")}
+    text = {split: evaluate.penn_treebank(Path(arguments.data), split) for split in ("train", "valid", "test")}
     vocabulary = bytes(sorted(set(text["train"])))
     models, configs, initial = [], [], []
     loaded = hypernetworks.load(arguments.initial).state_dict() if arguments.initial else None
@@ -684,6 +742,10 @@ def main():
                 models.append({"peak": peak, "seed": seed} | ({"set": changes} if changes else {}))
                 configs.append(with_peak(varied, peak))
                 initial.append(named)
+    # Other programs carry the hyper cell's state, and would read the other weights without a word as what they are not.
+    readable = [m for m, one in enumerate(configs) if one["author"]["hyperState"] == "carried"]
+    if arguments.weights and not readable:
+        parser.error("--weights expects a model with author.hyperState=carried: no other program reads the others")
     torch.manual_seed(arguments.seeds[0])
 
     def training_of(options):
@@ -700,14 +762,15 @@ def main():
     prefix = evaluation["validationCharacters"]
     validation = Evaluation(
         c, trained.weights, text["valid"][:prefix], vocabulary, evaluation["validationStreams"],
-        training["sequenceLength"], options)
+        training["sequenceLength"], options, trained.hyper_state)
     torch.manual_seed(arguments.seeds[0])
     places = evaluation["validateAt"]
     places = set(range(places, training["steps"] + 1, places) if isinstance(places, int) else places)
     places |= {training["steps"], *arguments.states_at}
 
     record = {
-        "program": "python/cross_check.py", "configuration": Path(arguments.configuration).stem, "set": arguments.set,
+        "program": "python/cross_check.py", "configuration": Path(arguments.configuration).name.removesuffix(".yaml"),
+        "set": arguments.set,
         "kind": ("Layer Norm " if c["layerNorm"] else "") + ("HyperLSTM" if c["hyperUnits"] else "LSTM"),
         "units": c["units"], "batch": training["batch"], "sequenceLength": training["sequenceLength"],
         "parameters": sum(tensor.numel() for tensor in initial[0].values()), "stepsPlanned": training["steps"],
@@ -730,6 +793,9 @@ def main():
     best = Best(trained.weights)
     if arguments.resume:
         load_state(arguments.resume, trained, best, record)
+        if record["resumedAt"] >= training["steps"]:
+            parser.error(f"--resume: {arguments.resume} is at step {record['resumedAt']}, the end of "
+                         f"{training['steps']} steps: --set training.steps=… goes on")
     begun, earlier = record.get("resumedAt", 0), record.get("seconds", 0)
     trained_seconds, last, done, every = 0.0, begun, begun, training["logEvery"]
     while done < training["steps"]:
@@ -769,14 +835,14 @@ def main():
     best.restore()
     if arguments.weights:
         # A diverged model, whose figure is NaN, comes last.
-        chosen = min(range(len(models)), key=lambda m: (math.isnan(best.bits[m]), best.bits[m]))
+        chosen = min(readable, key=lambda m: (math.isnan(best.bits[m]), best.bits[m]))
         save_weights(arguments.weights, trained.named(chosen), c, vocabulary, best.steps[chosen])
         record["weights"] = {"file": Path(arguments.weights).name, **models[chosen]}
     if arguments.report_streams:
         for split in "valid", "test":
             reading = Evaluation(
                 c, trained.weights, text[split], vocabulary, arguments.report_streams, training["sequenceLength"],
-                options)
+                options, trained.hyper_state)
             read = reading.bits()
             for m, model in enumerate(record["models"]):
                 model[split] = {"figure": read[m], "streams": arguments.report_streams,
@@ -821,4 +887,4 @@ def smoke(device):
 
 
 if __name__ == "__main__":
-    main()
+    evaluate.run(main)

@@ -8,12 +8,15 @@ import argparse
 import gzip
 import json
 import math
+import sys
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from torch.nn import functional as F
 
 import hypernetworks
@@ -46,8 +49,12 @@ def text(corpus, folder):
         return gzip.open(folder / "sample" / "sample.test.txt.gz").read()
     if corpus != "ptb":
         raise SystemExit(f"no reader of the corpus '{corpus}'; expected ptb, text8, enwik8 or sample")
-    words = gzip.open(folder / "ptb" / "ptb.test.txt.gz").read()
-    # As the paper has it: no blank at either end of a line.
+    return penn_treebank(folder, "test")
+
+
+def penn_treebank(folder, split):
+    """The bytes of train, valid or test, as the paper has them: no blank at either end of a line."""
+    words = gzip.open(folder / "ptb" / f"ptb.{split}.txt.gz").read()
     return b"".join(line.strip(b" ") + b"\n" for line in words.split(b"\n")[:-1])
 
 
@@ -89,6 +96,14 @@ def evaluate_text(model, content, streams):
     return nats / (length * streams)
 
 
+def run(main):
+    """Calls a program; a file that cannot be read, or is none of this project, is answered in words, with status 1."""
+    try:
+        main()
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, tarfile.TarError, SafetensorError, ValueError) as error:
+        raise SystemExit(f"{Path(sys.argv[0]).name}: {error}") from error
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("weights")
@@ -107,4 +122,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

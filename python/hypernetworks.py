@@ -9,6 +9,7 @@ is x W here; gates are packed in the order i, g, f, o; images are [B, height, wi
 Needs torch and safetensors.
 """
 import json
+import os
 
 import torch
 from safetensors import safe_open
@@ -39,7 +40,9 @@ def load(path):
 
 def save(model, path):
     """Writes a model that `load` gave, under the names and with the texts that it was read with."""
-    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, path, model.metadata)
+    partial = f"{path}.tmp"
+    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, partial, model.metadata)
+    os.replace(partial, path)
 
 
 def parameter(*shape):

@@ -4,6 +4,8 @@ On a machine without a GPU the Triton kernels run in Triton's interpreter, where
 """
 import json
 import os
+import subprocess
+import sys
 import tempfile
 import unittest
 from pathlib import Path
@@ -93,6 +95,37 @@ class CrossCheckTests(unittest.TestCase):
         for step, expected in (1, 0.00001), (200, 0.002), (3750, 0.002), (4375, 0.001), (5000, 0):
             self.assertAlmostEqual(cross_check.rate(schedule, step), expected, places=12)
         self.assertEqual(cross_check.rate(0.001, 5), 0.001)
+        stages = [{"untilStep": 10, "rate": 0.1}, {"untilStep": 20, "rate": 0.02}]
+        self.assertEqual([cross_check.rate(stages, step) for step in (10, 11, 21)], [0.1, 0.02, 0.02])
+        cosine = {"peak": 0.002, "final": 0.001, "warmUpSteps": 10, "totalSteps": 110}
+        for step, expected in (5, 0.001), (10, 0.002), (60, 0.0015), (110, 0.001), (200, 0.001):
+            self.assertAlmostEqual(cross_check.rate(cosine, step), expected, places=12)
+        config = {"training": {"learningRate": stages}}
+        self.assertEqual(cross_check.peak_of(config), 0.1)
+        half = cross_check.with_peak(config, 0.05)["training"]["learningRate"]
+        self.assertEqual([stage["rate"] for stage in half], [0.05, 0.01])
+
+    def test_settings_are_those_of_train(self):
+        name = "table3-layer-norm-hyperlstm-quick-peak-0.002"
+        self.assertEqual(
+            cross_check.configuration(name, ["training.learningRate=1e-3"])["training"]["learningRate"], 1e-3)
+        for setting in "training.step=2", "model.keepOuput=0.5", "author.memory=1", "training.steps.x=1":
+            with self.assertRaisesRegex(SystemExit, f"{setting}: unknown key"):
+                cross_check.configuration(name, [setting])
+        with self.assertRaisesRegex(SystemExit, "expected key.path=value, found 'foo'"):
+            cross_check.configuration(name, ["foo"])
+
+    def test_bad_input_is_answered_in_words(self):
+        program = str(Path(cross_check.__file__))
+        for arguments, words in [
+            (["nosuch"], "nosuch.yaml"), (["table3-lstm", "--data", "/nonexistent"], "/nonexistent/ptb/ptb.train.txt.gz"),
+            (["table3-lstm", "--set", "training.step=2"], "unknown key"),
+            (["table3-lstm", "--states-at", "5"], "--states FOLDER"),
+        ]:
+            answer = subprocess.run([sys.executable, program, *arguments], capture_output=True, text=True)
+            self.assertNotEqual(answer.returncode, 0, arguments)
+            self.assertIn(words, answer.stderr)
+            self.assertNotIn("Traceback", answer.stderr)
 
     def test_loss_and_gradients_are_those_of_the_modules(self):
         """Of two models at once; float64, so that only the order of sums differs."""
@@ -112,6 +145,61 @@ class CrossCheckTests(unittest.TestCase):
                 gradients = cross_check.unpack({key: g[m] for key, g in trained.gradients.items()}, trained.c)
                 for key, parameter in model.named_parameters():
                     torch.testing.assert_close(gradients[key], parameter.grad, msg=f"{name} {key}")
+
+    def test_the_hyper_cell_has_the_memory_that_it_is_told(self):
+        """Carried; zero at the start of a sequence; zero at every step: losses and gradients of the modules, in float64."""
+        kinds = ["carried", "sequence", "none"]
+        for name in "table3-hyperlstm", "table3-layer-norm-hyperlstm":
+            config = small(name)
+            named = [perturbed(config, seed) for seed in range(3)]
+            trained = cross_check.Training(
+                [cross_check.variant(config, [f"author.hyperState={kind}"]) for kind in kinds], TEXT, VOCABULARY, named,
+                CPU, PLAIN)
+            losses = []
+            for start in 0, 25:
+                inputs, targets = trained.streams.read(torch.tensor([start]))
+                trained.sequence.carry(torch.tensor([float(start > 0)]))
+                losses.append(trained.sequence.learn(inputs, targets, torch.tensor([100.0])))
+            for m, kind in enumerate(kinds):
+                with torch.enable_grad():
+                    model = module(config, named[m])
+                    cell, (h, c, hyper) = model.layers[0], model.zero_state(4)[0]
+                    none = cell.hyper.zero_state(4)
+                    for sequence, start in enumerate((0, 25)):
+                        inputs, targets = trained.streams.read(torch.tensor([start]))
+                        if kind != "carried":
+                            hyper = none
+                        nats = 0
+                        for x, target in zip(F.one_hot(inputs, len(VOCABULARY)).double(), targets):
+                            out, (h, c, hyper) = cell(x, (h, c, none if kind == "none" else hyper))
+                            nats = nats + F.cross_entropy(model.output(out), target, reduction="sum")
+                        self.assertAlmostEqual(losses[sequence][m].item(), nats.item() / 100, places=12, msg=kind)
+                        h, c, hyper = h.detach(), c.detach(), tuple(part.detach() for part in hyper)
+                    (nats / 100).backward()
+                gradients = cross_check.unpack({key: g[m] for key, g in trained.gradients.items()}, trained.c)
+                for key, parameter in model.named_parameters():
+                    expected = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+                    torch.testing.assert_close(gradients[key], expected, msg=f"{name} {kind} {key}")
+            self.assertEqual(trained.gradients["hyper.W_h"][2].abs().max(), 0)
+            # A text is read in the same way.
+            reading = cross_check.Evaluation(
+                trained.c, trained.weights, TEXT[:101], VOCABULARY, 4, 25, PLAIN, trained.hyper_state)
+            for m, named in enumerate(named):
+                for key, tensor in cross_check.pack(named, trained.c).items():
+                    trained.weights[key][m].copy_(tensor)
+            bits = reading.bits()
+            self.assertGreater(min(abs(bits[0] - bits[2]), abs(bits[1] - bits[2])), 1e-4)
+            # One sequence: nothing to forget between two.
+            alone = cross_check.Evaluation(trained.c, trained.weights, TEXT[:101], VOCABULARY, 4, 25, PLAIN)
+            self.assertAlmostEqual(bits[1], alone.bits()[1], places=12)
+
+    def test_orthogonal_matrices_of_all_gates_are_orthogonal_as_one(self):
+        config = cross_check.variant(small("table3-layer-norm-hyperlstm"), ["author.orthogonal=packed"])
+        named = cross_check.initial_values(config, 30, 3)
+        for name in "W_h", "W_x", "hyper.W_h", "hyper.W_x":
+            W = named[f"layer0.{name}"]
+            product = W @ W.T if W.shape[0] <= W.shape[1] else W.T @ W
+            torch.testing.assert_close(product, torch.eye(len(product), dtype=product.dtype), atol=1e-6, rtol=0)
 
     def test_steps_are_those_of_torch_optim_over_the_end_of_an_epoch(self):
         """85 predictions a stream: sequences of 25, 25, 25 and 10, then the state is zero again."""

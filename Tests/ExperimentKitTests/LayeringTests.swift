@@ -24,6 +24,18 @@ import Testing
         "Figures": ["CZlib"],
         "PaperFigures": ["Figures", "HyperNetworks", "Compute"],
         "ExperimentCommands": ["ExperimentKit", "Figures", "Compute", "Datasets", "Processes", "ArgumentParser"],
+        "char-hyperlstm": [
+            "CharacterExperiments", "ExperimentKit", "ExperimentCommands", "PaperFigures", "Figures", "Datasets",
+            "ArgumentParser",
+        ],
+        "static-hypernet": [
+            "ImageExperiments", "ExperimentKit", "ExperimentCommands", "PaperFigures", "Figures", "HyperNetworks",
+            "Datasets", "ArgumentParser",
+        ],
+        "benchmarks": [
+            "CharacterExperiments", "ExperimentKit", "ExperimentCommands", "Figures", "HyperNetworks", "Processes",
+            "Compute", "ArgumentParser",
+        ],
     ]
     /// What every target may import.
     private static let system: Set<String> = ["Foundation", "Synchronization", "Glibc"]
@@ -48,12 +60,12 @@ import Testing
     }
 
     @Test func everyImportPointsDownwards() throws {
-        let sources = checkout.url.appendingPathComponent("Sources")
-        let targets = try FileManager.default.contentsOfDirectory(atPath: sources.path)
-            .filter { !["CKernels", "CMPI", "COpenBLAS", "CZlib"].contains($0) }
-        #expect(Set(targets) == Set(Self.allowed.keys))
-        for target in targets {
-            let folder = sources.appendingPathComponent(target)
+        let folders = try ["Sources", "experiments"].map(checkout.url.appendingPathComponent).flatMap { parent in
+            try FileManager.default.contentsOfDirectory(atPath: parent.path).map(parent.appendingPathComponent)
+        }.filter { !["CKernels", "CMPI", "COpenBLAS", "CZlib"].contains($0.lastPathComponent) }
+        #expect(Set(folders.map(\.lastPathComponent)) == Set(Self.allowed.keys))
+        for folder in folders {
+            let target = folder.lastPathComponent
             let files = try #require(FileManager.default.enumerator(atPath: folder.path)).compactMap { $0 as? String }
                 .filter { $0.hasSuffix(".swift") }
             #expect(!files.isEmpty)
@@ -61,6 +73,18 @@ import Testing
                 let source = try String(contentsOf: folder.appendingPathComponent(file), encoding: .utf8)
                 #expect(Self.violations(in: target, source: source) == [], "\(target)/\(file)")
             }
+        }
+    }
+
+    /// What a target imports and does not declare is found by chance alone.
+    @Test func thePackageDeclaresWhatMayBeImported() throws {
+        let package = try String(contentsOf: checkout.url.appendingPathComponent("Package.swift"), encoding: .utf8)
+            .replacing(/, package: "[^"]+"/, with: "")
+        for (target, modules) in Self.allowed {
+            let declaration = try Regex(#"arget\(\s*name: "\#(target)"(?:,\s*dependencies: \[([^\]]*)\])?"#)
+            let found = try #require(package.firstMatch(of: declaration), "\(target)")
+            let names = (found.output[1].substring ?? "").matches(of: /"([^"]+)"/).map { String($0.1) }
+            #expect(Set(names) == modules && Set(names).count == names.count, "\(target)")
         }
     }
 

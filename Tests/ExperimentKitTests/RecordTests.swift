@@ -192,6 +192,27 @@ import Testing
             .trimmingCharacters(in: .whitespaces)
     }
 
+    /// A commit that was rewritten after its program ran is no origin. Without the history, as in a shallow clone, it is not
+    /// looked at.
+    @Test func theCommitsOfCommittedRecordsAreInTheHistory() throws {
+        func git(_ arguments: String...) -> SystemCommand? {
+            SystemCommand(["git", "-C", checkout.url.path] + arguments)
+        }
+        guard git("rev-parse", "--is-shallow-repository")?.output.hasPrefix("false") == true else { return }
+        var places: [String: String] = [:]
+        for program in ["char-hyperlstm", "static-hypernet"] {
+            for run in CommittedRun.all(in: checkout.experiment(program), damaged: { Issue.record("\($0)") }) {
+                for code in [run.record.code] + (run.record.sittings ?? []).map(\.code) {
+                    places[code.commit] = run.folder.path
+                }
+            }
+        }
+        #expect(!places.isEmpty)
+        for (commit, place) in places {
+            #expect(git("merge-base", "--is-ancestor", commit, "HEAD")?.status == 0, "\(place): \(commit)")
+        }
+    }
+
     private func repository() throws -> (folder: TemporaryFolder, head: String) {
         let folder = try TemporaryFolder(), author = "-c user.name=a -c user.email=a@b -c commit.gpgsign=false"
         try shell("git init && git \(author) commit --allow-empty -m one", in: folder.url)

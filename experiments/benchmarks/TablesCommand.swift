@@ -49,7 +49,7 @@ struct TablesCommand: ParsableCommand {
         for (url, text) in documents
         where (try? String(contentsOf: url, encoding: .utf8)) != text {
             guard !check else {
-                throw UserError(description: "\(url.lastPathComponent) is stale; run `benchmarks tables`")
+                throw UserError(description: "\(url.path) is stale; run `benchmarks tables`")
             }
             try RunFolder.write(to: url) { [UInt8](text.utf8) }
             note("wrote \(url.path)")

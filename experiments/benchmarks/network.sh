@@ -56,11 +56,14 @@ while [ $# -gt 0 ]; do
         fi
     done
     file=$folder/exchange-$rate$added.json
-    rm -f "$file"
+    rm -f "$agents/measured.json"
     for count in 2 4; do
         hosts=$(seq -s, -f '10.77.0.%g' 1 $count)
         echo "$network: $count processes"
         ip netns exec $tag-1 mpirun -n $count --host "$hosts" "$program" exchange \
-            --network "$network" --output "$file"
+            --network "$network" --output "$agents/measured.json"
     done
+    # Once all of it is measured.
+    cp "$agents/measured.json" "$file.tmp"
+    mv "$file.tmp" "$file"
 done

@@ -9,6 +9,7 @@ import argparse
 import glob
 import json
 import os
+import platform
 import signal
 import statistics
 import subprocess
@@ -101,14 +102,19 @@ def main():
                 + [(count, 1, powers[-1]) for count in powers[1:]])
     os.environ |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_plm_rsh_agent": "false",
                    "OMPI_MCA_rmaps_base_oversubscribe": "1", "OMPI_MCA_hwloc_base_binding_policy": "none"}
-    cpu = [line for line in open("/proc/cpuinfo") if line.startswith("model name")][0].split(":")[1].strip()
+    names = [line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")]
+    cpu = names[0] if names else platform.machine()
     result = {"cpu": cpu, "physical": most, "note": options.note, "runs": []}
     for processes, threads, shards in settings:
         for model in options.models:
             run = measure(model, processes, threads, shards, options.mpirun.split(), processors)
             print(run, flush=True)
             result["runs"].append(run)
-            Path(options.output).write_text(json.dumps(result, indent=1) + "\n")
+            if run["median"] is None:
+                sys.exit(f"{run['model']}: nothing was measured; {options.output} has what was before")
+            partial = Path(f"{options.output}.tmp")
+            partial.write_text(json.dumps(result, indent=1) + "\n")
+            os.replace(partial, options.output)
 
 
 if __name__ == "__main__":
