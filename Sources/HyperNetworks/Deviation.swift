@@ -54,7 +54,8 @@ public struct Deviation: Sendable, Equatable {
             paper: "prints a bias under layer normalization, which has a shift of its own; its count of the Layer Norm "
                 + "LSTM on enwik8, 14.82 M, fits a cell without the one or the other",
             choice: "both, 14,830,405 parameters",
-            reason: "the equations; the author's code left the bias out there until December 2016, which gives 14,823,205"),
+            reason: "the equations; the author's code left the bias out there until December 2016, which gives "
+                + "14,823,205"),
         Deviation(
             "printedCounts", "Tables 3, 4",
             paper: "counts 5.06 M for the large embedding on Penn Treebank, and 18.78 M for the Layer Norm HyperLSTM "
@@ -64,18 +65,22 @@ public struct Deviation: Sendable, Equatable {
                 + "no variant tried gives 18.78 M"),
         Deviation(
             "orthogonalPerGate", "A.2.3",
-            paper: "does not say whether the packed matrix or each gate is orthogonal; in the author's code it was the packed "
-                + "one until October 18, 2016, and is each gate since",
+            paper:
+                "does not say whether the packed matrix or each gate is orthogonal; in the author's code it was the "
+                + "packed one until October 18, 2016, and is each gate since",
             choice: "each gate by itself, W_x (semi-orthogonal) too", reason: "a gate is a matrix of the equations"),
         Deviation(
             "hyperCellState", "Eq. 10",
-            paper: "carries the hyper cell's state from step to step; the author's code, first published on September 29, "
-                + "2016, began it from zeros at every step, and carries it since October 3",
-            choice: "carried", reason: "the equations; the other has not been trained yet: [cross-check.md](cross-check.md)"),
+            paper:
+                "carries the hyper cell's state from step to step; the author's code, first published on September "
+                + "29, 2016, began it from zeros at every step, and carries it since October 3",
+            choice: "carried",
+            reason: "the equations; the other has not been trained yet: [cross-check.md](cross-check.md)"),
         Deviation(
             "inputInitialValues", "A.2.3",
-            paper: "says orthogonal for all weights; the author's code leaves W_x at its framework's default since October "
-                + "18, 2016",
+            paper:
+                "says orthogonal for all weights; the author's code leaves W_x at its framework's default since "
+                + "October 18, 2016",
             choice: "orthogonal",
             reason: "the paper; a one-hot input then adds little to a unit at first, 1/√1000 in a "
                 + "plain LSTM of 1000 units, which therefore starts slowly", key: "deviations.inputInitialValues"),
