@@ -36,7 +36,7 @@ extension CharacterExperiment {
             caution: startOfPlainLSTM, baselines: [1: [2, 3, 4, 5, 6]]),
     ]
 
-    /// What other runs than those of the table's rows were made with.
+    /// Why the rows on text8 and enwik8 are not run, besides their time.
     private static let wholeCorpus = "because only the beginning of the corpus was at hand, and "
 
     /// Why short budgets flatter the models with layer normalization or a hyper cell.

@@ -67,11 +67,10 @@ struct DirectConvolution: ConvolutionAlgorithm {
     func pack(_ kernel: Tensor, transposed: Bool) -> Tensor {
         let packed = Tensor(uninitialized: [kernel.count])
         let (from, to) = transposed ? (shape.outputs, shape.inputs) : (shape.inputs, shape.outputs)
-        let parts = Parallel.split(from)
-        Parallel.loop(parts.count) { part in
+        Parallel.chunks(of: from) { range, _ in
             kernels.conv_pack(
                 Int64(shape.size * shape.size), Int64(from), Int64(to), kernel.pointer, transposed ? 1 : 0,
-                Int64(parts[part].lowerBound), Int64(parts[part].upperBound), packed.pointer)
+                Int64(range.lowerBound), Int64(range.upperBound), packed.pointer)
         }
         return packed
     }

@@ -136,10 +136,8 @@ private final class FusedConvolutionBackward {
         let shape = operation.shape, algorithm = operation.algorithm, group = operation.group
         let chunks = Parallel.split(shape.batch)
         (self.operation, self.dY, self.unfinished, self.group, self.chunks) = (operation, dY, unfinished, group, chunks)
-        totals = ChunkSums(chunks: chunks.count) { slot in
-            switch slot {
-            case .bias: operation.bias?.requiresGradient == true ? shape.outputs : 0
-            }
+        totals = ChunkSums(chunks: chunks.count) { _ in
+            operation.bias?.requiresGradient == true ? shape.outputs : 0
         }
         kernelSums =
             operation.kernel.requiresGradient
@@ -174,11 +172,10 @@ private final class FusedConvolutionBackward {
         Profile.measure("\(operation.name), sums", floats: kernelSums.count + 2 * operation.kernel.value.count) {
             operation.kernel.addGradient { gradient, accumulate in
                 if !accumulate { gradient.fill(0) }
-                let parts = Parallel.split(algorithm.kernelGradientParts, grain: 16)
-                Parallel.loop(parts.count) { part in
+                Parallel.chunks(of: algorithm.kernelGradientParts, grain: 16) { parts, _ in
                     for chunk in chunks.indices {
                         algorithm.addKernelGradient(
-                            parts[part], of: kernelSums.pointer + chunk * kernelSums.shape[1], to: gradient.pointer)
+                            parts, of: kernelSums.pointer + chunk * kernelSums.shape[1], to: gradient.pointer)
                     }
                 }
             }

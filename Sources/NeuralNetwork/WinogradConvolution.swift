@@ -42,11 +42,10 @@ struct WinogradConvolution: ConvolutionAlgorithm {
     func pack(_ kernel: Tensor, transposed: Bool) -> Tensor {
         let packed = Tensor(uninitialized: [kernelGradientCount])
         let (from, to) = transposed ? (shape.outputs, shape.inputs) : (shape.inputs, shape.outputs)
-        let parts = Parallel.split(from)
-        Parallel.loop(parts.count) { part in
+        Parallel.chunks(of: from) { range, _ in
             kernels.winograd_pack(
-                Int64(from), Int64(to), kernel.pointer, transposed ? 1 : 0, Int64(parts[part].lowerBound),
-                Int64(parts[part].upperBound), packed.pointer)
+                Int64(from), Int64(to), kernel.pointer, transposed ? 1 : 0, Int64(range.lowerBound),
+                Int64(range.upperBound), packed.pointer)
         }
         return packed
     }
