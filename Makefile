@@ -41,7 +41,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "PROFILE=quick|paper         how much of an experiment to run: reduced models in minutes, or full settings (MNIST: an hour;"
-	@echo "                            elsewhere days a row); ptb also steps-5000, steps-20000; cifar '10 epochs', epochs-100, epochs-400"
+	@echo "                            elsewhere days a row); ptb also '1000 steps', steps-5000, steps-20000; cifar '10 epochs', epochs-100, epochs-400"
 	@echo "SEEDS=0,1,2 JOBS=N          seeds in place of each configuration's own; N runs at a time"
 	@echo "LAUNCHER=slurm              reproduce-… as a job array on a cluster: docs/cluster.md"
 	@echo "  PARTITION= TIME= CORES= MEMORY= ACCOUNT= SBATCH='--qos=long …'   in place of what cluster/array.slurm says"
@@ -65,6 +65,7 @@ deps: ## installs the C libraries and tools that are missing (Debian, Ubuntu; el
 	            -name 'libopenblas.so*' 2>/dev/null | grep -q .; } \
 	        || missing="$$missing $$package";; \
 	    zlib1g-dev) pkg-config --exists zlib 2>/dev/null || [ -e /usr/include/zlib.h ] || missing="$$missing $$package";; \
+	    pkg-config) command -v pkg-config >/dev/null || [ -e /usr/include/zlib.h ] || missing="$$missing $$package";; \
 	    *) command -v $$package >/dev/null || missing="$$missing $$package";; \
 	    esac; \
 	done; \

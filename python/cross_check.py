@@ -44,7 +44,8 @@ OF_ONE_MODEL = {"model": ["keepInput", "keepOutput", "keepRecurrent", "keepHyper
 #   hyperState: the hyper cell's h and c are carried; zero at the start of each `sequence` (4fdf0e8); or zero at every step, so
 #               that it has no memory (`none`, e3e5fbf)
 #   orthogonal: W_h and W_x, each gate by itself; or `packed`, the matrix of all four gates at once (until 50c3735)
-LEFT_OUT = {"deviations": {"inputInitialValues": "orthogonal", "scalingInitialValues": "constant"},
+LEFT_OUT = {"training": {"shards": 1},
+            "deviations": {"inputInitialValues": "orthogonal", "scalingInitialValues": "constant"},
             "author": {"hyperState": "carried", "orthogonal": "gate"}}
 
 
@@ -590,7 +591,8 @@ class Training:
         losses = self.sequence.learn(inputs, targets, self.count[step], *self.keeps)
         x, g, (m, v), adam = self.weights.flat, self.gradients.flat, self.moments, self.training["adam"]
         norms = torch.linalg.vector_norm(g, dim=1)
-        g.mul_((self.training["clipNorm"] / norms).clamp(max=1)[:, None])
+        if self.training["clipNorm"] is not None:
+            g.mul_((self.training["clipNorm"] / norms).clamp(max=1)[:, None])
         m.lerp_(g, 1 - adam["beta1"])
         v.mul_(adam["beta2"]).addcmul_(g, g, value=1 - adam["beta2"])
         scale = v.sqrt().mul_(self.correction[step]).add_(adam["epsilon"])
@@ -705,7 +707,7 @@ def main():
     parser.add_argument("--out", default="cross-check.json", help="curves, written after every validation")
     parser.add_argument("--weights", help="a file for the weights of the model with the best validation")
     parser.add_argument("--states", metavar="FOLDER", help="keeps all of the run at its end, as step-STEP.pt")
-    parser.add_argument("--states-at", type=int, nargs="+", default=[], metavar="STEP", help="and after so many steps")
+    parser.add_argument("--states-at", type=int, nargs="+", default=[], metavar="STEP", help="and after so many steps, each with a validation")
     parser.add_argument("--resume", metavar="FILE", help="one of these; rate and length may have been changed")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--tf32", action="store_true", help="products of TensorFloat-32 in place of float32")
@@ -729,6 +731,8 @@ def main():
     c, training, evaluation = model_configuration(config), config["training"], config["evaluation"]
     if config["data"]["corpus"] != "ptb":
         raise SystemExit(f"no reader of the corpus '{config['data']['corpus']}'; expected ptb")
+    if training["patience"] is not None:
+        raise SystemExit(f"training.patience: expected null, found {training['patience']}: no run here stops early")
     text = {split: evaluate.penn_treebank(Path(arguments.data), split) for split in ("train", "valid", "test")}
     vocabulary = bytes(sorted(set(text["train"])))
     models, configs, initial = [], [], []

@@ -121,6 +121,7 @@ class CrossCheckTests(unittest.TestCase):
             (["nosuch"], "nosuch.yaml"), (["table3-lstm", "--data", "/nonexistent"], "/nonexistent/ptb/ptb.train.txt.gz"),
             (["table3-lstm", "--set", "training.step=2"], "unknown key"),
             (["table3-lstm", "--states-at", "5"], "--states FOLDER"),
+            (["table3-lstm", "--set", "training.patience=3"], "training.patience: expected null, found 3"),
         ]:
             answer = subprocess.run([sys.executable, program, *arguments], capture_output=True, text=True)
             self.assertNotEqual(answer.returncode, 0, arguments)
@@ -308,6 +309,17 @@ class CrossCheckTests(unittest.TestCase):
             weight.copy_(before + sign * 1e-6 * move)
             sides.append(total())
         torch.testing.assert_close((sides[0] - sides[1]) / 2e-6, (gradient * move).sum(), rtol=1e-6, atol=0)
+
+    def test_gradients_are_clipped_to_the_norm_that_the_configuration_states_or_not_at_all(self):
+        for norm in 1e-3, None:
+            config = small("table3-lstm")
+            config["training"]["clipNorm"] = norm
+            trained = self.training(config, [perturbed(config, 0)], [0.01])
+            trained.replay()
+            clipped = torch.linalg.vector_norm(trained.gradients.flat).item()
+            whole = trained.history[0, 0, 1].item()
+            self.assertGreater(whole, 0.01)
+            self.assertAlmostEqual(clipped, min(whole, norm or whole), delta=1e-6)
 
     def test_a_run_gone_on_with_makes_the_steps_of_one_that_was_not_interrupted(self):
         config = small("table3-layer-norm-hyperlstm")

@@ -29,9 +29,10 @@ public struct AvailableMemory: Equatable, Sendable {
         func text(_ path: String) -> String {
             (try? String(contentsOf: root.appendingPathComponent(path), encoding: .utf8)) ?? ""
         }
-        /// A line `Name:  123 kB` of a file of the system, in bytes.
+        /// A line `Name:  123 kB` of a file of the system, in bytes; a tab may stand for the blanks.
         func line(_ name: String, of file: String) -> Double? {
-            let words = text(file).split(separator: "\n").first { $0.hasPrefix("\(name):") }?.split(separator: " ")
+            let words = text(file).split(separator: "\n").first { $0.hasPrefix("\(name):") }?
+                .split(whereSeparator: \.isWhitespace)
             return words.flatMap { $0.count > 1 ? Double($0[1]) : nil }.map { $0 * 1024 }
         }
         let swap = line("SwapFree", of: "proc/meminfo") ?? 0, free = Double(free)

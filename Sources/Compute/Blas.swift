@@ -58,8 +58,9 @@ package struct Blas: Sendable {
         let isPlain = wantsNone || message != nil
         if isPlain {
             openblas_plain(storage)
-            if named == nil, let message {
-                warnings.append("\(message); until then matrix products run in plain loops, many times slower")
+            if let message {
+                let source = named.map { "\(Self.libraryVariable)=\($0): " } ?? ""
+                warnings.append("\(source)\(message); until then matrix products run in plain loops, many times slower")
             }
         }
         functions = storage.pointee
@@ -98,8 +99,8 @@ package struct Blas: Sendable {
         func block(rows: Range<Int>, columns: Range<Int>) {
             functions.sgemm(
                 Int32(openblas_row_major), ta, tb, Int32(rows.count), Int32(columns.count), Int32(k), 1,
-                a + rows.lowerBound * (transposeA ? 1 : lda), Int32(lda),
-                b + columns.lowerBound * (transposeB ? ldb : 1), Int32(ldb), beta,
+                a + rows.lowerBound * (transposeA ? 1 : lda), Int32(max(1, lda)),
+                b + columns.lowerBound * (transposeB ? ldb : 1), Int32(max(1, ldb)), beta,
                 c + rows.lowerBound * ldc + columns.lowerBound, Int32(ldc))
         }
         let operands = m * k + k * n + (beta == 0 ? 1 : 2) * m * n
@@ -141,6 +142,7 @@ package struct Blas: Sendable {
         if beta == 0 { y.update(repeating: 0, count: transpose ? n : m) }
         let t = Int32(transpose ? openblas_trans : openblas_no_trans)
         shared.functions.sgemv(
-            Int32(openblas_row_major), t, Int32(m), Int32(n), alpha, a, Int32(lda), x, 1, beta == 0 ? 1 : beta, y, 1)
+            Int32(openblas_row_major), t, Int32(m), Int32(n), alpha, a, Int32(max(1, lda)), x, 1, beta == 0 ? 1 : beta,
+            y, 1)
     }
 }

@@ -53,9 +53,7 @@ public enum ComputeEnvironment {
     ///   does not run.
     public static func configure(threads requested: Int? = nil) throws {
         let choice = try ThreadChoice.current(requested: requested)
-        if let name = Kernels.requested, Kernels.named(name) == nil {
-            throw ComputeError.kernels(requested: name, available: Kernels.available)
-        }
+        if let error = Kernels.error { throw error }
         try requireAddressSpace(threads: choice.count)
         if let error = Blas.shared.error { throw error }
         let started = use(choice)
@@ -140,7 +138,9 @@ public enum ComputeEnvironment {
     public static var simdName: String { String(cString: Kernels.current.name) }
 
     /// Warnings about slow or substituted kernels; empty where all is well.
-    public static var warnings: [String] { Blas.shared.warnings }
+    public static var warnings: [String] {
+        (Kernels.error.map { ["\($0); using \(simdName)"] } ?? []) + Blas.shared.warnings
+    }
 
     /// The processor's name as the system gives it.
     public static let cpuName: String = {

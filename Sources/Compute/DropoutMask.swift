@@ -15,6 +15,8 @@ public struct DropoutMask: Sendable {
         case given(Tensor)
     }
     private let source: Source
+    /// Elements of the whole mask: those after them are another mask's numbers.
+    private let count: Int
     /// Nil for all rows.
     private var window: Window?
 
@@ -24,6 +26,7 @@ public struct DropoutMask: Sendable {
     public init(keep: Float, count: Int, random: inout RandomStream) {
         precondition(keep > 0 && keep <= 1, "a keep probability lies in (0, 1], found \(keep)")
         source = .random(keep: keep, seed: random.seed, stream: random.stream, start: random.reserve(count))
+        self.count = count
     }
 
     /// The part of a mask over [T, `batch`, `units`] that some rows of each step need: elements of a mask over
@@ -42,7 +45,10 @@ public struct DropoutMask: Sendable {
     }
 
     /// A mask that is known already.
-    public init(factors: Tensor) { source = .given(factors) }
+    public init(factors: Tensor) {
+        source = .given(factors)
+        count = factors.count
+    }
 
     /// Writes the factors of the elements `first ..< first + count`.
     package func write(first: Int, count: Int, to mask: FloatPointer) {
@@ -57,11 +63,11 @@ public struct DropoutMask: Sendable {
     }
 
     private func writeWhole(first: Int, count: Int, to mask: FloatPointer) {
+        precondition(first + count <= self.count, "a mask of \(self.count) elements has no \(first + count)")
         switch source {
         case .random(let keep, let seed, let stream, let start):
             Kernels.current.dropout_mask(Int64(count), keep, seed, stream, start + UInt64(first), mask)
         case .given(let factors):
-            precondition(first + count <= factors.count, "a mask of \(factors.count) elements has no \(first + count)")
             mask.update(from: factors.pointer + first, count: count)
         }
     }

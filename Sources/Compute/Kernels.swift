@@ -17,6 +17,12 @@ package enum Kernels {
         ProcessInfo.processInfo.environment[variable].flatMap { $0.isEmpty ? nil : $0 }
     }
 
+    /// Why the kernels in use are not those that the environment variable names; nil where they are, or none are named.
+    static var error: ComputeError? {
+        guard let name = requested, named(name) == nil else { return nil }
+        return .kernels(requested: name, available: available)
+    }
+
     /// The kernels of one instruction set, or nil where this CPU lacks it.
     package static func named(_ name: String) -> ck_kernels? { ck_kernels_named(name)?.pointee }
 

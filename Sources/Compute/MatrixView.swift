@@ -54,7 +54,7 @@ extension Tensor {
     package var matrix: MatrixView {
         let columns = shape.last ?? 1
         return MatrixView(
-            pointer: pointer, rowCount: columns == 0 ? 0 : count / columns, columnCount: columns, stride: columns)
+            pointer: pointer, rowCount: shape.dropLast().reduce(1, *), columnCount: columns, stride: columns)
     }
 }
 

@@ -281,7 +281,7 @@ public func mean(_ x: Variable) -> Variable { affine(sum(x), scale: 1 / Float(x.
 ///   - w: [I, O], or [O, I] with `transposed`.
 /// - Returns: [R, O].
 public func matmul(_ x: Variable, _ w: Variable, transposed: Bool = false) -> Variable {
-    let (rows, inner) = rowsAndColumns(x.value), first = w.shape[0], second = w.value.count / max(first, 1)
+    let (rows, inner) = rowsAndColumns(x.value), (first, second) = (w.shape[0], w.shape.dropFirst().reduce(1, *))
     let (expected, outer) = transposed ? (second, first) : (first, second)
     precondition(inner == expected, "matmul: \(x.shape) and \(w.shape)\(transposed ? " transposed" : "") do not fit")
     let y = Tensor(uninitialized: [rows, outer])

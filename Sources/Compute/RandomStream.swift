@@ -49,7 +49,7 @@ public struct RandomStream: Sendable, Codable, Equatable {
         }
     }
 
-    /// A uniform whole number in `0 ..< bound`.
+    /// A whole number in `0 ..< bound`, uniform to within bound / 2³².
     public mutating func integer(below bound: Int) -> Int {
         precondition(bound > 0 && bound <= 1 << 31, "a bound lies in 1 ... 2^31, found \(bound)")
         return Int((UInt64(bits(1)[0]) * UInt64(bound)) >> 32)

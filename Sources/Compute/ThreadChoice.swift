@@ -27,7 +27,8 @@ public struct ThreadChoice: Equatable, Sendable {
     ///   - environment: The process's variables.
     ///   - cores: Physical cores among the processors that the process may run on, and all of the machine.
     ///   - quota: Processors' worth of time that the process's control group may use; nil for no limit.
-    /// - Throws: `ComputeError.threads` where a number is not between 1 and `most`.
+    /// - Throws: `ComputeError.threads` where a number is below 1, or that of `--threads` or `OPENBLAS_NUM_THREADS` above
+    ///   `most`; the bounds of the others hold at `most`.
     init(
         requested: Int?, environment: [String: String], cores: (allowed: Int, all: Int), quota: Double?
     ) throws(ComputeError) {

@@ -17,11 +17,14 @@ public struct FigureOptions: ParsableArguments {
 public final class FigureFolder {
     private let url: URL
     private let isCheck: Bool
-    /// Names of files that are not what was drawn.
-    private var others: [String] = []
+    private let isWhole: Bool
+    /// Names of files that were drawn, and of those that are not what was drawn.
+    private var drawn: Set<String> = [], others: [String] = []
 
+    /// - Parameter isWhole: Whether all pictures that belong into the experiment's own folder are drawn.
     /// - Throws: `UserError` outside a checkout; `RecordError.unwritable` if the folder cannot be made.
-    public init(_ options: FigureOptions, experiment: String) throws {
+    public init(_ options: FigureOptions, experiment: String, isWhole: Bool) throws {
+        self.isWhole = isWhole && options.output == nil
         url =
             try options.output.map { URL(fileURLWithPath: $0, isDirectory: true) }
             ?? experimentFolder(experiment).appendingPathComponent("figures", isDirectory: true)
@@ -31,12 +34,19 @@ public final class FigureFolder {
 
     /// To be called when all is drawn.
     ///
-    /// - Throws: `UserError` naming the files that are not what was drawn.
+    /// - Throws: `UserError` naming the files that are not what was drawn, or that nothing draws any more.
     public func finish() throws {
         guard others.isEmpty else {
             throw UserError(
                 description:
                     "\(url.path): not what the weights give: \(others.joined(separator: ", ")); run `make figures`")
+        }
+        guard isWhole else { return }
+        let old = try FileManager.default.contentsOfDirectory(atPath: url.path)
+            .filter { isPictureOfWeights($0) && !drawn.contains($0) }.sorted()
+        guard old.isEmpty else {
+            throw UserError(
+                description: "\(url.path): of no weights that are drawn: \(old.joined(separator: ", ")); delete them")
         }
     }
 
@@ -68,6 +78,7 @@ public final class FigureFolder {
 
     private func write(_ name: String, _ bytes: [UInt8]) throws {
         let file = url.appendingPathComponent(name)
+        drawn.insert(name)
         guard !isCheck else {
             if !Self.agree((try? Data(contentsOf: file)).map([UInt8].init) ?? [], bytes) { others.append(name) }
             return

@@ -159,7 +159,7 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
             """
             submitted \(new.count) of \(runs.count) runs as job array \(number); \(others)
               queue     squeue --jobs=\(number)
-              messages  tail -f \(new[0].log.path)
+              messages  \(shellCommand("tail", "-f", new[0].log.path, called: nil))
               figures   \(shellCommand(Work.program, "compare", out.url.path))
               end       scancel \(number)
             The same command submits what has ended unfinished, and prints the table.
@@ -231,9 +231,8 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
             let named = all.first { $0.name == name }
             let paper = named?.values.budget == "paper" ? named?.values.reproduces : nil
             let found = configurations.filter { configuration in
-                configuration.name == name
-                    || paper != nil && configuration.values.reproduces?.table == paper?.table
-                        && configuration.values.reproduces?.row == paper?.row
+                guard let paper, let row = configuration.values.reproduces else { return configuration.name == name }
+                return row.isSameRow(as: paper) || configuration.name == name
             }
             // A name that is itself of the budget means that one file, not all of its row.
             let exact = found.filter { $0.name == name }

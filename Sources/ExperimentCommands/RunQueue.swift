@@ -194,7 +194,7 @@ final class RunQueue {
                 failed.append(run)
                 let said = run.lastMessage(after: item.earlierLog) ?? "it left no message"
                 let message = sharesTerminal ? "" : ": \(said)"
-                note("\(run.label): failed (status \(process.terminationStatus))\(message)")
+                note("\(run.label): failed (\(Self.end(of: process)))\(message)")
             }
             guard !isStopped else {
                 note("\(run.label): stopped; the same line goes on with it")
@@ -203,6 +203,14 @@ final class RunQueue {
             let left = waiting.count + running.count + ended.count - index - 1
             note("\(run.label): ended; \(total - left) of \(total) runs done\(timeLeft())")
         }
+    }
+
+    /// How a process ended.
+    private static func end(of process: Process) -> String {
+        let number = process.terminationStatus
+        guard process.terminationReason == .uncaughtSignal else { return "status \(number)" }
+        return "killed by signal \(number)"
+            + (number == SIGKILL ? ", as the system does where memory runs out" : "")
     }
 
     private var isStopping = false

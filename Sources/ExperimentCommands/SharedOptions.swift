@@ -48,8 +48,11 @@ public struct DataOptions: ParsableArguments {
 
     public init() {}
 
-    /// The option for another call.
-    var arguments: [String] { dataFolder.map { ["--data", absolutePath($0)] } ?? [] }
+    /// The option for another call; an empty one counts as not given.
+    var arguments: [String] {
+        guard let dataFolder, !dataFolder.isEmpty else { return [] }
+        return ["--data", absolutePath(dataFolder)]
+    }
 
     /// The folder chosen; the default is the checkout's, wherever the command is called.
     public var folder: DataFolder {
@@ -112,7 +115,7 @@ public struct OutOptions: ParsableArguments {
     public init() {}
 
     public var url: URL {
-        if let outFolder { return URL(fileURLWithPath: outFolder, isDirectory: true) }
+        if let outFolder, !outFolder.isEmpty { return URL(fileURLWithPath: outFolder, isDirectory: true) }
         return ProjectFolder.locate()?.runs ?? URL(fileURLWithPath: "runs", isDirectory: true)
     }
 }

@@ -8,8 +8,9 @@ public let interruption = Interruption()
 private let terminal = isatty(STDERR_FILENO) == 0 ? nil : openLine
 
 /// Stops with a checkpoint at the first signal that asks for an end: Ctrl-C, SIGTERM, a terminal or connection that is
-/// gone (SIGHUP), and SIGUSR1 and SIGUSR2, with which schedulers announce that time is up. The second of the same kind
-/// kills as usual; one of another kind asks for the same once more, since schedulers send several.
+/// gone (SIGHUP), and SIGUSR1 and SIGUSR2, with which schedulers announce that time is up. A second Ctrl-C kills. The others
+/// may come any number of times: a shell and the kernel both tell of a terminal that is gone, and whoever ends a tree of
+/// processes tells each of them, while those above pass on what they heard.
 ///
 /// A signal that whoever started the program ignores stays ignored, as `nohup` wants it.
 public func catchSignals() {
@@ -26,8 +27,10 @@ public func catchSignals() {
         sigaddset(&caughtSignals, caught)
         signal(caught) { number in
             interruption.request(signal: number)
-            if number == SIGINT { terminal?.wasWrittenTo() }
-            signal(number, SIG_DFL)
+            if number == SIGINT {
+                terminal?.wasWrittenTo()
+                signal(number, SIG_DFL)
+            }
         }
     }
     pthread_sigmask(SIG_UNBLOCK, &caughtSignals, nil)

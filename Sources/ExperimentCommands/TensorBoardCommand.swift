@@ -12,7 +12,8 @@ public struct TensorBoard<Pictures: CheckpointPictures>: ParsableCommand {
             abstract: "Write logs of runs, and pictures of their checkpoints, as files for TensorBoard.",
             discussion: """
                 Runs may be finished, under way or stopped. The command can be called again at any time: what is new is \
-                added, and a TensorBoard that is open shows it. Pictures are of the best checkpoint, since weights of \
+                added, and a TensorBoard that is open shows it (of a run that was killed and went on from its checkpoint it \
+                shows the new lines once it is started anew). Pictures are of the best checkpoint, since weights of \
                 the others are not kept; those of a later one come beside those of the earlier calls, so a call after each \
                 validation gives pictures of each best one. For example, for runs under way:
 

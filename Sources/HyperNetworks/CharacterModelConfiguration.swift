@@ -33,7 +33,7 @@ public struct CharacterModelConfiguration: Sendable, Codable, Equatable {
     public init(
         cell: CellKind, layers: Int = 1, units: Int, layerNorm: Bool = false, hyperUnits: Int = 0,
         embeddingSize: Int = 0, keepInput: Float = 1, keepOutput: Float = 1, keepRecurrent: Float = 1,
-        keepHyperRecurrent: Float = 1, forgetBias: Float = 1, layerNormEpsilon: Float = 1e-3,
+        keepHyperRecurrent: Float = 1, forgetBias: Float = 1, layerNormEpsilon: Float = usualEpsilon,
         hyperStateForEmbeddings: HyperStateForEmbeddings = .current, hyperLayerNorm: HyperLayerNorm = .matchMain
     ) {
         self.cell = cell
@@ -75,6 +75,8 @@ public struct CharacterModelConfiguration: Sendable, Codable, Equatable {
     /// The same of reading without learning, which holds a layer at a time.
     public func readingCount(vocabularySize V: Int) -> Int { cell.activationCount(self, V) + 2 * V }
 
+    /// Deviation `layerNormEpsilon`.
+    public static let usualEpsilon: Float = 1e-3
     /// The most layers that a model has.
     public static let mostLayers = 1 << 10
     /// The most units, hyper units and numbers of an embedding.
@@ -117,6 +119,11 @@ public struct CharacterModelConfiguration: Sendable, Codable, Equatable {
             throw InvalidModelSetting(key: "forgetBias", expected: "a finite number", found: "\(forgetBias)")
         }
         // A value that the cell does not read would be a lie in every record.
+        if keepHyperRecurrent < 1, !cell.features.contains(.hyperCell) {
+            throw InvalidModelSetting(
+                key: "keepHyperRecurrent", expected: "1 for the cell '\(cell.rawValue)', which has no hyper cell",
+                found: "\(keepHyperRecurrent)")
+        }
         if forgetBias != 1, !cell.features.contains(.forgetGate) {
             throw InvalidModelSetting(
                 key: "forgetBias", expected: "1 for the cell '\(cell.rawValue)', which has no forget gate",
@@ -137,6 +144,11 @@ public struct CharacterModelConfiguration: Sendable, Codable, Equatable {
         guard layerNormEpsilon > 0, layerNormEpsilon.isFinite else {
             throw InvalidModelSetting(
                 key: "layerNormEpsilon", expected: "a number above 0", found: "\(layerNormEpsilon)")
+        }
+        if layerNormEpsilon != Self.usualEpsilon, !layerNorm, !normalizesHyperCell {
+            throw InvalidModelSetting(
+                key: "layerNormEpsilon", expected: "\(Self.usualEpsilon) for a model that normalizes nothing",
+                found: "\(layerNormEpsilon)")
         }
     }
 

@@ -6,10 +6,11 @@
 // p = h_{t-1} W_h is kept; the backward pass computes y from it again.
 
 extension HyperLSTMCell {
-    /// `unrolled` as one operation.
+    /// `unrolled` as one operation; for a joined input `unrolled` itself.
     public func sequence(
         _ x: CellInput, _ state: HyperLSTMState, masks: [DropoutMask?], packed: PackedHyperLSTM?
     ) -> (h: Variable, last: HyperLSTMState) {
+        if case .joined = x { return unrolled(x, state, masks: masks) }
         let forward = HyperLSTMForward(self, x, state, masks: masks)
         forward.run(packed ?? PackedHyperLSTM(self, batch: forward.batch))
         let operands = state.parts.map(\.part) + parameters.map(\.variable) + (x.variable.map { [$0] } ?? [])
@@ -131,7 +132,7 @@ private final class HyperLSTMForward {
         projection = x.projection(cell.W_x.value)
         hyperProjection = x.projection(hyper.W_x.value, firstRow: H)
         let T = projection.count / B
-        precondition(T > 0, "a sequence has at least one step")
+        precondition(T > 0 && projection.count == T * B, "\(projection.count) rows are no steps of \(B)")
         steps = T
         (kernel, hyperKernel) = (cell.update.kernel(units: H), hyper.update.kernel(units: h))
         scaling = ScalingKernel(

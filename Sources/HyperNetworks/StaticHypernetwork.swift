@@ -55,10 +55,11 @@ public final class StaticHypernetwork: Module {
     ///
     /// - Parameters:
     ///   - embeddingSize: N_z; d is the same, as in the paper.
-    ///   - initialValues: `.he` lets each layer's kernels start with the standard deviation of He et al. exactly. W_i is
+    ///   - initialValues: `.he` lets each layer's kernels start with the standard deviation of He et al. W_i is
     ///     orthogonal, the rows of W_out are orthogonal and of length √(f·f·N_out / d), biases are 0: the root mean
     ///     square of a basic kernel's slice is that of its z, so the scale of a layer is set where the layers differ,
-    ///     in the length of their embeddings.
+    ///     in the length of their embeddings. Where d exceeds f·f·N_out, the columns of W_out are orthogonal, of length
+    ///     1, and the root mean square is that of z in expectation.
     public convenience init(
         basic: KernelShape, embeddingSize Nz: Int, layers: [KernelShape], initialValues: GeneratorInitialValues,
         random: inout RandomStream
@@ -68,9 +69,9 @@ public final class StaticHypernetwork: Module {
         switch initialValues {
         case .he:
             let W = Initializer.orthogonal(rows: Nz, columns: d, blocks: basic.inputs, random: &random)
-            let rowLength = (Float(columns) / Float(d)).squareRoot()
+            let outScale = max(1, (Float(columns) / Float(d)).squareRoot())
             let W_out = Initializer.orthogonal(rows: d, columns: columns, random: &random)
-            W_out.value.copy(from: W_out.value.floats.map { $0 * rowLength })
+            W_out.value.copy(from: W_out.value.floats.map { $0 * outScale })
             var embeddings: [Float] = []
             for (layer, count) in zip(layers, counts) {
                 for _ in 0..<count {

@@ -48,7 +48,8 @@ public indirect enum CellInput {
         case .dense(let x): return .dense(Compute.rows(reshape(x, [rows, size]), range))
         case .oneHot(let symbols, let size, let scale):
             return .oneHot(Array(symbols[range]), size: size, scale: scale.map { Array($0[range]) })
-        case .joined(let h, let x): return .joined(Compute.rows(h, range), x.step(step, batch: batch))
+        case .joined(let h, let x):
+            return .joined(Compute.rows(reshape(h, [rows, size - x.size]), range), x.step(step, batch: batch))
         }
     }
 }

@@ -26,7 +26,7 @@ extension CellInput {
                     W.matrix.rows(firstRow..<firstRow + input.size), into: table.matrix)
                 (symbols, scale, self.firstRow) = (nil, nil, 0)
             case .joined:
-                preconditionFailure("a joined input has a projection for each of its parts")
+                preconditionFailure("a joined input has no one projection: a sequence of it is unrolled")
             }
         }
 

@@ -6,10 +6,11 @@
 // one product over T·B rows.
 
 extension LSTMCell {
-    /// `unrolled` as one operation.
+    /// `unrolled` as one operation; for a joined input `unrolled` itself.
     public func sequence(
         _ x: CellInput, _ state: LSTMState, masks: [DropoutMask?], packed: PackedLSTM?
     ) -> (h: Variable, last: LSTMState) {
+        if case .joined = x { return unrolled(x, state, masks: masks) }
         let forward = LSTMForward(self, x, state, mask: masks.first ?? nil)
         forward.run(packed ?? PackedLSTM(self, batch: state.h.shape[0]))
         let operands = [state.h, state.c] + parameters.map(\.variable) + (x.variable.map { [$0] } ?? [])
@@ -50,7 +51,7 @@ private final class LSTMForward {
         precondition(x.size == cell.inputs, "an input of size \(x.size) does not fit weights \(cell.W_x.shape)")
         projection = x.projection(cell.W_x.value)
         let T = projection.count / B
-        precondition(T > 0, "a sequence has at least one step")
+        precondition(T > 0 && projection.count == T * B, "\(projection.count) rows are no steps of \(B)")
         (self.cell, self.mask, input, steps, batch) = (cell, mask, x, T, B)
         kernel = cell.update.kernel(units: H)
         h = StateHistory(initial: state.h.value, steps: T)

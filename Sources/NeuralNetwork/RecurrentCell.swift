@@ -67,7 +67,7 @@ extension RecurrentCell {
         _ x: CellInput, _ state: State, masks: [DropoutMask?] = []
     ) -> (h: Variable, last: State) {
         let batch = state.h.shape[0], steps = x.rows / batch
-        precondition(steps > 0, "a sequence has at least one step")
+        precondition(steps > 0 && x.rows == steps * batch, "\(x.rows) rows are no steps of \(batch)")
         let wholes = zip(maskWidths, masks).map { width, mask in
             mask.map { Variable($0.tensor([steps, batch * width])) }
         }

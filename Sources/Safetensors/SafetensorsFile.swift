@@ -129,6 +129,9 @@ public struct SafetensorsFile: Sendable {
             for item in items { self[item.key] = item.value }
         }
 
+        /// Texts none of whose keys comes twice.
+        fileprivate init(unique items: [MetadataItem]) { self.items = items }
+
         public init(dictionaryLiteral elements: (String, String)...) {
             self.init(elements.map { MetadataItem(key: $0.0, value: $0.1) })
         }
@@ -374,7 +377,7 @@ extension SafetensorsFile {
         let dtypes = try Self.checked(header, dataSize: size - dataStart, path: path)
 
         self.path = path
-        metadata = Metadata(header.metadata)
+        metadata = Metadata(unique: header.metadata)
         for (stated, dtype) in zip(header.entries, dtypes) {
             let offset = dataStart + stated.begin
             let count = (stated.end - stated.begin) / dtype.byteCount

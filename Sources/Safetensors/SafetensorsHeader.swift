@@ -129,7 +129,8 @@ private struct HeaderReader {
         guard skip(character) else { throw error(expected: "\"\(character)\"", found: next) }
     }
 
-    /// Reads an object; `member` reads the value of each key. A key that comes twice is an error.
+    /// Reads an object; `member` reads the value of each key. A key that comes twice is an error, also where the two are
+    /// spelled differently and equal as texts (é as one character, or as e and an accent).
     mutating func object(
         _ member: (inout HeaderReader, _ key: String) throws(SafetensorsError) -> Void
     ) throws(SafetensorsError) {

@@ -45,6 +45,10 @@ import Testing
         let found = try least(
             ["proc/meminfo": system, "proc/self/status": "Name:  x\nVmSize:   1024 kB\n"], addressSpace: 3 << 20)
         #expect(found?.bytes == Double(2 << 20) && found?.source.contains("ulimit -v") == true)
+        // Eight digits leave no blank behind the tab that the kernel writes.
+        let large = try least(
+            ["proc/meminfo": system, "proc/self/status": "VmSize:\t12599512 kB\n"], addressSpace: 12_599_513 << 10)
+        #expect(large?.bytes == 1024)
     }
 
     @Test func aTensorThatThereIsNoMemoryForEndsTheProcessWithAMessageAndAStatus() async throws {

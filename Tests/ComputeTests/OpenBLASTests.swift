@@ -60,8 +60,22 @@ struct OpenBLASTests {
             } catch {
                 #expect("\(error)".hasPrefix("HYPERNETWORKS_BLAS=libnothing.so.7: cannot be loaded ("), "\(error)")
             }
-            // Whoever goes on without asking gets right products all the same.
+            // Whoever goes on without asking is warned, and gets right products all the same.
+            let warning = ComputeEnvironment.warnings.first ?? ""
+            #expect(warning.hasPrefix("HYPERNETWORKS_BLAS=libnothing.so.7: cannot be loaded ("), "\(warning)")
+            #expect(warning.contains("in plain loops, many times slower"), "\(warning)")
             BlasTests.check(ProductCase(m: 20, n: 30, k: 40), "")
+        }
+    }
+
+    @Test func vectorKernelsThatAreNamedAndUnknownAreWarnedAbout() async {
+        await #expect(processExitsWith: .success) {
+            setenv("HYPERNETWORKS_SIMD", "nonsense", 1)
+            let kernels = Kernels.available[0]
+            #expect(ComputeEnvironment.simdName == kernels)
+            #expect(
+                ComputeEnvironment.warnings.first?.hasSuffix("found \"nonsense\"; using \(kernels)") == true,
+                "\(ComputeEnvironment.warnings)")
         }
     }
 

@@ -68,7 +68,9 @@ import Testing
 
     @Test func missingAndUnexpectedTensorsAreNamed() throws {
         let hyper = try FinishedRun()
-        let lstm = try FinishedRun(["model.cell=lstm", "model.hyperUnits=0", "model.embeddingSize=0"])
+        let lstm = try FinishedRun([
+            "model.cell=lstm", "model.hyperUnits=0", "model.embeddingSize=0", "model.keepHyperRecurrent=1",
+        ])
         let (hyperModel, lstmModel) = (try hyper.freshModel(), try lstm.freshModel())
         #expect {
             try Checkpoint(at: hyper.folder).restore(lstmModel.tensors)

@@ -85,7 +85,11 @@ import Testing
         let index = runFolder(run).appendingPathComponent("checkpoints/index.json")
         while process.isRunning, !FileManager.default.fileExists(atPath: index.path) { usleep(1000) }
         usleep(50_000)
-        kill(process.processIdentifier, signal)
+        // A tree of processes that is told to end passes it on: only a second Ctrl-C kills.
+        for _ in 0..<(signal == SIGINT ? 1 : 3) {
+            kill(process.processIdentifier, signal)
+            usleep(1000)
+        }
         let text = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         process.waitUntilExit()
         #expect(process.terminationStatus == status && process.terminationReason == .exit)
@@ -504,6 +508,7 @@ import Testing
             ("my programs/char-hyperlstm", "'my programs/char-hyperlstm' resume runs/a/0"),
         ] { #expect(shellCommand("char-hyperlstm", "resume", "runs/a/0", called: called) == command) }
         #expect(shellCommand("p", "it's", called: nil) == "p 'it'\\''s'")
+        #expect(shellCommand("tail", "-f", "my runs/0.log", called: nil) == "tail -f 'my runs/0.log'")
 
         let run = try TestRun(overrides: [])
         #expect(try Self.run(train(run, ["--set", "training.steps=2"])).status == 0)

@@ -148,6 +148,16 @@ import Testing
         }
     }
 
+    @Test func dropoutInTheHyperCellOfAnLSTMIsRefused() throws {
+        let lstm = ["model.cell=lstm", "model.hyperUnits=0", "model.embeddingSize=0"]
+        guard case .invalidValue(_, "model.keepHyperRecurrent", let expected, _) = try error(lstm) else {
+            Issue.record("another error")
+            return
+        }
+        #expect(expected == "1 for the cell 'lstm', which has no hyper cell")
+        #expect(try decode(lstm + ["model.keepHyperRecurrent=1"]).model.cell == .lstm)
+    }
+
     @Test func theSameKeyTwiceIsRefused() throws {
         guard case .invalidYAML = try error(replacing: [("budget: tiny", "budget: tiny\nbudget: other")]) else {
             Issue.record("another error")

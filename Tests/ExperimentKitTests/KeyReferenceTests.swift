@@ -72,6 +72,20 @@ import Testing
         }
     }
 
+    /// Whichever of them the committed files use.
+    @Test func everySpellingOfALearningRateIsInTheReferenceOfEveryExperiment() throws {
+        let references = [
+            try KeyReference(of: CharacterConfiguration.self, files: try files(committedConfigurations)),
+            try KeyReference(of: ImageConfiguration.self, files: try files(committedImageConfigurations)),
+        ]
+        for reference in references {
+            for key in ["[].untilStep", "[].rate", ".peak", ".final", ".warmUpSteps", ".holdUntilStep", ".totalSteps"] {
+                let path = "training.learningRate\(key)"
+                #expect(reference.keys.contains { $0.path == path && !$0.values.isEmpty }, "\(path)")
+            }
+        }
+    }
+
     @Test func aSectionStandsBeforeItsKeys() throws {
         let paths = try KeyReference(of: CharacterConfiguration.self, files: try files(committedConfigurations)).keys
             .map(\.path)

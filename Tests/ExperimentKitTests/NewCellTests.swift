@@ -98,6 +98,7 @@ private let hyperGRU = CellKind("hyper-gru", features: [.hyperCell]) { settings,
         ("deviations.forgetBias=0", "'deviations.forgetBias' expects 1 for the cell 'hyper-gru'"),
         ("deviations.hyperLayerNorm=always", "which has no layer-normalized hyper cell"),
         ("deviations.scalingInitialValues=distinct", "which has no rows scaled by embeddings"),
+        ("deviations.layerNormEpsilon=0.1", "0.001 for a model that normalizes nothing"),
     ])
     func aPartThatTheCellLacksIsRefused(override: String, expected: String) throws {
         let run = try TestRun(overrides: Self.overrides + [override])

@@ -510,6 +510,23 @@ struct CharacterModelTests {
         return crossEntropy(model.output(output), targets)
     }
 
+    /// (h; x), as a cell that reads another one's h has it: a sequence of it is its own definition.
+    @Test(arguments: [CellKind.lstm, .hyperLSTM])
+    func sequenceOfAJoinedInput_equalsTheUnrolledOne(kind: CellKind) {
+        var random = RandomStream(seed: 6, stream: 0)
+        let hyper = kind == .hyperLSTM, (T, B) = (5, 3)
+        let configuration = CharacterModelConfiguration.test(
+            cell: kind, units: 12, layerNorm: true, hyperUnits: hyper ? 6 : 0, embeddingSize: hyper ? 2 : 0)
+        let h = Variable(Tensor(random.normal(T * B * 7), shape: [T, B, 7]), requiresGradient: true)
+        let x = CellInput.joined(h, .oneHot((0..<T * B).map { _ in Int32(random.integer(below: 4)) }, size: 4))
+        func values<Cell: RecurrentCell>(_ cell: Cell) -> (whole: [Float], unrolled: [Float]) {
+            let state = cell.zeroState(batch: B)
+            return (cell.sequence(x, state).h.value.floats, cell.unrolled(x, state).h.value.floats)
+        }
+        let (whole, unrolled) = values(kind.make(configuration, 11, RecurrentInitialValues(), &random))
+        #expect(whole == unrolled && whole.contains { $0 != 0 })
+    }
+
     @Test(arguments: models.indices)
     func sequenceInParts_withTheStateCarried_equalsTheWhole(index: Int) {
         var configuration = Self.models[index]

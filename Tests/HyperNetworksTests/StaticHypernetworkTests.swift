@@ -191,6 +191,17 @@ struct StaticHypernetworkTests {
         }
     }
 
+    /// An embedding larger than a slice of the basic kernel, [3, 3, 16].
+    @Test func generatedKernelsOfALargeEmbedding_startNearTheStandardDeviationOfHe() {
+        let basic = KernelShape(size: 3, inputs: 16, outputs: 16)
+        let g = hypernetwork(basic: basic, embeddingSize: 256, layers: [basic, basic], seed: 5)
+        for kernel in g.kernels() {
+            // One slice's mean square has a standard deviation of 8 %, so that of the 16 slices deviates by 2 %.
+            let ratio = standardDeviation(kernel.value) / Double(basic.heStandardDeviation)
+            #expect(abs(ratio - 1) < 0.04, "\(ratio)")
+        }
+    }
+
     /// Deviation `staticOwnedInitialValues`.
     @Test func ownedKernels_startWithTheStandardDeviationOfHeAndTheClassifierOrthogonal() {
         let configuration = WideResNetConfiguration.test(kernels: .owned, widening: 1)

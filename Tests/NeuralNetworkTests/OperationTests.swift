@@ -7,6 +7,17 @@ import Testing
 /// Tolerances count roundings (see `OperationCase.check`): inputs are normal numbers, so a term is rarely beyond 4, a
 /// product of two beyond 16; a gradient sums one such term for each output that it reaches.
 @Suite struct OperationTests {
+    /// A sum of nothing is 0.
+    @Test func aProductOverAnExtentOfZeroIsZeros() {
+        for rows in [1, 5] {
+            let a = Variable(Tensor(zeros: [rows, 0])), b = Variable(Tensor(zeros: [0, 3]))
+            let bT = Variable(Tensor(zeros: [3, 0]))
+            for product in [matmul(a, b), matmul(a, bT, transposed: true)] {
+                #expect(product.shape == [rows, 3] && product.value.floats.allSatisfy { $0 == 0 })
+            }
+        }
+    }
+
     @Test(arguments: [("matmul", 9.0), ("matmul_tails", 33.0)])
     func matrixProductsWithEveryTransposition(name: String, longest: Double) throws {
         let test = try OperationCase(name)

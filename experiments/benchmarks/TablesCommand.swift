@@ -57,10 +57,21 @@ struct TablesCommand: ParsableCommand {
     }
 
     /// What the JSON files of a folder hold whose names begin so, by name.
+    ///
+    /// - Throws: `RecordError.unreadable`.
     private static func all<Value: Decodable>(_ prefix: String, _ type: Value.Type, in folder: URL) throws -> [Value] {
         try FileManager.default.contentsOfDirectory(atPath: folder.path)
             .filter { $0.hasPrefix(prefix) && $0.hasSuffix(".json") }.sorted()
-            .map { try StableJSON.decode(type, from: [UInt8](Data(contentsOf: folder.appendingPathComponent($0)))) }
+            .map { name in
+                let file = folder.appendingPathComponent(name)
+                do {
+                    return try StableJSON.decode(type, from: [UInt8](Data(contentsOf: file)))
+                } catch {
+                    throw RecordError.unreadable(
+                        path: file.path,
+                        reason: "\(StableJSON.fault(error)): put it back as it was committed, or measure anew")
+                }
+            }
     }
 
     /// The measurements of one run on several processes.

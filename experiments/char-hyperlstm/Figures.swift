@@ -48,7 +48,7 @@ struct FiguresCommand: ParsableCommand {
         let experiment = CharacterExperiment.program
         let locations = try modelLocations(models, experiment: experiment)
         try threads.configure()
-        let folder = try FigureFolder(figures, experiment: experiment)
+        let folder = try FigureFolder(figures, experiment: experiment, isWhole: models.isEmpty)
         var traces: [(name: String, trace: CharacterTrace)] = []
         for (name, url) in locations {
             let trained = try TrainedCharacterModel(try Checkpoint(at: url)), name = shortName(name)

@@ -15,7 +15,9 @@ struct Verify: ParsableCommand {
             weights work, no more.
             """)
 
-    @Option(parsing: .unconditional, help: "Read this many characters of each split at most.")
+    @Option(
+        parsing: .unconditional,
+        help: "Read this many characters of each split at most, or two of each stream where these are more.")
     var characters: Int?
     @OptionGroup var data: DataOptions
     @OptionGroup var threads: ThreadOptions
@@ -54,7 +56,7 @@ struct Verify: ParsableCommand {
         // The time of the whole from that of its first part, which is long enough for every stream to have a step or two.
         let part = min(corpus.test.count, 10 * streams + 2000)
         let first = try evaluate(corpus.test.prefix(part))
-        let wanted = min(characters ?? corpus.test.count, corpus.test.count)
+        let wanted = min(max(characters ?? corpus.test.count, 2 * streams), corpus.test.count)
         let seconds = first.seconds / Double(part) * Double(wanted)
         note("\(kept.name): \(grouped(wanted)) characters, about \(durationText(seconds: seconds))")
         let result = try evaluate(corpus.test.prefix(wanted))

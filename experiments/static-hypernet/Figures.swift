@@ -32,7 +32,7 @@ struct FiguresCommand: ParsableCommand {
         let experiment = ImageExperiment.program
         let locations = try modelLocations(models, experiment: experiment)
         try threads.configure()
-        let folder = try FigureFolder(figures, experiment: experiment)
+        let folder = try FigureFolder(figures, experiment: experiment, isWhole: models.isEmpty)
         var convNets: [KernelFigures.Named<MNISTConvNet>] = [], residuals: [KernelFigures.Named<WideResNet>] = []
         for (name, url) in locations {
             let trained = try TrainedImageModel(at: url)

@@ -51,7 +51,7 @@ typedef struct {
 ///     y[i, j, o] = Σ_t Σ_{c < run} x[i · inputRow + j · inputColumn + tap[t] + c] K[row[t] + c, o]
 typedef struct {
     int64_t rows, columns;              // of output pixels
-    int64_t outputs;                    // channels, a multiple of the vector's lanes; 16 fits all
+    int64_t outputs;                    // channels, a multiple of 16
     int64_t inputRow, inputColumn;      // between the inputs of neighboring outputs
     int64_t outputRow, outputColumn;    // between neighboring outputs
     int64_t kernelRows;

@@ -40,12 +40,18 @@ final class KeyReference: Sendable {
 
     private let found = Mutex<[Key]>([])
 
-    /// Records what decoding files reads: a key that only one of several spellings has is found where one file uses it.
+    /// Records what decoding files reads, and what each spelling of a learning rate has, whether or not a file uses it.
     ///
     /// - Throws: `ConfigurationError`.
     init<Values: RunConfiguration>(of type: Values.Type, files: [ConfigurationFile]) throws {
         try Self.$current.withValue(self) {
             for file in files { _ = try Values(file.root) }
+            // One over the other: the number, which comes first, puts the file's own section out of the way.
+            var tree = files.first?.root
+            for spelling in ConfigurationReader.learningRateSpellings {
+                tree = try tree?.overlaid(with: ["training.learningRate=\(spelling)"])
+                _ = try tree.map { try Values($0) }
+            }
         }
     }
 

@@ -60,6 +60,9 @@ public struct ReproducedRow: Codable, Equatable, Sendable {
     public let parametersInMillions: Double?
     /// The greatest distance of our mean test figure from the paper's that counts as reproduced, in the metric's unit.
     public let tolerance: Double
+
+    /// Whether another configuration means the same row, whatever else it states.
+    public func isSameRow(as other: ReproducedRow) -> Bool { table == other.table && row == other.row }
 }
 
 extension ConfigurationReader {

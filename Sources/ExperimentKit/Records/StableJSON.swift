@@ -30,7 +30,7 @@ public enum StableJSON {
     }
 
     /// What is wrong with a document, for its reader: a `DecodingError` by its key, any other error as it is.
-    static func fault(_ error: any Error) -> String {
+    public static func fault(_ error: any Error) -> String {
         func key(_ path: [any CodingKey]) -> String {
             let text = path.reduce(into: "") { text, key in
                 text += key.intValue.map { "[\($0)]" } ?? (text.isEmpty ? "" : ".") + key.stringValue

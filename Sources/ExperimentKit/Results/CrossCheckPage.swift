@@ -89,7 +89,9 @@ struct CrossCheckPage<Work: Experiment> {
     // MARK: - The tables
 
     private var tables: [String] {
-        ["### Validation and test\n\n\(Work.metric.name); the best validation of a configuration in bold:"]
+        [
+            "### Validation and test\n\n\(Work.metric.name); of a configuration's independent runs the one with the best validation is bold:"
+        ]
             + comparisons.map { comparison in
                 let steps = comparison.steps
                 let lines =

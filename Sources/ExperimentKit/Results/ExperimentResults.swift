@@ -1,6 +1,11 @@
 import Figures
 import Foundation
 
+/// Whether a file in `figures/` is by its name one that the command `figures` draws from weights.
+public func isPictureOfWeights(_ name: String) -> Bool {
+    name.wholeMatch(of: /(figures?|embeddings|weight-scaling)-.+\.(svg|png)/) != nil
+}
+
 /// The documents that one experiment's committed configurations and records give: its parts of RESULTS.md, README.md
 /// and `docs/`, and its figures.
 public struct ExperimentResults<Work: Experiment> {
@@ -23,7 +28,7 @@ public struct ExperimentResults<Work: Experiment> {
         keys = try KeyReference(of: Work.Configuration.self, files: configurations.map(\.file))
         crossChecks = try CrossCheckPage(experiment: experiment, configurations: configurations, runs: runs)
         let names = (try? FileManager.default.contentsOfDirectory(atPath: experiment.path + "/figures")) ?? []
-        pictures = names.filter { $0.wholeMatch(of: /(figures?|embeddings|weight-scaling)-.+\.svg/) != nil }.sorted()
+        pictures = names.filter { isPictureOfWeights($0) && $0.hasSuffix(".svg") }.sorted()
             .map { "experiments/\(Work.program)/figures/\($0)" }
     }
 
@@ -226,32 +231,48 @@ public struct ExperimentResults<Work: Experiment> {
                         "verdict", "records",
                     ], run))
         }
+        let missing = rows.filter { row in !full.contains { $0.record.configuration == row.configuration.name } }
+        parts.append(notRun(missing, of: table))
         if !table.context.isEmpty { parts.append(table.context) }
         parts.append(Work.supplement(to: table, configurations))
         parts += reducedBudgets(table, groups)
         parts += figures.filter { $0.table == table.id }.map(\.markdown)
         parts += curveTables(table, groups)
-        let missing = rows.filter { row in !full.contains { $0.record.configuration == row.configuration.name } }
-        parts.append(notRun(missing, of: table))
         let notes = footnotes(groups)
         if !notes.isEmpty { parts.append(notes.trimmingCharacters(in: .newlines)) }
         return parts
     }
 
-    /// The rows whose full settings have no run, with the time that they would take; may be empty.
+    /// The rows whose full settings have no run: the paper's figures, and the time that a run would take; may be empty.
     private func notRun(
         _ rows: [(row: ReproducedRow, configuration: NamedConfiguration<Work.Configuration>)], of table: PaperTable
     ) -> String {
         guard !rows.isEmpty else { return "" }
         let hours = RunHours(runs: runs)
-        let lines = rows.map { row, configuration in
-            [
-                row.name, grouped(Work.parameterCount(configuration.values, nil)),
-                hours.seconds(configuration) == nil ? "-" : hours.text(configuration),
-            ]
-        }
-        return "Not run at full length, \(table.obstacle)for lack of computing time:\n\n"
-            + markdownTable(["row", "parameters", "time that it would take"], lines)
+        let columns: [(header: String, cell: (ReproducedRow, NamedConfiguration<Work.Configuration>) -> String)] = [
+            ("row", { row, _ in row.name }),
+            ("parameters, paper", { row, _ in row.parametersInMillions.map { "\($0) M" } ?? "-" }),
+            ("parameters here", { grouped(Work.parameterCount($1.values, nil)) }),
+            ("validation, paper", { row, _ in paperFigure(row.validation, table) }),
+            ("test, paper", { row, _ in paperFigure(row.test, table) }),
+            ("test against its baseline, paper", { row, _ in paperDifference(row, table) }),
+            ("time that it would take here", { hours.text($1) }),
+        ]
+        // A column that the paper has no figure for is left out.
+        let filled = columns.map { column in (column.header, rows.map { column.cell($0.row, $0.configuration) }) }
+            .filter { !$0.1.allSatisfy { $0 == "-" } }
+        return
+            "Not run at full settings, \(table.obstacle)for lack of computing time (two threads take about half as long"
+            + " as one):\n\n"
+            + markdownTable(filled.map(\.0), rows.indices.map { row in filled.map { $0.1[row] } })
+    }
+
+    /// The paper's test figure less that of the row's baseline.
+    private func paperDifference(_ row: ReproducedRow, _ table: PaperTable) -> String {
+        guard let test = row.test else { return "-" }
+        guard let baseline = table.baseline(ofRow: row.row) else { return "baseline" }
+        let other = paperRows(of: table).first { $0.row.row == baseline }?.row.test
+        return other.map { signed(test - $0, table.decimals) } ?? "-"
     }
 
     private func reducedBudgets(_ table: PaperTable, _ groups: [Group]) -> [String] {
@@ -271,7 +292,10 @@ public struct ExperimentResults<Work: Experiment> {
 
     private func runTable(_ members: [Group], _ table: PaperTable?) -> String {
         markdownTable(
-            ["configuration", "parameters", "steps", "validation", "test", "n", "against its baseline", "records"],
+            [
+                "configuration", "parameters", "steps", "validation", "test", "n", "test against its baseline",
+                "records",
+            ],
             members.map { group in
                 [
                     "`\(group.record.configuration)`" + (group.isFinished ? "" : " (incomplete)"),
@@ -384,9 +408,21 @@ public struct ExperimentResults<Work: Experiment> {
             let budget = run.record.differences.isEmpty ? "" : ", at budget \(run.record.budget) (settings above)"
             return "`\(run.record.configuration)`, seed \(run.record.seed)\(budget), validation during training"
                 + " (\(streams == 1 ? "the whole split at once" : "\(streams) streams")), beside the published curve"
-                + " (\(curve.title); linear between its points).\n\n"
+                + " (\(curve.title); linear between its points).\(readAgain(run))\n\n"
                 + markdownTable(["step", "ours", "published", "difference"], lines)
         }
+    }
+
+    /// What another way of reading the split makes of the weights that validation chose; empty where they were read one way.
+    private func readAgain(_ run: Run) -> String {
+        let training = run.record.training
+        guard let step = training.selectedStep, let during = training.selectionValidation,
+            let after = run.record.validation, during.streams != after.streams, let first = Work.metric.value(during),
+            let second = Work.metric.value(after)
+        else { return "" }
+        let way = after.streams == 1 ? "one sequence" : "\(after.streams) streams"
+        return " How the published one was read is not stated; the weights of step \(grouped(step)) have"
+            + " \(fixed(first, 3)) in this way and \(fixed(second, 3)) as \(way)."
     }
 
     /// The charts of each table: its best-funded runs at the paper's model, and the paper's own curves.

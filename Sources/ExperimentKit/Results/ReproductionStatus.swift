@@ -12,12 +12,12 @@ public enum ReproductionStatus: Equatable, Sendable {
     case reproduced(difference: Double, tolerance: Double)
     case notReproduced(difference: Double, tolerance: Double)
 
-    /// Holds a mean test figure to the paper's: reproduced when it is within `tolerance`, on either side.
+    /// Holds a mean test figure to the paper's: reproduced when it is within `tolerance`, on either side, or at it.
     public init(mean: Double, paper: Double, tolerance: Double) {
         let difference = mean - paper
-        // A NaN lies within no tolerance.
+        // Figures are decimal fractions, whose difference binary ones meet up to rounding. A NaN lies within no tolerance.
         self =
-            abs(difference) <= tolerance
+            abs(difference) <= tolerance + 1e-9
             ? .reproduced(difference: difference, tolerance: tolerance)
             : .notReproduced(difference: difference, tolerance: tolerance)
     }

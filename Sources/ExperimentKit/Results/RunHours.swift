@@ -47,7 +47,8 @@ public struct RunHours<Work: Experiment> {
         let steps = Double(configuration.values.loop.steps)
         let differences = Self.ofTheStep(configuration.file.differences)
         let like = runs.filter { run in
-            run.configuration.reproduces == row && Self.ofTheStep(run.record.differences) == differences
+            run.configuration.reproduces?.isSameRow(as: row) == true
+                && Self.ofTheStep(run.record.differences) == differences
                 && run.record.training.secondsPerStep != nil
         }.map(\.record).max { $0.training.stepsDone < $1.training.stepsDone }
         if let like, let step = like.training.secondsPerStep { return (step * steps, .step, like) }

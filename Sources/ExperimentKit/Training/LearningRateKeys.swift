@@ -1,12 +1,15 @@
 import NeuralNetwork
 
 extension ConfigurationReader {
-    /// A learning rate in one of four spellings:
-    ///
-    ///     learningRate: 0.001
-    ///     learningRate: [{untilStep: 28000, rate: 0.1}, {untilStep: 56000, rate: 0.02}]
-    ///     learningRate: {peak: 0.001, final: 0.0001, warmUpSteps: 100, totalSteps: 4000}
-    ///     learningRate: {peak: 0.001, final: 0, warmUpSteps: 200, holdUntilStep: 3750, totalSteps: 5000}
+    /// The ways to write a learning rate.
+    static let learningRateSpellings = [
+        "0.001",
+        "[{untilStep: 28000, rate: 0.1}, {untilStep: 56000, rate: 0.02}]",
+        "{peak: 0.001, final: 0.0001, warmUpSteps: 100, totalSteps: 4000}",
+        "{peak: 0.001, final: 0, warmUpSteps: 200, holdUntilStep: 3750, totalSteps: 5000}",
+    ]
+
+    /// A learning rate in one of the spellings above.
     ///
     /// With `holdUntilStep` the rate falls linearly after that step, without it along half a cosine after the warm-up.
     ///

@@ -4,6 +4,7 @@ import getpass
 import json
 import os
 import resource
+import statistics
 import tempfile
 import time
 
@@ -71,4 +72,4 @@ def report(name, mode, model, **measured):
 def report_steps(name, mode, model, step, steps, **about):
     """Times the steps and prints their median and minimum, with what else there is to say about them."""
     seconds = seconds_per_step(step, steps)
-    report(name, mode, model, median_s=seconds[len(seconds) // 2], min_s=seconds[0], **about)
+    report(name, mode, model, median_s=statistics.median(seconds), min_s=seconds[0], **about)
