@@ -102,7 +102,7 @@ let package = Package(
             name: "ExperimentKitTests",
             dependencies: [
                 "ExperimentKit", "ExperimentCommands", "CharacterExperiments", "ImageExperiments", "char-hyperlstm",
-                "static-hypernet", "NeuralNetwork", "Processes", "TestSupport",
+                "static-hypernet", "Figures", "NeuralNetwork", "Processes", "TestSupport",
             ], exclude: ["Fixtures"]),
         .testTarget(name: "TestSupportTests", dependencies: ["TestSupport", "Safetensors"]),
     ],

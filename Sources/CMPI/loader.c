@@ -114,15 +114,18 @@ static double now(void) {
     return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
-/// Waits for a message: spinning at first, then letting others have the core, and after a while asleep between looks.
+/// Waits for a message: spinning at first, then letting others have the core, and after a while asleep between looks. Of the
+/// time between two looks a second counts at most: a process that was suspended meanwhile has not waited.
 static mpi_outcome wait_for(handle *request, double seconds) {
-    double start = now();
+    double waited = 0, last = now();
     for (long look = 0;; look++) {
         int done = 0;
         if (test(request, &done, ignored_status)) return mpi_failed;
         if (done) return mpi_done;
         if (look < 200) continue;
-        double waited = now() - start;
+        double time = now();
+        waited += time - last < 1 ? time - last : 1;
+        last = time;
         if (seconds > 0 && waited > seconds) return mpi_out_of_time;
         if (waited < 0.05) {
             sched_yield();

@@ -27,8 +27,8 @@ public struct CharacterEvaluator {
     public func evaluate(
         _ model: CharacterModel, symbols: [UInt8], streams: Int, name: String
     ) throws -> SplitEvaluation {
-        let start = ContinuousClock.now
         let text = try CharacterStreams(symbols: symbols, batch: streams, sequenceLength: sequenceLength, name: name)
+        let reading = ReadingProgress(name, total: text.predictions, to: progress)
         var state = model.zeroState(batch: streams)
         var totalNats = 0.0
         var done = 0
@@ -42,17 +42,9 @@ public struct CharacterEvaluator {
             }
             totalNats += Double(loss.value.floats[0]) * Double(inputs.count)
             done += inputs.count
-            let seconds = (ContinuousClock.now - start).seconds
-            // Short evaluations pass without a word.
-            if seconds > 2 {
-                progress.report(
-                    .evaluating(
-                        split: name, done: done, total: text.predictions,
-                        secondsLeft: seconds / Double(done) * Double(text.predictions - done)))
-            }
+            reading.report(done: done)
         }
         return SplitEvaluation(
-            lossNats: totalNats / Double(done), predictions: done, streams: streams,
-            seconds: (ContinuousClock.now - start).seconds)
+            lossNats: totalNats / Double(done), predictions: done, streams: streams, seconds: reading.seconds)
     }
 }

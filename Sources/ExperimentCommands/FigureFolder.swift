@@ -5,7 +5,9 @@ import Foundation
 
 /// `--output` and `--check` of a `figures` command.
 public struct FigureOptions: ParsableArguments {
-    @Option(help: "The folder to write to. Default: the experiment's figures/.", completion: .directory)
+    @Option(
+        help: "The folder to write to. Default, where no MODEL is named: the experiment's figures/.",
+        completion: .directory)
     var output: String?
     @Flag(help: "Write nothing; fail if a file is not what would be drawn, to a tenth of a point.")
     var check = false
@@ -22,8 +24,15 @@ public final class FigureFolder {
     private var drawn: Set<String> = [], others: [String] = []
 
     /// - Parameter isWhole: Whether all pictures that belong into the experiment's own folder are drawn.
-    /// - Throws: `UserError` outside a checkout; `RecordError.unwritable` if the folder cannot be made.
+    /// - Throws: `UserError` outside a checkout, or where some pictures would be written without a folder of their own;
+    ///   `RecordError.unwritable` if the folder cannot be made.
     public init(_ options: FigureOptions, experiment: String, isWhole: Bool) throws {
+        guard isWhole || options.check || options.output != nil else {
+            throw UserError(
+                description:
+                    "--output expects a folder for pictures of models that are named: the experiment's figures/"
+                    + " has those of the committed weights")
+        }
         self.isWhole = isWhole && options.output == nil
         url =
             try options.output.map { URL(fileURLWithPath: $0, isDirectory: true) }
@@ -50,13 +59,24 @@ public final class FigureFolder {
         }
     }
 
-    /// Whether two pictures are the same: their bytes, or texts whose numbers differ by at most 0.1, as much as another order
-    /// of sums on other processors may move a bar.
+    /// Whether two pictures are the same: their bytes; pixels that differ by at most a level of gray; or texts whose numbers
+    /// differ by at most 0.1. So much may another order of sums on other processors move.
     static func agree(_ left: [UInt8], _ right: [UInt8]) -> Bool {
         guard left != right else { return true }
-        guard let left = String(bytes: left, encoding: .utf8), let right = String(bytes: right, encoding: .utf8) else {
+        if let left = Raster(png: left), let right = Raster(png: right) { return left.agrees(with: right) }
+        guard var left = String(bytes: left, encoding: .utf8), var right = String(bytes: right, encoding: .utf8) else {
             return false
         }
+        // Pictures within the text.
+        let embedded = /base64,([A-Za-z0-9+\/=]+)/
+        func rasters(_ text: String) -> [Raster?] {
+            text.matches(of: embedded).map { Data(base64Encoded: String($0.1)).flatMap { Raster(png: [UInt8]($0)) } }
+        }
+        let pairs = (rasters(left), rasters(right))
+        guard pairs.0.count == pairs.1.count,
+            zip(pairs.0, pairs.1).allSatisfy({ one, other in one.flatMap { one in other.map(one.agrees) } ?? false })
+        else { return false }
+        (left, right) = (left.replacing(embedded, with: ""), right.replacing(embedded, with: ""))
         func parts(_ text: String) -> (words: String, numbers: [Double]) {
             let number = /[0-9]+(\.[0-9]+)?/
             return (text.replacing(number, with: "0"), text.matches(of: number).compactMap { Double($0.0) })

@@ -41,7 +41,8 @@ public struct Histograms {
     public var svg: String {
         let shares = panels.map { Self.shares(of: $0.values, range: range, bins: bins) }
         let columns = min(panels.count, 2), rows = (panels.count + 1) / 2
-        let (width, height, gapX, gapY) = (360.0, 170.0, 80.0, 78.0)
+        let (height, gapX, gapY) = (170.0, 80.0, 78.0)
+        let width = max(360, panels.map { SVG.width(of: $0.name, size: 13) }.max() ?? 0)
         let x = Axis([range.lowerBound, range.upperBound], scale: .linear, ticks: 4)
         let y = Axis(shares.flatMap { $0 }, scale: .linear, includesZero: true, ticks: 4)
         var svg = SVG(

@@ -61,11 +61,12 @@ public struct LineChart: Sendable {
 
     public var svg: String {
         let drawn = series.filter { !$0.points.isEmpty }
+        let height = max(330, Self.lineHeight * Double(drawn.count))
         let labelWidth = (drawn.map { SVG.width(of: $0.name) }.max() ?? 0) + 50
         let frame = ChartFrame(
             x: Axis(drawn.flatMap { $0.points.map(\.x) }, scale: xScale, includesZero: true),
-            y: Axis(drawn.flatMap { $0.points.map(\.y) }, scale: yScale), left: 66, top: 44, width: 520, height: 330)
-        var svg = SVG(width: frame.left + frame.width + labelWidth, height: 430, title: title)
+            y: Axis(drawn.flatMap { $0.points.map(\.y) }, scale: yScale), left: 66, top: 44, width: 520, height: height)
+        var svg = SVG(width: frame.left + frame.width + labelWidth, height: height + 100, title: title)
         svg.text(title, x: frame.left, y: 24, size: 15, bold: true)
         func label(_ text: String, _ scale: Axis.Scale) -> String {
             scale == .logarithmic ? "\(text) (logarithmic)" : text
@@ -115,8 +116,12 @@ public struct LineChart: Sendable {
         for index in places.indices.dropFirst() {
             places[index] = max(places[index], places[index - 1] + Self.lineHeight)
         }
-        let overflow = (places.last ?? 0) - (frame.top + frame.height)
-        if overflow > 0 { places = places.map { $0 - overflow } }
+        // From below: what stands too low moves up, and what is in its way with it.
+        var lowest = frame.top + frame.height
+        for index in places.indices.reversed() {
+            places[index] = min(places[index], lowest)
+            lowest = places[index] - Self.lineHeight
+        }
         for (end, y) in zip(sorted, places) {
             svg.path([(x, y), (x + 26, y)], style: end.style.line, width: 2, dash: end.style.dash)
             if let marker = end.style.marker { svg.marker(marker, x: x + 13, y: y, style: end.style.fill) }

@@ -50,6 +50,33 @@ public struct Raster: Equatable, Sendable {
             + chunk("IDAT", Self.deflated(rows)) + chunk("IEND", [])
     }
 
+    /// A file that `png` wrote; nil for any other.
+    public init?(png: [UInt8]) {
+        func number(at index: Int) -> Int { png[index..<index + 4].reduce(0) { $0 << 8 | Int($1) } }
+        // The signature, IHDR with its 13 bytes, IDAT.
+        guard png.count > 45, png.starts(with: [0x89, 0x50, 0x4E, 0x47]), png[24...28] == [8, 0, 0, 0, 0] else {
+            return nil
+        }
+        let width = number(at: 16), height = number(at: 20), length = number(at: 33)
+        guard width > 0, height > 0, width < 1 << 20, height < 1 << 20, width * height < 1 << 30,
+            Array(png[37..<41]) == Array("IDAT".utf8), 41 + length <= png.count
+        else { return nil }
+        var rows = [UInt8](repeating: 0, count: (width + 1) * height), count = UInt(rows.count)
+        let status = uncompress(&rows, &count, Array(png[41..<41 + length]), UInt(length))
+        let filters = (0..<height).allSatisfy { rows[$0 * (width + 1)] == 0 }
+        guard status == Z_OK, count == rows.count, filters else { return nil }
+        self.init(width: width, height: height)
+        for y in 0..<height {
+            for x in 0..<width { self[x, y] = rows[y * (width + 1) + 1 + x] }
+        }
+    }
+
+    /// Whether two pictures are the same up to a level of gray, as another order of sums may move a number.
+    public func agrees(with other: Raster) -> Bool {
+        width == other.width && height == other.height
+            && zip(pixels, other.pixels).allSatisfy { abs(Int($0) - Int($1)) <= 1 }
+    }
+
     private static func deflated(_ bytes: [UInt8]) -> [UInt8] {
         [UInt8](unsafeUninitializedCapacity: Int(compressBound(UInt(bytes.count)))) { buffer, count in
             var length = UInt(buffer.count)

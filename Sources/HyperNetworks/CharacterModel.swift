@@ -7,10 +7,13 @@ public final class CharacterModel: Module {
     public let output: Linear
 
     /// A model with the initial values of A.2.3, a function of `seed` alone.
+    ///
+    /// - Precondition: `configuration.validate()` throws nothing.
     public init(
         configuration: CharacterModelConfiguration, vocabularySize V: Int,
         initialValues: RecurrentInitialValues = RecurrentInitialValues(), seed: UInt64
     ) {
+        do { try configuration.validate() } catch { preconditionFailure("\(error)") }
         self.configuration = configuration
         vocabularySize = V
         let units = configuration.units
@@ -121,6 +124,9 @@ public final class CharacterModel: Module {
     ) -> Variable {
         let symbols = inputs.count
         precondition(symbols % batch == 0, "\(symbols) symbols do not make \(batch) sequences of one length")
+        precondition(
+            state.tensors.allSatisfy { $0.tensor.shape.first == batch },
+            "a state of another number than \(batch) sequences")
         /// Runs one layer and puts its last state in the place of its first.
         func run<Cell: RecurrentCell>(
             _ cell: Cell, _ x: CellInput, _ masks: [DropoutMask?], _ packed: Any?, _ state: inout ArraySlice<Tensor>

@@ -25,7 +25,7 @@ public enum ScalingInitialValues: String, CaseIterable, Codable, Sendable {
     case distinct
 
     /// W_hz or W_xz, [N_z, H] or, of a cell with gates, [gates, N_z, H].
-    func variable(_ shape: [Int], random: inout RandomStream) -> Variable {
+    public func variable(_ shape: [Int], random: inout RandomStream) -> Variable {
         let (Nz, H) = (shape[shape.count - 2], shape[shape.count - 1])
         let start = 0.1 / Float(Nz)
         guard self == .distinct else { return Initializer.constant(start, shape) }

@@ -59,6 +59,13 @@ public struct ImageConfiguration: RunConfiguration {
     public var dataName: String { data.dataset.rawValue }
     public var unitsPerStep: Int { training.batch }
 
+    /// Statistics of each shard make another training of another number of shards.
+    public static func isLabel(_ key: String, in root: ConfigurationNode) -> Bool {
+        guard key == "training.shards" else { return RunRecord.isLabel(key) }
+        return root["deviations"]?["batchNormalization"]?.content
+            != .scalar(text: NormalizedImages.shard.rawValue, type: .text)
+    }
+
     /// - Throws: `ConfigurationError` naming file, key path, what was expected and what was found.
     public init(_ root: ConfigurationNode) throws(ConfigurationError) {
         let reader = try ConfigurationReader(root, keys: .experiment)

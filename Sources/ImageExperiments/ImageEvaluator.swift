@@ -24,7 +24,7 @@ public struct ImageEvaluator {
     public func evaluate(
         _ model: some ImageClassifier, _ set: ImageSet, normalization: PixelNormalization, batch: Int, name: String
     ) throws -> SplitEvaluation {
-        let start = ContinuousClock.now
+        let reading = ReadingProgress(name, total: set.count, to: progress)
         // The kernels are generated once for the whole split.
         let plain = model.baked()
         var (totalNats, wrong, done) = (0.0, 0, 0)
@@ -38,18 +38,11 @@ public struct ImageEvaluator {
             totalNats += crossEntropies(logits, targets).reduce(0) { $0 + Double($1) }
             wrong += zip(Self.argmax(logits), targets).count(where: { $0.0 != $0.1 })
             done = indices.upperBound
-            let seconds = (ContinuousClock.now - start).seconds
-            // Short evaluations pass without a word.
-            if seconds > 2 {
-                progress.report(
-                    .evaluating(
-                        split: name, done: done, total: set.count,
-                        secondsLeft: seconds / Double(done) * Double(set.count - done)))
-            }
+            reading.report(done: done)
         }
         return SplitEvaluation(
             lossNats: totalNats / Double(set.count), predictions: set.count, wrong: wrong, streams: 1,
-            seconds: (ContinuousClock.now - start).seconds)
+            seconds: reading.seconds)
     }
 
     /// The class with the greatest score of each row, the first of equals; −1 for a row without an order (NaN).

@@ -9,7 +9,7 @@ public enum InputInitialValues: String, Sendable, Codable, CaseIterable {
     /// W_x [inputs, blocks · units].
     ///
     /// - Parameter blocks: Matrices side by side: the gates of a cell, or 1.
-    package func variable(inputs: Int, units: Int, blocks: Int, random: inout RandomStream) -> Variable {
+    public func variable(inputs: Int, units: Int, blocks: Int, random: inout RandomStream) -> Variable {
         switch self {
         case .orthogonal: Initializer.orthogonal(rows: inputs, columns: units, blocks: blocks, random: &random)
         case .uniformUnitScaling:

@@ -85,29 +85,33 @@ public struct CharacterTrace {
     public func figure4(name: String) -> ColoredText? {
         guard !scalings.isEmpty else { return nil }
         let changes = gateChanges
-        let betweenWords = Self.changeBetweenWords(characters, changes).map { ratio in
-            "; at spaces and ends of lines \(String(format: "%.2f", ratio)) times the mean"
+        let betweenWords = Self.changesBetweenWords(characters, changes).map { ratios in
+            String(
+                format: "; times the mean: blanks %.2f, beginnings of words %.2f", ratios.blanks, ratios.first)
         }
         return ColoredText(
             title: "Figure 4: where the recurrent weights change, \(name)",
-            caption: "under each character, as it was read: ‖diag(d_t − d_(t−1)) W_h‖ of each gate"
-                + (betweenWords ?? ""),
+            caption: "‖diag(d_t − d_(t−1)) W_h‖ of each gate, under the character read" + (betweenWords ?? ""),
             characters: characters, rowNames: Self.gates, rows: changes)
     }
 
-    /// The mean change of all gates when a space or an end of line is read, in that of all characters: the paper sees large
-    /// changes "in the areas between words" (§4.4).
+    /// The mean change of all gates when a space or an end of line is read, and when the character behind one is, each in
+    /// that of all characters: the paper sees large changes "in the areas between words" (§4.4), and does not say whether
+    /// it draws a change under the character that was read or under the one that was written next.
     ///
-    /// - Returns: nil for a text without any, or whose changes are 0 or not finite.
-    static func changeBetweenWords(_ characters: [String], _ changes: [[Float]]) -> Float? {
+    /// - Returns: nil for a text without words, or whose changes are 0 or not finite.
+    static func changesBetweenWords(
+        _ characters: [String], _ changes: [[Float]]
+    ) -> (blanks: Float, first: Float)? {
+        func isBlank(_ t: Int) -> Bool { [" ", "\n"].contains(characters[t]) }
         // The first character has no step before it.
         let steps = characters.indices.dropFirst()
-        let between = steps.filter { [" ", "\n"].contains(characters[$0]) }
         func mean(_ steps: some Collection<Int>) -> Float {
             steps.reduce(0) { sum, t in sum + changes.reduce(0) { $0 + $1[t] } } / Float(steps.count)
         }
-        let ratio = mean(between) / mean(steps)
-        return ratio.isFinite ? ratio : nil
+        let all = mean(steps), blanks = mean(steps.filter(isBlank)) / all
+        let first = mean(steps.filter { !isBlank($0) && isBlank($0 - 1) }) / all
+        return blanks.isFinite && first.isFinite ? (blanks, first) : nil
     }
 
     /// Figure 5, one panel a model: those without a hypernetwork first, and of these one without layer normalization.

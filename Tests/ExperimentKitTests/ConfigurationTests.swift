@@ -192,6 +192,16 @@ import Testing
         #expect(
             try decode([hold]).loop.learningRate
                 == .hold(peak: 0.1, final: 0, warmUpSteps: 5, holdUntilStep: 40, totalSteps: 50))
+        // One given whole takes the place of another; one key of it, or null for one, does not.
+        let whole = "training.learningRate={peak: 0.2, final: 0, warmUpSteps: 5, totalSteps: 50}"
+        #expect(
+            try decode([hold, whole]).loop.learningRate == .cosine(peak: 0.2, final: 0, warmUpSteps: 5, totalSteps: 50))
+        #expect(
+            try decode([hold, "training.learningRate.peak=0.2"]).loop.learningRate
+                == .hold(peak: 0.2, final: 0, warmUpSteps: 5, holdUntilStep: 40, totalSteps: 50))
+        #expect(
+            try decode([hold, "training.learningRate.holdUntilStep=null"]).loop.learningRate
+                == .cosine(peak: 0.1, final: 0, warmUpSteps: 5, totalSteps: 50))
         #expect(throws: ConfigurationError.self) {
             try decode(["training.learningRate={peak: 0.1, final: 0, warmUpSteps: 51, totalSteps: 50}"])
         }

@@ -1,4 +1,5 @@
 import Datasets
+import Figures
 import Foundation
 import Testing
 
@@ -28,6 +29,20 @@ import Testing
         #expect(agree("<rect y=\"227.4\"/>", "<rect y=\"227.41\"/>") && !agree("y=\"227.4\"", "y=\"227.6\""))
         #expect(!agree("gate i 1.0", "gate j 1.0") && !agree("1 2", "1") && !agree("", "1"))
         #expect(!FigureFolder.agree([0x89, 0xff], [0x89, 0xfe]))
+    }
+
+    @Test func picturesOfPixelsAgreeUpToALevelOfGray() {
+        func raster(_ value: UInt8) -> Raster { Raster(width: 3, height: 2, fill: value) }
+        func page(_ raster: Raster) -> [UInt8] {
+            Array("<image href=\"data:image/png;base64,\(Data(raster.png).base64EncodedString())\"/> 1.0".utf8)
+        }
+        for (other, agrees) in [
+            (raster(101), true), (raster(102), false), (Raster(width: 2, height: 3, fill: 100), false),
+        ] {
+            #expect(FigureFolder.agree(raster(100).png, other.png) == agrees)
+            #expect(FigureFolder.agree(page(raster(100)), page(other)) == agrees)
+        }
+        #expect(!FigureFolder.agree(page(raster(100)), page(raster(100)) + page(raster(100))))
     }
 
     @Test func progressOnATerminalIsAnOpenLineAndFiguresStay() {

@@ -73,6 +73,31 @@ import Testing
         #expect(SectionedDocument.replacing(id: "y", body: "new", in: text) == nil)
     }
 
+    /// Settings that came back to the paper's before the end were others for a part of the steps.
+    @Test func aRunThatWasChangedUnderWayGetsNoVerdictAndIsNoSeedOfTheOthers() throws {
+        let experiment = try Experiment()
+        try experiment.add(
+            "table3-lstm", seed: 0, test: 1.32, changes: ["training.learningRate=0.002", "training.learningRate=0.001"])
+        #expect(
+            try experiment.summary("LSTM, 1000 units").contains("| 1.3200 | paper | 1 | settings changed under way |"))
+        try experiment.add("table3-lstm", seed: 1, test: 1.31)
+        try experiment.add("table3-lstm", seed: 2, test: 1.31)
+        #expect(try experiment.summary("LSTM, 1000 units").contains("| 1.3100 | paper | 2 | reproduced"))
+    }
+
+    @Test func aFileThatDoesNotCallItsBudgetPaperGetsNoVerdict() throws {
+        let experiment = try Experiment()
+        try experiment.add("table3-lstm", seed: 0, test: 1.32, overrides: ["budget=mine"])
+        #expect(try experiment.summary("LSTM, 1000 units").contains("| 1.3200 | mine | 1 | reduced budget |"))
+    }
+
+    @Test func aNumberInAnotherSpellingIsNoDifference() throws {
+        let experiment = try Experiment()
+        try experiment.add(
+            "table3-lstm", seed: 0, test: 1.32, overrides: ["training.clipNorm=1", "training.learningRate=1e-3"])
+        #expect(try experiment.summary("LSTM, 1000 units").contains("| 1.3200 | paper | 1 | reproduced"))
+    }
+
     @Test func aFigureAtTheToleranceIsWithinItWhateverItsLastBit() {
         for (paper, mean) in [(0.72, 0.92), (0.76, 0.96), (0.92, 0.72), (0.96, 0.76)] {
             guard case .reproduced = ReproductionStatus(mean: mean, paper: paper, tolerance: 0.2) else {
@@ -133,7 +158,7 @@ import Testing
 
         func add(
             _ name: String, seed: Int, test: Double, overrides: [String] = [], status: RunRecord.Status = .finished,
-            official: Bool = true, validations: [(Int, Double)] = []
+            official: Bool = true, validations: [(Int, Double)] = [], changes: [String] = []
         ) throws {
             let file = try ConfigurationFile(
                 contentsOf: folder.url.appendingPathComponent("configs/\(name).yaml"), overrides: overrides)
@@ -148,6 +173,7 @@ import Testing
                 SplitEvaluation(lossNats: bits * log(2), predictions: 1, streams: 1, seconds: 1)
             }
             record.status = status
+            if !changes.isEmpty { record.change(changes, from: file.root, to: file.root) }
             record.training.stepsDone = 1000
             if status == .finished { record.test = evaluation(test) }
             if status == .finished { record.validation = evaluation(test + 0.03) }

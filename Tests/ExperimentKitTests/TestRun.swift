@@ -146,7 +146,8 @@ func lastingState<Position: Codable & Sendable & Equatable>(
     let checkpoint = try latest.state(CheckpointState<Position>.self)
     state["position"] = try StableJSON.encode(checkpoint.position)
     state["optimizer steps"] = [UInt8](String(checkpoint.optimizerStepCount).utf8)
-    state["best"] = [UInt8]("\(checkpoint.training.best.map { "\($0.step) \($0.validation.lossNats)" } ?? "-")".utf8)
+    let best = checkpoint.training.best.map { "\($0.step) \($0.validation.lossNats)" } ?? "-"
+    state["best"] = [UInt8]("\(best), since then \(checkpoint.training.evaluationsSinceBest)".utf8)
     let log = try StepLog.read(run.appendingPathComponent("steps.jsonl")).map {
         "\($0.step) \($0.lossNats ?? 0) \($0.gradientNorm ?? 0) \($0.rate ?? 0) \($0.validation?.lossNats ?? 0)"
     }

@@ -102,14 +102,35 @@ import Testing
         #expect(store.latest?.url.lastPathComponent == "step-0000040")
     }
 
+    /// Worse from step 16 on, with two validations of patience.
+    private static let impatient = [
+        "training.learningRate=[{untilStep: 16, rate: 0.01}, {untilStep: 40, rate: 10}]", "training.patience=2",
+    ]
+
     @Test func patienceStopsTheRunEarly() throws {
-        let run = try TestRun(overrides: [
-            "training.learningRate=[{untilStep: 16, rate: 0.01}, {untilStep: 40, rate: 10}]", "training.patience=2",
-        ])
-        let training = try run.begin()
+        let run = try TestRun(overrides: Self.impatient), training = try run.begin()
         #expect(try training.run() == .finished)
         #expect(training.record.training.stoppedEarly)
         #expect(training.record.training.stepsDone == 32 && training.record.training.selectedStep == 16)
+    }
+
+    @Test func patienceGoesOnWithAResumedRun() throws {
+        let run = try TestRun(overrides: Self.impatient)
+        let whole = try run.begin(out: "whole")
+        _ = try whole.run()
+        let interruption = Interruption()
+        let first = try run.begin(out: "parts", progress: StopAtStep(27, interruption), interruption: interruption)
+        _ = try first.run()
+        let second = try run.resume(first.folder)
+        #expect(try second.run() == .finished)
+        #expect(second.record.training.stoppedEarly && second.record.training.stepsDone == 32)
+        #expect(try lastingState(of: second.folder) == (try lastingState(of: whole.folder)))
+    }
+
+    @Test func aRunThatDidAllItsStepsDidNotStopEarly() throws {
+        let run = try TestRun(overrides: Self.impatient + ["training.steps=32"]), training = try run.begin()
+        #expect(try training.run() == .finished)
+        #expect(!training.record.training.stoppedEarly && training.record.training.stepsDone == 32)
     }
 
     @Test func everyStepDrawsItsOwnDropoutMasks() throws {

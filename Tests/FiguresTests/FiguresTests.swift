@@ -51,6 +51,19 @@ import Testing
         for picture in pictures { #expect(Self.isWellFormed(picture), "\(picture.prefix(200))") }
     }
 
+    /// One curve that ends at the top among many at the bottom, and more of them than a chart usually has room for.
+    @Test(arguments: [9, 60]) func namesOfCurvesStayWithinThePictureAndApart(count: Int) throws {
+        let series = (0..<count).map { index in
+            LineChart.Series(name: "run \(index)", points: [(0, 2), (1, index == 0 ? 2 : 0.001 * Double(index))])
+        }
+        let svg = LineChart(title: "t", xLabel: "x", yLabel: "y", series: series).svg
+        let height = try #require(svg.firstMatch(of: /viewBox="0 0 [0-9.]+ ([0-9.]+)"/).flatMap { Double($0.1) })
+        let places = svg.matches(of: /<text[^>]* y="(-?[0-9.]+)"[^>]*>run [0-9]+</).compactMap { Double($0.1) }.sorted()
+        #expect(places.count == count && places[0] > 0 && (places.last ?? .infinity) < height)
+        #expect(zip(places, places.dropFirst()).allSatisfy { $1 - $0 > 14.8 }, "\(places)")
+        #expect(places[0] < 60, "the name of the curve that ends at the top stands there")
+    }
+
     @Test func aChartNamesItsCurvesAndDrawsNothingForAnEmptyOne() {
         let svg = Self.chart.svg
         #expect(svg.contains(">ours</text>") && svg.contains(">paper</text>") && !svg.contains(">empty</text>"))

@@ -71,13 +71,27 @@ import Testing
         if source == .previous { #expect(trace.scalings[0].allSatisfy { abs($0 - 0.1) < 1e-6 }) }
     }
 
-    /// Of the steps after the first, those that read a space or an end of line, beside all.
-    @Test func theChangeBetweenWordsIsInTheMeanOfAllCharacters() {
-        // (3 + 1 + 5 + 3) / 2 beside (1 + 1 + 3 + 1 + 1 + 1 + 5 + 3) / 4, both over two gates.
+    /// Of the steps after the first, those that read a space or an end of line, and those right behind one, beside all.
+    @Test func theChangesBetweenWordsAreInTheMeanOfAllCharacters() {
+        // Blanks (3 + 1 + 5 + 3) / 2, the c behind one (1 + 1) / 1, all (1 + 1 + 3 + 1 + 1 + 1 + 5 + 3) / 4, over two gates.
         let changes: [[Float]] = [[9, 1, 3, 1, 5], [9, 1, 1, 1, 3]]
-        #expect(CharacterTrace.changeBetweenWords(["a", "b", " ", "c", "\n"], changes) == 1.5)
-        #expect(CharacterTrace.changeBetweenWords(["a", "b"], [[0, 1], [0, 1]]) == nil)
-        #expect(CharacterTrace.changeBetweenWords([" ", " "], [[0, 0], [0, 0]]) == nil)
+        let ratios = CharacterTrace.changesBetweenWords(["a", "b", " ", "c", "\n"], changes)
+        #expect(ratios?.blanks == 1.5 && ratios?.first == 0.5)
+        #expect(CharacterTrace.changesBetweenWords(["a", "b"], [[0, 1], [0, 1]]) == nil)
+        #expect(CharacterTrace.changesBetweenWords([" ", " "], [[0, 0], [0, 0]]) == nil)
+    }
+
+    @Test func aPictureOfPixelsComesBackFromItsFile() throws {
+        var raster = Raster(width: 5, height: 3)
+        for y in 0..<3 { for x in 0..<5 { raster[x, y] = UInt8(40 * x + 7 * y) } }
+        let read = try #require(Raster(png: raster.png))
+        #expect(read.pixels == raster.pixels && read.agrees(with: raster))
+        var other = raster
+        other[2, 1] += 1
+        #expect(other.agrees(with: raster))
+        other[2, 1] += 1
+        #expect(!other.agrees(with: raster) && !Raster(width: 3, height: 5).agrees(with: raster))
+        #expect(Raster(png: Array(raster.png.dropLast(30))) == nil && Raster(png: [1, 2]) == nil)
     }
 
     /// ‖diag(d_t) W − diag(d_{t−1}) W‖, with the matrices written out.

@@ -510,6 +510,19 @@ struct CharacterModelTests {
         return crossEntropy(model.output(output), targets)
     }
 
+    @Test func aModelThatCannotBeAndAStateOfAnotherBatchAreNotRead() async {
+        await #expect(processExitsWith: .failure) {
+            _ = CharacterModel(
+                configuration: CharacterModelConfiguration(cell: .hyperLSTM, units: 8), vocabularySize: 5, seed: 0)
+        }
+        await #expect(processExitsWith: .failure) {
+            let model = CharacterModel(
+                configuration: CharacterModelConfiguration(cell: .lstm, units: 8), vocabularySize: 5, seed: 0)
+            var state = model.zeroState(batch: 4), none: RandomStream?
+            _ = model.logits(inputs: [0, 1, 2, 3, 4, 0, 1, 2], batch: 1, state: &state, dropout: &none)
+        }
+    }
+
     /// (h; x), as a cell that reads another one's h has it: a sequence of it is its own definition.
     @Test(arguments: [CellKind.lstm, .hyperLSTM])
     func sequenceOfAJoinedInput_equalsTheUnrolledOne(kind: CellKind) {

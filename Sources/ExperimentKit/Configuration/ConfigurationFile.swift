@@ -79,13 +79,17 @@ public struct ConfigurationFile: Sendable {
         }
     }
 
+    /// The leaves that differ; one number may be spelled in two ways.
     static func differences(of tree: ConfigurationNode, from base: ConfigurationNode) -> [Difference] {
         let before = base.leaves
         let after = tree.leaves
         var found: [Difference] = []
         for leaf in after {
             let old = before.first { $0.keyPath == leaf.keyPath }?.text
-            if old != leaf.text { found.append(Difference(key: leaf.keyPath, base: old ?? "-", value: leaf.text)) }
+            let isSameNumber = old.flatMap(Double.init).map { $0 == Double(leaf.text) } ?? false
+            if old != leaf.text, !isSameNumber {
+                found.append(Difference(key: leaf.keyPath, base: old ?? "-", value: leaf.text))
+            }
         }
         for leaf in before where !after.contains(where: { $0.keyPath == leaf.keyPath }) {
             found.append(Difference(key: leaf.keyPath, base: leaf.text, value: "-"))

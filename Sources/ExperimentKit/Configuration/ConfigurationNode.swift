@@ -146,12 +146,17 @@ public struct ConfigurationNode: Equatable, Sendable {
         return ConfigurationNode(origin: origin, content: .mapping(entries.filter { $0.key != key }))
     }
 
-    /// The tree with `key.path=value` texts laid over it, in their order.
+    /// The tree with `key.path=value` texts laid over it, in their order. A value that is itself a mapping takes the place of
+    /// the old one whole.
     ///
     /// - Throws: `ConfigurationError.invalidOverride`.
     func overlaid(with overrides: [String]) throws(ConfigurationError) -> ConfigurationNode {
         var tree = self
-        for override in overrides { tree = tree.overlaid(with: try ConfigurationNode(override: override)) }
+        for override in overrides {
+            let path = override.prefix { $0 != "=" }
+            tree = tree.overlaid(with: try ConfigurationNode(override: "\(path)=null"))
+                .overlaid(with: try ConfigurationNode(override: override))
+        }
         return tree
     }
 

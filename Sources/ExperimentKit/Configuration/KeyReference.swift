@@ -46,11 +46,9 @@ final class KeyReference: Sendable {
     init<Values: RunConfiguration>(of type: Values.Type, files: [ConfigurationFile]) throws {
         try Self.$current.withValue(self) {
             for file in files { _ = try Values(file.root) }
-            // One over the other: the number, which comes first, puts the file's own section out of the way.
-            var tree = files.first?.root
+            guard let first = files.first else { return }
             for spelling in ConfigurationReader.learningRateSpellings {
-                tree = try tree?.overlaid(with: ["training.learningRate=\(spelling)"])
-                _ = try tree.map { try Values($0) }
+                _ = try Values(first.root.overlaid(with: ["training.learningRate=\(spelling)"]))
             }
         }
     }

@@ -170,17 +170,24 @@ public protocol RunConfiguration: Equatable, Sendable {
     var loop: TrainingLoopSettings { get }
     /// Predictions that one training step learns from.
     var unitsPerStep: Int { get }
+
+    /// Whether a key changes neither the model nor its training nor the figures of a run with this resolved file.
+    static func isLabel(_ key: String, in root: ConfigurationNode) -> Bool
 }
 
 extension RunConfiguration {
-    /// Whether two resolved files give the same run up to its seed: `RunRecord.isLabel` says which keys do not count, and a
-    /// key that one of them leaves out has its default there.
+    public static func isLabel(_ key: String, in root: ConfigurationNode) -> Bool { RunRecord.isLabel(key) }
+
+    /// Whether two resolved files give the same run up to its seed: `isLabel` says which keys do not count, and a key that
+    /// one of them leaves out has its default there.
     ///
     /// - Throws: `ConfigurationError`.
     static func agree(_ left: ConfigurationNode, _ right: ConfigurationNode) throws(ConfigurationError) -> Bool {
         func labels(_ tree: ConfigurationNode, from other: ConfigurationNode) -> [String] {
             ConfigurationFile.differences(of: tree, from: other)
-                .filter { RunRecord.isLabel($0.key) && $0.value != "-" }.map { "\($0.key)=\($0.value)" }
+                .filter { isLabel($0.key, in: left) && isLabel($0.key, in: right) && $0.value != "-" }.map {
+                    "\($0.key)=\($0.value)"
+                }
         }
         // The labels of one, and those that it leaves out of the other.
         let second = try right.overlaid(with: labels(left, from: right))
@@ -189,14 +196,14 @@ extension RunConfiguration {
     }
 
     /// The differences of two resolved files that make them different runs: a key that one of them leaves out has its default
-    /// there, and `RunRecord.isLabel` says which do not count.
+    /// there, and `isLabel` says which do not count.
     static func differences(
         of tree: ConfigurationNode, from base: ConfigurationNode
     ) -> [ConfigurationFile.Difference] {
         // One number may be spelled in two ways.
         if (try? agree(tree, base)) == true { return [] }
         return ConfigurationFile.differences(of: tree, from: base).filter { change in
-            !RunRecord.isLabel(change.key)
+            !(isLabel(change.key, in: tree) && isLabel(change.key, in: base))
                 && !(change.base == "-" && holds(change.key, change.value, in: base))
                 && !(change.value == "-" && holds(change.key, change.base, in: tree))
         }

@@ -35,6 +35,12 @@ public struct DataDescription: Codable, Equatable, Sendable {
     /// The least value of the metric that any model can reach, where the data's own source is known.
     public var leastFigure: Double? { details["entropyRateBits"]?.number }
 
+    /// Whether other data was described. The content counts and not its packing; records from before it was summed know the
+    /// files alone.
+    public func isOther(than found: DataDescription) -> Bool {
+        contentSHA256.map { $0 != found.contentSHA256 } ?? (files != found.files)
+    }
+
     private struct Key: CodingKey {
         let stringValue: String
         var intValue: Int? { nil }

@@ -167,7 +167,7 @@ extension RunRecord {
         self.experiment = experiment
         self.configuration = configuration.name
         budget = decoded.budget
-        differences = configuration.differences.filter { !Self.isLabel($0.key) }
+        differences = configuration.differences.filter { !type(of: decoded).isLabel($0.key, in: configuration.root) }
         self.seed = seed
         status = .running
         self.code = code
@@ -197,8 +197,9 @@ extension RunRecord {
         ["training.steps", "training.learningRate", "training.patience", "evaluation."].contains { key.hasPrefix($0) }
     }
 
-    /// Keys that change neither the model nor its training nor the figures.
-    static func isLabel(_ key: String) -> Bool {
+    /// Keys that change neither the model nor its training nor the figures; of shards `RunConfiguration.isLabel` may know
+    /// otherwise.
+    public static func isLabel(_ key: String) -> Bool {
         [
             "budget", "training.seeds", "training.shards", "training.logEvery", "training.checkpointEvery",
             "evaluation.batch", "reproduces.tolerance",

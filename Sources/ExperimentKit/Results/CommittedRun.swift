@@ -65,10 +65,14 @@ public struct CommittedRun {
             ?? longest(among: all.filter { isNamed($0, $0.row) })
     }
 
+    /// Errors say more than the loss where they are counted. Steps are those planned: a seed that stopped early is not less.
     private static func longest(among weights: [CommittedRun]) -> CommittedRun? {
         weights.max { left, right in
-            func rank(_ record: RunRecord) -> (Int, Double, Int) {
-                (record.training.stepsDone, -(record.validation?.lossNats ?? .infinity), -record.seed)
+            func rank(_ record: RunRecord) -> (Int, Int, Double, Int) {
+                (
+                    record.training.stepsPlanned, -(record.validation?.wrong ?? 0),
+                    -(record.validation?.lossNats ?? .infinity), -record.seed
+                )
             }
             return rank(left.record) < rank(right.record)
         }

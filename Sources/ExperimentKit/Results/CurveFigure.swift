@@ -15,24 +15,24 @@ public struct CurveFigure {
 extension Experiment {
     /// The curves of runs on the same data: validation and the training loss, each against steps and against hours.
     ///
-    /// Validation begins at a tenth of the longest run: the fall before it would flatten all that follows. Beside hours
-    /// each name says on which machine.
+    /// Validation begins at a tenth of each run: the fall before it would flatten all that follows. Beside hours each name
+    /// says on which machine.
     ///
     /// - Parameter paper: The paper's curves, of the same figure against steps.
     /// - Returns: The charts, each with the word that sets it apart.
     static func charts(
         of runs: [(name: String, run: RecordedRun<Self>)], title: String, paper: [LineChart.Series]
     ) -> [(kind: String, chart: LineChart)] {
-        let first = (runs.map(\.run.record.training.stepsDone).max() ?? 0) / 10
+        func first(_ run: RecordedRun<Self>) -> Int { run.record.training.stepsDone / 10 }
         func chart(
             _ what: String, hours: Bool, y: String, isNoisy: Bool = false, others: [LineChart.Series] = [],
-            value: (StepRecord) -> Double?
+            value: (RecordedRun<Self>, StepRecord) -> Double?
         ) -> LineChart {
             let series = runs.map { name, run in
                 LineChart.Series(
                     name: name + (hours ? run.record.machineInWords.map { "; \($0)" } ?? "" : ""),
                     points: run.log.compactMap { line in
-                        value(line).map { (hours ? line.seconds / 3600 : Double(line.step), $0) }
+                        value(run, line).map { (hours ? line.seconds / 3600 : Double(line.step), $0) }
                     })
             }
             let drawn = (isNoisy ? series.map(\.smoothed) : series) + others
@@ -44,16 +44,16 @@ extension Experiment {
                 yScale: isWide ? .logarithmic : .linear, series: drawn)
         }
         func validation(hours: Bool) -> LineChart {
-            let others = hours ? [] : paper.map { $0.from(Double(first)) }
-            return chart("validation", hours: hours, y: metric.axis, others: others) { line in
-                line.step < first ? nil : line.validation.flatMap(metric.value)
+            let others = hours ? [] : paper.map { $0.from(Double(runs.map { first($0.run) }.min() ?? 0)) }
+            return chart("validation", hours: hours, y: metric.axis, others: others) { run, line in
+                line.step < first(run) ? nil : line.validation.flatMap(metric.value)
             }
         }
         // One nat in the metric, where the loss determines it.
         let nat = metric.value(ofLoss: 1)
         func training(hours: Bool) -> LineChart {
             let y = nat == nil ? "loss with penalty, nats" : metric.name
-            return chart("training batches", hours: hours, y: y, isNoisy: true) { line in
+            return chart("training batches", hours: hours, y: y, isNoisy: true) { _, line in
                 // Older logs of image runs have the loss with the penalty alone.
                 (line.objective ?? line.lossNats).map { $0 * (nat ?? 1) }
             }

@@ -438,7 +438,9 @@ public struct ExperimentResults<Work: Experiment> {
             let paper = ours.compactMap { table.curves[$0.row.row] }.filter { drawn.insert($0.title).inserted }
             return Work.charts(
                 of: ours.map { row, run, seeds in
-                    let budget = run.record.budget == "paper" ? "the paper's budget" : run.record.budget
+                    let isPapers = table.isInPaper && table.statesSettings
+                    let full = isPapers ? "the paper's budget" : "this suite's full settings"
+                    let budget = run.record.budget == "paper" ? full : run.record.budget
                     let seed = seeds > 1 ? ", seed \(run.record.seed)" : ""
                     return ("\(row.name), ours, \(budget)\(seed)", run)
                 },

@@ -130,9 +130,9 @@ struct RunGroup<Work: Experiment> {
 extension RunRecord {
     /// The properties common to runs that differ in their seeds alone.
     var group: String {
-        // Runs of one name with other overrides are other experiments.
-        let overrides = differences.map { "\($0.key)=\($0.value)" }.joined(separator: " ")
-        return "\(configuration) \(data.name) \(overrides)"
+        // Runs of one name with other overrides are other experiments, and so are those that were changed under way.
+        let overrides = differences.map { "\($0.key)=\($0.value)" } + (changes ?? [])
+        return "\(configuration) \(data.name) \(overrides.joined(separator: " "))"
     }
 
     /// Whether a run may stand beside the paper's curve: the same model, data and batches; only the length, the rate and

@@ -5,8 +5,10 @@ public enum ReproductionStatus: Equatable, Sendable {
     case incomplete(step: Int, steps: Int)
     /// Run on other data than the paper's.
     case otherData(name: String)
-    /// Fewer steps than the paper's, or a smaller model: no verdict.
+    /// Fewer steps than the paper's, a smaller model, or a file whose budget is not called `paper`: no verdict.
     case reducedBudget
+    /// Full settings at the end, and others for a part of the steps: no verdict.
+    case changedUnderWay
     /// The paper has no number for the row.
     case noPaperNumber
     case reproduced(difference: Double, tolerance: Double)
@@ -29,6 +31,7 @@ public enum ReproductionStatus: Equatable, Sendable {
         case .incomplete(let step, let steps): return "incomplete (step \(grouped(step)) of \(grouped(steps)))"
         case .otherData(let name): return "other data: \(name)"
         case .reducedBudget: return "reduced budget"
+        case .changedUnderWay: return "settings changed under way"
         case .noPaperNumber: return "run; no number in the paper"
         case .reproduced(let difference, let tolerance):
             return "reproduced (\(signed(difference, decimals)), within ±\(Self.text(tolerance)))"
@@ -55,8 +58,10 @@ extension ReproductionStatus {
             self = .incomplete(step: open.training.stepsDone, steps: open.training.stepsPlanned)
         } else if let other = records.first(where: { $0.data.name != dataName }) {
             self = .otherData(name: other.data.displayName)
-        } else if records.contains(where: { !$0.differences.isEmpty }) {
+        } else if records.contains(where: { !$0.differences.isEmpty || $0.budget != "paper" }) {
             self = .reducedBudget
+        } else if records.contains(where: { $0.changes != nil }) {
+            self = .changedUnderWay
         } else if let paper = row.test {
             let test = SeedStatistics(records.compactMap { $0.test.flatMap(metric.value) })
             self = test.map { ReproductionStatus(mean: $0.mean, paper: paper, tolerance: row.tolerance) } ?? .notRun

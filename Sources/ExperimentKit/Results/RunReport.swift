@@ -56,7 +56,8 @@ public struct RunReport<Work: Experiment> {
         var seen: Set<String> = []
         let keys = groups.flatMap { $0.settings.leaves.map(\.keyPath) }.filter { key in
             // The table of figures says which row, of which budget.
-            !RunRecord.isLabel(key) && !key.hasPrefix("reproduces") && seen.insert(key).inserted
+            !groups.allSatisfy { Work.Configuration.isLabel(key, in: $0.settings) } && !key.hasPrefix("reproduces")
+                && seen.insert(key).inserted
         }
         let rows = keys.compactMap { key -> [String]? in
             let stated = leaves.compactMap { $0[key] }
@@ -120,7 +121,13 @@ public struct RunReport<Work: Experiment> {
         return page.text
     }
 
-    private func name(_ run: RecordedRun<Work>) -> String { "\(run.record.configuration), seed \(run.record.seed)" }
+    /// Where configuration and seed are not enough, the place tells runs apart.
+    private func name(_ run: RecordedRun<Work>) -> String {
+        let namesakes = runs.count {
+            $0.record.configuration == run.record.configuration && $0.record.seed == run.record.seed
+        }
+        return namesakes > 1 ? run.path : "\(run.record.configuration), seed \(run.record.seed)"
+    }
 
     /// The charts of each data set: figures of different data have no place on one axis.
     private var charts: [LineChart] {

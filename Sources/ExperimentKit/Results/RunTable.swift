@@ -62,8 +62,9 @@ public struct RunTable<Work: Experiment> {
 
     private static func mean(_ records: [RunRecord], _ configuration: Work.Configuration) -> [String] {
         func text(_ split: KeyPath<RunRecord, SplitEvaluation?>) -> String {
-            SeedStatistics(records.compactMap { $0[keyPath: split].flatMap(Work.metric.value) })?
-                .text(decimals: Work.metric.decimals) ?? "-"
+            let figures = SeedStatistics(records.compactMap { $0[keyPath: split].flatMap(Work.metric.value) })
+            guard let figures else { return "-" }
+            return figures.text(decimals: Work.metric.decimals) + (figures.count == 1 ? " (n = 1)" : "")
         }
         return [
             records[0].configuration, "mean ± s.d.", grouped(records[0].parameterCount), "", text(\.validation),

@@ -37,7 +37,7 @@ extension ConfigurationReader {
             guard !schedule.isEmpty else { throw mismatch(node, key, "at least one stage {untilStep, rate}") }
             return .piecewiseConstant(schedule)
         case .mapping:
-            let holds = node["holdUntilStep"] != nil
+            let isStated = node["holdUntilStep"] != nil
             let keys: ConfigurationKeys = [
                 "peak": "the greatest rate",
                 "final": "the rate at `totalSteps` and after",
@@ -45,12 +45,13 @@ extension ConfigurationReader {
                 "totalSteps": "training step at which the fall ends",
             ]
             let hold =
-                "last training step with the peak, from where the rate falls linearly; without this key it falls along half"
-                + " a cosine, from the warm-up on"
-            let reader = try section(key, keys: keys.adding(holds ? ["holdUntilStep": hold] : [:]))
+                "last training step with the peak, from where the rate falls linearly; null, or without this key, it falls"
+                + " along half a cosine, from the warm-up on"
+            let reader = try section(key, keys: keys.adding(isStated ? ["holdUntilStep": hold] : [:]))
             let peak = try reader.number("peak", in: 1e-12...100), final = try reader.number("final", in: 0...100)
             let warmUpSteps = try reader.integer("warmUpSteps", atLeast: 0)
-            let holdUntilStep = holds ? try reader.integer("holdUntilStep", atLeast: 0, here: warmUpSteps) : nil
+            let isNull = isStated ? try reader.isNull("holdUntilStep") : true
+            let holdUntilStep = isNull ? nil : try reader.integer("holdUntilStep", atLeast: 0, here: warmUpSteps)
             let totalSteps = try reader.integer("totalSteps", atLeast: 1, here: holdUntilStep ?? warmUpSteps)
             reader.finish()
             return holdUntilStep.map {

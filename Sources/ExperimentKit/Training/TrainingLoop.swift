@@ -133,8 +133,8 @@ public final class TrainingLoop<Task: TrainingTask> {
                     return .interrupted(signal: interrupted.signal)
                 }
             }
-            if let patience = settings.patience, state.evaluationsSinceBest >= patience { return .stoppedEarly }
             if state.step >= settings.steps { return .allSteps }
+            if let patience = settings.patience, state.evaluationsSinceBest >= patience { return .stoppedEarly }
             if let signal = interruption.signal {
                 updateWallSeconds()
                 try writeCheckpoint(isBest: false)

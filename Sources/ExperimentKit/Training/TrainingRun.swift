@@ -148,10 +148,7 @@ public final class TrainingRun<Work: Experiment> {
         record.training.unitsPerStep = configuration.unitsPerStep
         record.training.unit = Work.unit
         let found = Work.describe(data, configuration)
-        // The content counts and not its packing; records from before it was summed know the files alone.
-        let isSame =
-            record.data.contentSHA256.map { $0 == found.contentSHA256 } ?? (found.files == record.data.files)
-        guard isSame else {
+        guard !record.data.isOther(than: found) else {
             func sums(_ data: DataDescription) -> String {
                 data.contentSHA256 ?? data.files.map { String($0.sha256.prefix(12)) }.joined(separator: " ")
             }
@@ -160,7 +157,7 @@ public final class TrainingRun<Work: Experiment> {
         }
         guard record.status != .finished else { return }
         try RunTeam<Work>.requireFeasible(configuration, data, processes: processes)
-        if !overrides.isEmpty {
+        if !changed.isEmpty {
             record.change(overrides, from: agreed, to: root)
             try writeRecord()
         }
@@ -214,7 +211,9 @@ public final class TrainingRun<Work: Experiment> {
         let sitting = RunRecord.Sitting.current(
             fromStep: loop.state.step, code: isResumed ? .current : record.code,
             processes: processes.count, changes: record.changes)
-        if let note = sitting.differences(from: record.sittings?.last, shards: settings.shards) {
+        // What it goes on from was computed by the last sitting that did steps.
+        let before = record.sittings?.last { $0.fromStep < loop.state.step }
+        if let note = sitting.differences(from: before, shards: settings.shards) {
             progress.report(.note(note))
         }
         if let reason = sitting.code.unknownBecause {
