@@ -90,11 +90,10 @@ public struct Evaluate<Options: EvaluationOptions>: ParsableCommand {
     /// Says so where a split that was held out, or trained on, is drawn from other data than the run had: images in another
     /// order, or another part of a text, have their splits elsewhere.
     private func noteOtherData(than weights: URL, _ found: DataDescription) {
-        // Beside committed weights, or above a run's checkpoints/step-….
         let folder = weights.pathExtension == "safetensors" ? weights.deletingLastPathComponent() : weights
-        let record = [folder, folder.deletingLastPathComponent().deletingLastPathComponent()].lazy
-            .compactMap { try? RunRecord(contentsOf: RunFolder(url: $0).record) }.first
-        guard split != .test, config == nil, let own = record?.data, own.isOther(than: found) else { return }
+        guard split != .test, config == nil, let own = owningRun(of: folder)?.record.data,
+            own.isOther(than: found)
+        else { return }
         note(
             "warning: \(own.displayName) of the run and \(found.displayName) here differ in their content: the"
                 + " \(split.rawValue) split may not be the run's")

@@ -7,11 +7,9 @@ import Foundation
 public func modelLocation(_ argument: String, experiment: String) throws -> URL {
     if FileManager.default.fileExists(atPath: argument) {
         let location = try onlySeed(in: URL(fileURLWithPath: argument))
-        // A run's own folder, or its checkpoints/step-….
-        for folder in [location, location.deletingLastPathComponent().deletingLastPathComponent()] {
-            let record = try? RunRecord(contentsOf: RunFolder(url: folder).record)
-            guard let found = record?.experiment, found != experiment else { continue }
-            throw RecordError.otherProgram(path: folder.path, expected: experiment, found: found)
+        if let run = owningRun(of: location), run.record.experiment != experiment {
+            throw RecordError.otherProgram(
+                path: run.folder.path, expected: experiment, found: run.record.experiment)
         }
         return location
     }
@@ -50,6 +48,13 @@ public func modelLocations(_ arguments: [String], experiment: String) throws -> 
 /// The committed weights of an experiment; those whose record is damaged are named and left out.
 private func committedWeights(in experiment: URL) -> [CommittedRun] {
     CommittedRun.withWeights(in: experiment) { note("left out: \($0)") }
+}
+
+/// The run that a folder of weights belongs to: the folder is its own, or its checkpoints/step-….
+func owningRun(of folder: URL) -> (folder: URL, record: RunRecord)? {
+    [folder, folder.deletingLastPathComponent().deletingLastPathComponent()].lazy.compactMap { folder in
+        (try? RunRecord(contentsOf: RunFolder(url: folder).record)).map { (folder, $0) }
+    }.first
 }
 
 /// A folder OUT/CONFIG stands for its only seed.

@@ -66,9 +66,7 @@ public struct Raster: Equatable, Sendable {
         let filters = (0..<height).allSatisfy { rows[$0 * (width + 1)] == 0 }
         guard status == Z_OK, count == rows.count, filters else { return nil }
         self.init(width: width, height: height)
-        for y in 0..<height {
-            for x in 0..<width { self[x, y] = rows[y * (width + 1) + 1 + x] }
-        }
+        pixels = (0..<height).flatMap { rows[$0 * (width + 1) + 1..<($0 + 1) * (width + 1)] }
     }
 
     /// Whether two pictures are the same up to a level of gray, as another order of sums may move a number.

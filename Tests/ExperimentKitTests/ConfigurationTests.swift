@@ -178,6 +178,8 @@ import Testing
     @Test(arguments: ["training.steps", "=3", "training..steps=3", ".a=3"])
     func anOverrideThatIsNoAssignmentIsRefused(text: String) throws {
         #expect(throws: ConfigurationError.invalidOverride(text)) { try ConfigurationNode(override: text) }
+        // The error names what was given, not a part of how it is laid over a file.
+        #expect(throws: ConfigurationError.invalidOverride(text)) { try TestRun(overrides: [text]).file }
     }
 
     @Test func learningRatesHaveFourSpellings() throws {

@@ -73,14 +73,7 @@ private let hyperGRU = CellKind("hyper-gru", features: [.hyperCell]) { settings,
 
     @Test func resumedHalfway_itEndsAsIfItHadNotBeenInterrupted() throws {
         let run = try TestRun(overrides: Self.overrides)
-        let whole = try run.begin(out: "whole")
-        _ = try whole.run()
-        let interruption = Interruption()
-        let first = try run.begin(out: "parts", progress: StopAtStep(13, interruption), interruption: interruption)
-        _ = try first.run()
-        let second = try run.resume(first.folder)
-        #expect(try second.run() == .finished)
-        #expect(try lastingState(of: second.folder) == (try lastingState(of: whole.folder)))
+        try expectSameEnd(of: run, resumedAt: 13)
     }
 
     @Test func itsCheckpointWritesText() throws {

@@ -154,3 +154,19 @@ func lastingState<Position: Codable & Sendable & Equatable>(
     state["log"] = [UInt8](log.joined(separator: "\n").utf8)
     return state
 }
+
+/// Runs a configuration whole, and in two sittings, and expects both to end in one state.
+///
+/// - Returns: The record of the run in two sittings.
+@discardableResult
+func expectSameEnd(of run: TestRun, resumedAt step: Int) throws -> RunRecord {
+    let whole = try run.begin(out: "whole")
+    _ = try whole.run()
+    let interruption = Interruption()
+    let first = try run.begin(out: "parts", progress: StopAtStep(step, interruption), interruption: interruption)
+    _ = try first.run()
+    let second = try run.resume(first.folder)
+    #expect(try second.run() == .finished)
+    #expect(try lastingState(of: second.folder) == (try lastingState(of: whole.folder)))
+    return second.record
+}

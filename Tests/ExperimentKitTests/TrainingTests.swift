@@ -116,15 +116,8 @@ import Testing
 
     @Test func patienceGoesOnWithAResumedRun() throws {
         let run = try TestRun(overrides: Self.impatient)
-        let whole = try run.begin(out: "whole")
-        _ = try whole.run()
-        let interruption = Interruption()
-        let first = try run.begin(out: "parts", progress: StopAtStep(27, interruption), interruption: interruption)
-        _ = try first.run()
-        let second = try run.resume(first.folder)
-        #expect(try second.run() == .finished)
-        #expect(second.record.training.stoppedEarly && second.record.training.stepsDone == 32)
-        #expect(try lastingState(of: second.folder) == (try lastingState(of: whole.folder)))
+        let record = try expectSameEnd(of: run, resumedAt: 27)
+        #expect(record.training.stoppedEarly && record.training.stepsDone == 32)
     }
 
     @Test func aRunThatDidAllItsStepsDidNotStopEarly() throws {

@@ -153,9 +153,8 @@ public struct ConfigurationNode: Equatable, Sendable {
     func overlaid(with overrides: [String]) throws(ConfigurationError) -> ConfigurationNode {
         var tree = self
         for override in overrides {
-            let path = override.prefix { $0 != "=" }
-            tree = tree.overlaid(with: try ConfigurationNode(override: "\(path)=null"))
-                .overlaid(with: try ConfigurationNode(override: override))
+            let top = try ConfigurationNode(override: override), path = override.prefix { $0 != "=" }
+            tree = tree.overlaid(with: try ConfigurationNode(override: "\(path)=null")).overlaid(with: top)
         }
         return tree
     }
