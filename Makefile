@@ -79,7 +79,9 @@ deps: ## installs the C libraries and tools that are missing (Debian, Ubuntu; el
 	        exit 1; }; \
 	    $$root apt-get update -qq || true; \
 	    $$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null || { \
-	        echo "error: could not install$$missing" >&2; exit 1; }; \
+	        echo "error: could not install$$missing" >&2; \
+	        echo "  (OpenBLAS elsewhere: HYPERNETWORKS_BLAS=/path/to/libopenblas.so; without, slowly: HYPERNETWORKS_BLAS=none)" >&2; \
+	        exit 1; }; \
 	else \
 	    echo "error: missing (by their Debian names):$$missing; please install them with this system's package manager" >&2; \
 	    exit 1; \

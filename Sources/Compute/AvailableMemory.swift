@@ -3,7 +3,7 @@ import Foundation
 /// Memory that this process may still take, by the tightest of its limits.
 public struct AvailableMemory: Equatable, Sendable {
     public let bytes: Double
-    /// The limit, such as "MemAvailable in /proc/meminfo".
+    /// The limit, such as "MemAvailable and SwapFree in /proc/meminfo".
     public let source: String
 
     public init(bytes: Double, source: String) {

@@ -84,7 +84,7 @@ public func terminalWidth(of descriptor: Int32) -> Int? {
 
 /// Writes all bytes to a descriptor, in whatever state it is: pipe, terminal, file, blocking or not.
 ///
-/// - Parameter patience: milliseconds to wait for room, negative for ever.
+/// - Parameter patience: milliseconds to wait for room, negative forever.
 /// - Returns: the value of `errno` that ended it early; nil when all bytes are written.
 private func write(_ bytes: [UInt8], to descriptor: Int32, patience: Int32) -> Int32? {
     bytes.withUnsafeBytes { buffer in

@@ -5,7 +5,7 @@ import Foundation
 /// An experiment's own folder in the checkout.
 ///
 /// - Throws: `UserError` outside a checkout.
-public func experimentFolder(_ experiment: String) throws -> URL { try projectFolder().experiment(experiment) }
+func experimentFolder(_ experiment: String) throws -> URL { try projectFolder().experiment(experiment) }
 
 /// The checkout.
 ///
@@ -13,7 +13,7 @@ public func experimentFolder(_ experiment: String) throws -> URL { try projectFo
 public func projectFolder() throws -> ProjectFolder {
     if let project = ProjectFolder.locate() { return project }
     throw UserError(
-        description: "no checkout of the project from the working directory and from the program upwards: name it with"
+        description: "no checkout of the project from the working directory and from the program upward: name it with"
             + " --project DIR")
 }
 

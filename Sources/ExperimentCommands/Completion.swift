@@ -7,7 +7,7 @@ extension CompletionKind {
     static func configurations<Work: Experiment>(of experiment: Work.Type) -> CompletionKind {
         .custom { _, _, _ in
             guard let folder = try? configurationFolder(of: experiment) else { return [] }
-            return ConfigurationFile.all(in: folder).map { $0.deletingPathExtension().lastPathComponent }
+            return ((try? ConfigurationFile.all(in: folder)) ?? []).map { $0.deletingPathExtension().lastPathComponent }
         }
     }
 
@@ -41,14 +41,16 @@ extension CompletionKind {
         let head = typed.lastIndex(of: "/").map { String(typed[...$0]) } ?? ""
         let folder = URL(fileURLWithPath: head.isEmpty ? "." : head, isDirectory: true)
         let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
-        return own + RunFolder.folders(in: folder).map { head + $0.lastPathComponent }
+        return own + folders(in: folder).map { head + $0.lastPathComponent }
             + names.filter { name in files.map { name.hasSuffix(".\($0)") } ?? false }.sorted().map { head + $0 }
     }
 
     /// CONFIG/SEED in a folder of runs.
     private static func runs(in folder: URL) -> [URL] {
-        RunFolder.folders(in: folder).flatMap(RunFolder.folders).filter { RunFolder(url: $0).holdsRecord }
+        folders(in: folder).flatMap(folders).filter { RunFolder(url: $0).holdsRecord }
     }
+
+    private static func folders(in folder: URL) -> [URL] { (try? RunFolder.folders(in: folder)) ?? [] }
 
     private static func name(_ run: URL) -> String {
         "\(run.deletingLastPathComponent().lastPathComponent)/\(run.lastPathComponent)"

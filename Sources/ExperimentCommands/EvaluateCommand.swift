@@ -27,7 +27,7 @@ public struct Evaluate<Options: EvaluationOptions>: ParsableCommand {
             abstract: "Read a split with trained weights and print what it gave.",
             discussion: """
                 MODEL is a run's folder (its best checkpoint is taken), a folder checkpoints/step-…, a name of committed \
-                weights, or a .safetensors file of weights where the program writes such files.
+                weights, or a .safetensors file of weights.
                 """)
     }
 
@@ -116,8 +116,13 @@ public struct Evaluate<Options: EvaluationOptions>: ParsableCommand {
             return name == known || name?.hasPrefix("\(known)-") == true
         }
         let own = url.deletingLastPathComponent().appendingPathComponent("config.yaml")
-        if let values = try? Work.Configuration(ConfigurationFile(contentsOf: own).root), reads(values) {
-            return values
+        if try RunFolder.exists(own) {
+            do {
+                let values = try Work.Configuration(ConfigurationFile(contentsOf: own).root)
+                if reads(values) { return values }
+            } catch {
+                note("warning: the configuration beside the weights is left out: \(error)")
+            }
         }
         let all = try NamedConfiguration<Work.Configuration>.all(in: try configurationFolder(of: Work.self))
         guard let found = all.first(where: { reads($0.values) }) else {

@@ -15,7 +15,7 @@ public struct Keep<Work: Experiment>: ParsableCommand {
     var runFolder: String
     @Flag(help: "Round the weights to half precision: half the bytes, nearly the same figures.")
     var half = false
-    @Flag(help: "Overwrite another record in its place.")
+    @Flag(help: "Overwrite another record, or other weights, in its place.")
     var replace = false
     @OptionGroup var project: ProjectOption
 

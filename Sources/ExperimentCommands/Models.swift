@@ -58,8 +58,10 @@ func owningRun(of folder: URL) -> (folder: URL, record: RunRecord)? {
 }
 
 /// A folder OUT/CONFIG stands for its only seed.
+///
+/// - Throws: `UserError` where it has several; `RecordError.unreadable`.
 func onlySeed(in folder: URL) throws -> URL {
-    let seeds = RunFolder.folders(in: folder).filter {
+    let seeds = try RunFolder.folders(in: folder).filter {
         Int($0.lastPathComponent) != nil && RunFolder(url: $0).holdsRecord
     }
     guard let first = seeds.first else { return folder }

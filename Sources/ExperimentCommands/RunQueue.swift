@@ -34,10 +34,12 @@ struct QueuedRun {
     }
 
     /// Seconds to its end, by its own pace, else by what was measured before; nil where neither is known.
-    func secondsLeft() -> Double? {
+    ///
+    /// - Parameter progress: What `progress()` found; nil before the first step.
+    func secondsLeft(after progress: (step: Int, seconds: Double)?) -> Double? {
         // One that stopped early is finished with fewer steps than planned.
         if isFinished { return 0 }
-        guard let (step, seconds) = progress(), step > 0 else { return expectedSeconds }
+        guard let (step, seconds) = progress, step > 0 else { return expectedSeconds }
         return seconds / Double(step) * Double(max(0, steps - step))
     }
 }
@@ -188,8 +190,11 @@ final class RunQueue {
         for (index, item) in ended.enumerated() {
             let (run, process) = (item.run, item.process)
             // One that could not write its checkpoint, say, has failed, whether or not it was stopped.
+            // One that is told to stop before it listens dies of it, and has written nothing that could be lost.
             let isStopped =
-                interruption.signal != nil && process.terminationReason == .exit && process.terminationStatus > 128
+                interruption.signal != nil
+                && (process.terminationReason == .exit
+                    ? process.terminationStatus > 128 : process.terminationStatus == SIGTERM)
             if process.terminationStatus != 0 || process.terminationReason != .exit, !isStopped {
                 failed.append(run)
                 let said = run.lastMessage(after: item.earlierLog) ?? "it left no message"
@@ -201,7 +206,8 @@ final class RunQueue {
                 continue
             }
             let left = waiting.count + running.count + ended.count - index - 1
-            note("\(run.label): ended; \(total - left) of \(total) runs done\(timeLeft())")
+            let secondsLeft = running.map { $0.run.secondsLeft(after: $0.run.progress()) }
+            note("\(run.label): ended; \(total - left) of \(total) runs done\(timeLeft(ofRunning: secondsLeft))")
         }
     }
 
@@ -225,20 +231,24 @@ final class RunQueue {
     private func report() {
         guard !sharesTerminal, !running.isEmpty, Date().timeIntervalSince(lastReport) >= 30 else { return }
         lastReport = Date()
-        for run in running.map(\.run) {
-            let left = run.secondsLeft().map { "\(durationText(seconds: $0)) left" } ?? "time not known yet"
-            note("\(run.label)  step \(grouped(run.progress()?.step ?? 0))/\(grouped(run.steps))  \(left)")
+        let secondsLeft = running.map(\.run).map { run in
+            // A log of days is long: it is read once.
+            let progress = run.progress(), seconds = run.secondsLeft(after: progress)
+            let left = seconds.map { "\(durationText(seconds: $0)) left" } ?? "time not known yet"
+            note("\(run.label)  step \(grouped(progress?.step ?? 0))/\(grouped(run.steps))  \(left)")
+            return seconds
         }
-        note("\(running.count) running, \(waiting.count) waiting\(timeLeft())")
+        note("\(running.count) running, \(waiting.count) waiting\(timeLeft(ofRunning: secondsLeft))")
     }
 
-    /// The time to the end of the whole queue, where every run of it has one.
-    private func timeLeft() -> String {
-        let runs = running.map(\.run) + waiting
-        let seconds = runs.compactMap { $0.secondsLeft() }
-        guard !runs.isEmpty, !seconds.isEmpty else { return "" }
+    /// The time to the end of the whole queue, at least of those of its runs that have one.
+    ///
+    /// - Parameter secondsLeft: Of each run under way.
+    private func timeLeft(ofRunning secondsLeft: [Double?]) -> String {
+        let all = secondsLeft + waiting.map { $0.secondsLeft(after: $0.progress()) }, known = all.compactMap { $0 }
+        guard let longest = known.max() else { return "" }
         // No queue is shorter than its longest run.
-        let all = max(seconds.max() ?? 0, seconds.reduce(0, +) / Double(jobs))
-        return ", \(seconds.count < runs.count ? "more than " : "about ")\(durationText(seconds: all)) left of all"
+        let seconds = max(longest, known.reduce(0, +) / Double(jobs))
+        return ", \(known.count < all.count ? "more than " : "about ")\(durationText(seconds: seconds)) left of all"
     }
 }

@@ -9,7 +9,7 @@ public struct ProjectOption: ParsableArguments {
     @Option(
         name: .customLong("project"),
         help: ArgumentHelp(
-            "The checkout with the configurations, records and samples. Default: $\(ProjectFolder.variable), else from the working directory and from the program upwards.",
+            "The checkout with the configurations, records and samples. Default: $\(ProjectFolder.variable), else from the working directory and from the program upward.",
             valueName: "dir"), completion: .directory)
     var folder: String?
 
@@ -106,15 +106,15 @@ private func absolutePath(_ folder: String) -> String {
 }
 
 /// `--out`, shared by the commands that write runs.
-public struct OutOptions: ParsableArguments {
+struct OutOptions: ParsableArguments {
     @Option(
         name: .customLong("out"),
         help: "The folder that gets CONFIG/SEED/. Default: runs/ in the checkout, which git ignores.")
-    public var outFolder: String?
+    var outFolder: String?
 
-    public init() {}
+    init() {}
 
-    public var url: URL {
+    var url: URL {
         if let outFolder, !outFolder.isEmpty { return URL(fileURLWithPath: outFolder, isDirectory: true) }
         return ProjectFolder.locate()?.runs ?? URL(fileURLWithPath: "runs", isDirectory: true)
     }

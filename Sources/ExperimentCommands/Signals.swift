@@ -13,7 +13,7 @@ private let terminal = isatty(STDERR_FILENO) == 0 ? nil : openLine
 /// processes tells each of them, while those above pass on what they heard.
 ///
 /// A signal that whoever started the program ignores stays ignored, as `nohup` wants it.
-public func catchSignals() {
+func catchSignals() {
     // Made here, if it is not yet: a signal handler must not allocate memory.
     _ = interruption
     _ = terminal

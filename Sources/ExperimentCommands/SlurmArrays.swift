@@ -49,15 +49,15 @@ struct SlurmArrays {
 
     /// Those of the runs that an array submitted before has queued or is running.
     ///
-    /// - Throws: `UserError` if Slurm does not answer.
+    /// - Throws: `UserError` if Slurm does not answer; `RecordError.unreadable` for a list that cannot be read: its runs would
+    ///   be submitted again.
     func queued(among runs: [QueuedRun]) throws -> [QueuedRun] {
         let lines = Set(runs.map(Self.line))
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
         var lists: [String: [String]] = [:]
-        for name in names where name.hasPrefix("\(program)-") && name.hasSuffix(".runs") {
+        for name in try RunFolder.names(in: folder) where name.hasPrefix("\(program)-") && name.hasSuffix(".runs") {
             let job = String(name.dropLast(".runs".count))
-            let tasks = ((try? String(contentsOf: list(job), encoding: .utf8)) ?? "").split(separator: "\n").map(
-                String.init)
+            let text = String(decoding: try RunFolder.bytes(of: list(job)), as: UTF8.self)
+            let tasks = text.split(separator: "\n").map(String.init)
             if !lines.isDisjoint(with: tasks) { lists[job] = tasks }
         }
         guard !lists.isEmpty else { return [] }

@@ -56,7 +56,7 @@ struct VerifiedFigure {
 ///   - tolerance: The greatest difference that rounding explains, in the unit of the experiment's metric.
 ///   - read: Reads the test split with one set of weights, as its record says that it was read. What it throws fails
 ///     this set alone.
-/// - Throws: `UserError` if a figure differs from its record or could not be read, or if none was; after a stop
+/// - Throws: `UserError` if a figure differs from its record or could not be read, or if none of them was; after a stop
 ///   `ExitCode`, once the figures that were read by then are printed.
 public func verifyCommittedWeights<Work: Experiment>(
     of experiment: Work.Type, data: DataOptions, threads: ThreadOptions, tolerance: Double,

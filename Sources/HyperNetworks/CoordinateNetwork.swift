@@ -11,6 +11,7 @@
 ///
 ///     W[p, u] = scale · net(x_p, y_p, x_u, y_u)          scale = 0.01
 public final class CoordinateNetwork: ImageClassifier {
+    /// Where the matrix of the hidden layer comes from.
     public struct Configuration: Sendable, Codable, Equatable {
         public var weights: KernelSource
 
@@ -23,6 +24,7 @@ public final class CoordinateNetwork: ImageClassifier {
         }
     }
 
+    /// The matrix of the hidden layer, or what makes it.
     public enum Weights {
         case owned(Variable)
         /// The three linear layers of the small network.

@@ -6,6 +6,7 @@
 /// | 2 | ReLU(maxPool(conv(·))), → 7 × 7 × 16 | `conv2.kernel` [7, 7, 16, 16] or `hyper`, `conv2.bias` |
 /// | 3 | linear, 784 → 10 | `output` |
 public final class MNISTConvNet: ImageClassifier {
+    /// Where the second kernel comes from, and the sizes of what makes it.
     public struct Configuration: Sendable, Codable, Equatable {
         public var kernels: KernelSource
         /// N_z = d of the hypernetwork.
@@ -38,6 +39,7 @@ public final class MNISTConvNet: ImageClassifier {
         }
     }
 
+    /// The second kernel, or what makes it.
     public enum Kernel {
         case owned(Variable)
         case generated(StaticHypernetwork)

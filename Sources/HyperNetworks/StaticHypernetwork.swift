@@ -29,15 +29,17 @@ public final class StaticHypernetwork: Module {
     /// d.
     public var innerSize: Int { W_out.shape[0] }
 
-    /// A hypernetwork with the given parameters, of the shapes in the table above.
+    /// A hypernetwork with the given parameters.
+    ///
+    /// - Precondition: They have the shapes in the table above, with an embedding for each basic kernel of the layers.
     public init(
         W: Variable, B: Variable, W_out: Variable, B_out: Variable, z: Variable, basic: KernelShape,
         layers: [KernelShape]
     ) {
         let (Nz, d) = (W.shape[0], W_out.shape[0]), columns = basic.size * basic.size * basic.outputs
         precondition(
-            W.shape == [Nz, basic.inputs * d] && B.value.count == basic.inputs * d && W_out.shape == [d, columns]
-                && B_out.value.count == columns,
+            W.shape == [Nz, basic.inputs * d] && B.shape == [basic.inputs * d] && W_out.shape == [d, columns]
+                && B_out.shape == [columns],
             "a generator of \(basic) has no W \(W.shape), B \(B.shape), W_out \(W_out.shape), B_out \(B_out.shape)")
         let count = layers.reduce(0) { $0 + Self.embeddingCount(of: $1, basic: basic) }
         precondition(

@@ -117,8 +117,9 @@ public struct ImageConfiguration: RunConfiguration {
         let isColor = data.dataset.isColor
         guard isColor == (model.network == .wideResNet) else {
             throw reader.invalid(
-                "model", expected: isColor ? "network wide-resnet, for color images" : "a network for gray images",
-                found: "network \(model.network.rawValue)")
+                "model",
+                expected: "network \(isColor ? "wide-resnet" : "mnist-conv or coordinate") for the images of"
+                    + " data.dataset \(data.dataset.rawValue)", found: "network \(model.network.rawValue)")
         }
     }
 

@@ -86,11 +86,8 @@ public struct TrainedImageModel {
         var metadata = metadata
         metadata["model"] = try Self.json(plain)
         metadata["bakedFrom"] = configuration.kernels.rawValue
-        var file = SafetensorsFile()
-        for (key, value) in metadata.sorted(by: { $0.key < $1.key }) { file.metadata[key] = value }
-        for (name, tensor) in baked.tensors { file.append(name, shape: tensor.shape, .float32(tensor.floats)) }
         do {
-            try file.write(to: url.path)
+            try baked.saveWeights(to: url.path, metadata: .init(sorting: metadata))
         } catch {
             throw CheckpointError.file(path: url.path, reason: "the baked network could not be written: \(error)")
         }

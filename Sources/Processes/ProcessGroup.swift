@@ -31,7 +31,7 @@ public protocol ProcessGroup: AnyObject, Sendable {
 
     /// Overwrites `data` by the first process's.
     ///
-    /// - Parameter limit: How long to wait for it, so that a process that hangs does not hold the others for ever.
+    /// - Parameter limit: How long to wait for it, so that a process that hangs does not hold the others forever.
     func broadcast(_ data: UnsafeMutableRawBufferPointer, limit: WaitLimit)
 }
 

@@ -310,7 +310,8 @@ extension SafetensorsFile {
     ///
     /// - Throws: `SafetensorsError`, when the file cannot be read or is damaged.
     public init(path: String) throws(SafetensorsError) {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        // A pipe is refused below, and would otherwise be waited for here.
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw .unreadable(path: path, code: errno) }
         defer { _ = close(descriptor) }
         var status = stat()

@@ -55,9 +55,9 @@ import Testing
         let result = try await #require(
             processExitsWith: .exitCode(EXIT_FAILURE), observing: [\.standardErrorContent]
         ) {
-            _ = Tensor(uninitialized: [1 << 44])
+            _ = Tensor(uninitialized: [1 << 46])
         }
         let message = String(decoding: result.standardErrorContent, as: UTF8.self)
-        #expect(message.contains("out of memory: no 67108864 MiB for a tensor"), "\(message)")
+        #expect(message.contains("out of memory: no 268435456 MiB for a tensor"), "\(message)")
     }
 }

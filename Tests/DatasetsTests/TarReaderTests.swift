@@ -87,6 +87,7 @@ import Testing
 
     @Test func tar_systemsOwnProgramIsUnderstoodInAllItsFormats() throws {
         let name = String(repeating: "a-long-folder/", count: 9) + String(repeating: "n", count: 120)
+        var understood = 0
         for format in ["v7", "ustar", "gnu", "posix"] {
             try folder.write("short \(format)", to: "in/b")
             let isLongPossible = format == "gnu" || format == "posix"
@@ -111,7 +112,9 @@ import Testing
             #expect(found["./\(name)"] == (isLongPossible ? Array("long".utf8) : nil), "\(format)")
             #expect(folders == (isLongPossible ? 10 : 1), "\(format)")
             try FileManager.default.removeItem(atPath: folder.path("in"))
+            understood += 1
         }
+        #expect(understood > 0)
     }
 
     @Test func tar_ustarPrefixComesBeforeTheName() throws {

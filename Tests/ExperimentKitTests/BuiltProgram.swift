@@ -1,3 +1,4 @@
+import ExperimentKit
 import Foundation
 import Testing
 
@@ -26,6 +27,8 @@ struct BuiltProgram {
         process.standardOutput = output
         process.standardError = errors
         process.currentDirectoryURL = checkout.url
+        // Another checkout of the user's is none of this test's; one that needs the variable sets it in `before`.
+        process.environment = ProcessInfo.processInfo.environment.filter { $0.key != ProjectFolder.variable }
         try process.run()
         return (process, output, errors)
     }

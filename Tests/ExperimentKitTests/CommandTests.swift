@@ -39,7 +39,7 @@ import Testing
     @Test(arguments: ["2>/dev/full", "2>&-", "2> >(:)", "trap '' PIPE HUP; 2> >(:)", "1>&- 2>&-", "0<&-"])
     func messagesThatCannotBeWrittenDoNotStopTheRun(streams: String) throws {
         let run = try TestRun(overrides: [])
-        let setup = streams.replacingOccurrences(of: "2> >(:)", with: "exec 2> >(:); sleep 0.1;")
+        let setup = streams.replacingOccurrences(of: "2> >(:)", with: "exec 2> >(:); wait $!;")
         let before = setup.hasSuffix(";") ? setup : "exec \(setup);"
         let output = try Self.run(train(run), before: before)
         #expect(streams.contains("1>&-") ? output.status == 1 : output.status == 0, "\(output.errors)")
@@ -54,7 +54,7 @@ import Testing
     @Test(arguments: [["list"], ["--help"], ["train", "--help"], ["list", "--help"]])
     func aResultThatCannotBeWrittenEndsWithAMessageAndAStatus(arguments: [String]) throws {
         for program in ["char-hyperlstm", "static-hypernet"].map(BuiltProgram.init(name:)) {
-            for before in ["exec 1>/dev/full;", "exec 1>&-;", "exec 1> >(:); sleep 0.1;"] {
+            for before in ["exec 1>/dev/full;", "exec 1>&-;", "exec 1> >(:); wait $!;"] {
                 let output = try program.run(arguments, before: before)
                 #expect(output.status == 1 && output.errors.contains("standard output"), "\(before) \(output.errors)")
             }
@@ -97,6 +97,27 @@ import Testing
         #expect(text.contains("char-hyperlstm resume \(runFolder(run).path) --data \(data) --threads 2\n"), "\(text)")
         let record = try RunRecord(contentsOf: runFolder(run).appendingPathComponent("record.json"))
         #expect(record.status == .interrupted)
+    }
+
+    @Test func aSecondInterruptKills() throws {
+        // Weights and moments of 50 MB, whose checkpoint is still being written when the second signal comes.
+        let run = try TestRun()
+        let (process, _, _) = try Self.start(
+            train(run, ["--set", "training.steps=1000000", "--set", "model.units=1000"]))
+        let index = runFolder(run).appendingPathComponent("checkpoints/index.json")
+        while process.isRunning, !FileManager.default.fileExists(atPath: index.path) { usleep(1000) }
+        for _ in 0..<2 {
+            kill(process.processIdentifier, SIGINT)
+            usleep(20_000)
+        }
+        process.waitUntilExit()
+        #expect(process.terminationReason == .uncaughtSignal && process.terminationStatus == SIGINT)
+    }
+
+    @Test func addressesTooFewForTheThreadsAreRefused() throws {
+        let output = try Self.run(train(try TestRun()), before: "ulimit -v 600000;")
+        #expect(
+            output.status == 1 && output.errors.contains("expected room for 656 MiB of addresses"), "\(output.errors)")
     }
 
     @Test func aFullDiskStopsTheRunAndTheOldCheckpointSurvives() throws {
@@ -157,6 +178,17 @@ import Testing
         #expect(alone.text.contains("validation: \(fixed(try #require(record.validation).bits, 4)) bits per character"))
         let sample = try Self.run(["sample", weights.path, "--prompt", "she ", "--length", "30", "--seed", "5"])
         #expect(sample.text == samples[0].text)
+
+        // The same characters in another order.
+        let train = run.folder.url.appendingPathComponent("data/sample/sample.train.txt")
+        try Data(String(TestRun.text(characters: 1300).reversed()).utf8).write(to: train)
+        for (split, isWarned) in [("validation", true), ("test", false)] {
+            let other = try Self.run([
+                "evaluate", runFolder(run).path, "--split", split, "--data", data, "--threads", "2",
+            ])
+            #expect(
+                other.status == 0 && other.errors.contains("differ in their content") == isWarned, "\(other.errors)")
+        }
     }
 
     @Test func weightsThatGiveNoFiniteFigureAreNamed() throws {
@@ -404,7 +436,7 @@ import Testing
             Issue.record("no list")
             return
         }
-        #expect(entries.count == ConfigurationFile.all(in: committedConfigurations).count)
+        #expect(entries.count == (try ConfigurationFile.all(in: committedConfigurations).count))
         let keys = entries.map { entry -> Set<String> in
             guard case .object(let values) = entry else { return [] }
             return Set(values.keys)
@@ -541,7 +573,7 @@ import Testing
 
     @Test func theListShowsEveryConfiguration() throws {
         let output = try Self.run(["list"])
-        for url in ConfigurationFile.all(in: committedConfigurations) {
+        for url in try ConfigurationFile.all(in: committedConfigurations) {
             #expect(
                 output.text.contains("\n\(url.deletingPathExtension().lastPathComponent) "), "\(url.lastPathComponent)")
         }

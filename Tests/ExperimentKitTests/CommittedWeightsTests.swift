@@ -51,8 +51,16 @@ import Testing
             #expect(one.name == other.name && one.shape == other.shape)
             #expect(zip(one.values, other.values).allSatisfy { abs($0 - $1) <= abs($0) / 2048 + 1e-7 })
         }
-        // A second time the same record; another's is not overwritten unasked.
-        _ = try CommittedRun.keep(run.folder, in: experiment.url, half: false, replace: false)
+        // A second time the same; other weights, or another's record, are not overwritten unasked.
+        _ = try CommittedRun.keep(run.folder, in: experiment.url, half: true, replace: false)
+        let weights = kept.folder.appendingPathComponent(CheckpointFile.model)
+        let half = try Data(contentsOf: weights)
+        let error = #expect(throws: KeepError.self) {
+            try CommittedRun.keep(run.folder, in: experiment.url, half: false, replace: false)
+        }
+        #expect(error?.description.hasPrefix("\(weights.path): ") == true)
+        #expect(error?.description.contains("--replace overwrites them") == true)
+        #expect(try Data(contentsOf: weights) == half)
         var other = run.record
         other.training.wallSeconds += 1
         try other.write(to: kept.folder.appendingPathComponent("record.json"))

@@ -175,6 +175,18 @@ import Testing
         }
     }
 
+    @Test(arguments: [
+        (String(repeating: "[", count: 101), "at most 100 levels"),
+        (String(repeating: "#", count: 1 << 18 | 1), "at most 262144 bytes"),
+        ("a: [" + String(repeating: "0, ", count: 10_001) + "0]", "at most 10000 values"),
+    ])
+    func aFileBeyondTheBoundsIsRefused(text: String, bound: String) throws {
+        let folder = try TemporaryFolder(), file = try folder.write(text, to: "large.yaml")
+        let error = #expect(throws: ConfigurationError.self) { try ConfigurationFile(contentsOf: file) }
+        let description = error?.description ?? ""
+        #expect(description.hasPrefix(file.path) && description.contains(bound), "\(description)")
+    }
+
     @Test(arguments: ["training.steps", "=3", "training..steps=3", ".a=3"])
     func anOverrideThatIsNoAssignmentIsRefused(text: String) throws {
         #expect(throws: ConfigurationError.invalidOverride(text)) { try ConfigurationNode(override: text) }
@@ -286,7 +298,7 @@ import Testing
 
     @Test func theResolvedConfigurationReadsBackAsItself() throws {
         let folder = try TemporaryFolder()
-        for url in ConfigurationFile.all(in: committedConfigurations) {
+        for url in try ConfigurationFile.all(in: committedConfigurations) {
             let file = try ConfigurationFile(contentsOf: url)
             let copy = try folder.write(file.root.yaml, to: "config.yaml")
             #expect(try ConfigurationFile(contentsOf: copy).root == file.root, "\(file.name)")

@@ -40,6 +40,11 @@ import Testing
         try Data(contentsOf: checkpoint.url.appendingPathComponent(CheckpointFile.model)).write(to: weights)
         let beside = try Self.program.run(["bake", weights.path])
         #expect(beside.status == 0 && beside.text.contains("weights/baked.safetensors: "), "\(beside.errors)")
+        // Nor does it know which images its run set aside.
+        let validation = try Self.program.run([
+            "evaluate", weights.path, "--split", "validation", "--data", data, "--threads", "2",
+        ])
+        #expect(validation.errors.contains("does not say how its run divided the data"), "\(validation.errors)")
     }
 
     @Test func aSignalWritesACheckpointAndResumeGoesOn() throws {
@@ -101,7 +106,7 @@ import Testing
 
     @Test func theListShowsEveryConfiguration() throws {
         let output = try Self.program.run(["list"])
-        for url in ConfigurationFile.all(in: committedImageConfigurations) {
+        for url in try ConfigurationFile.all(in: committedImageConfigurations) {
             let name = url.deletingPathExtension().lastPathComponent
             #expect(output.text.contains("\n\(name) "), "\(name)")
         }

@@ -129,7 +129,8 @@ import Testing
 
     @Test(arguments: [
         ("training.nesterov={momentum: 0.9}", "one optimizer"), ("training.adam=null", "neither"),
-        ("model.network=mnist-conv", "0 where nothing reads it"), ("data.dataset=mnist", "a network for gray images"),
+        ("model.network=mnist-conv", "0 where nothing reads it"),
+        ("data.dataset=mnist", "network mnist-conv or coordinate for the images of data.dataset mnist"),
         ("model.embeddingSize=0", "model.embeddingSize"), ("model.kernel=owned", "'model.kernels'"),
         ("training.l2=true", "training.l2"), ("deviations.generatorInitialValues=zero", "small-normal"),
     ])
@@ -143,16 +144,19 @@ import Testing
         }
     }
 
-    @Test func initialValuesOfAGeneratorThatIsNotThereAreRefused() throws {
+    @Test func initialValuesOfAGeneratorAreTheModelsAndRefusedWhereThereIsNone() throws {
         let folder = try TemporaryFolder()
         let url = try folder.write(ImageTestRun.wideResNet, to: "tiny.yaml")
         let owned = ["model.kernels=owned", "model.embeddingSize=0"]
-        func decode(_ overrides: [String]) throws {
-            _ = try ImageConfiguration(try ConfigurationFile(contentsOf: url, overrides: overrides).root)
+        @discardableResult func decode(_ overrides: [String]) throws -> ImageConfiguration {
+            try ImageConfiguration(try ConfigurationFile(contentsOf: url, overrides: overrides).root)
+        }
+        func values(_ configuration: ImageConfiguration) -> [[Float]] {
+            configuration.model.model(seed: 0).parameters.map { $0.variable.value.floats }
         }
         let small = "deviations.generatorInitialValues=small-normal"
         try decode(owned)
-        try decode([small])
+        #expect(values(try decode([small])) != values(try decode([])))
         let error = #expect(throws: ConfigurationError.self) { try decode(owned + [small]) }
         #expect(error?.description.contains("'he' where nothing reads it") == true)
     }

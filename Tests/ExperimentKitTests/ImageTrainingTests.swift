@@ -183,6 +183,10 @@ import Testing
         let result = try evaluator.evaluate(
             plain.model, set, normalization: plain.normalization, batch: 500, name: "test")
         #expect(result.wrong == training.record.test?.wrong)
+        // The last of these batches is not a whole one.
+        let uneven = try evaluator.evaluate(
+            plain.model, set, normalization: plain.normalization, batch: 300, name: "test")
+        #expect(uneven.wrong == result.wrong && abs(uneven.lossNats - result.lossNats) < 1e-5)
     }
 
     @Test func aDamagedFileOfWeightsIsAnErrorThatNamesIt() throws {

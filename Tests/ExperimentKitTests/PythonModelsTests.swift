@@ -36,10 +36,7 @@ struct PythonModelsTests {
     private static func write(
         _ tensors: [(name: String, tensor: Tensor)], _ metadata: [String: String], to path: String
     ) throws {
-        var file = SafetensorsFile()
-        for (key, value) in metadata.sorted(by: { $0.key < $1.key }) { file.metadata[key] = value }
-        for (name, tensor) in tensors { file.append(name, shape: tensor.shape, .float32(tensor.floats)) }
-        try file.write(to: path)
+        try SafetensorsFile(tensors: tensors, metadata: .init(sorting: metadata)).write(to: path)
     }
 
     /// The same weights after PyTorch read and wrote them.
@@ -174,6 +171,10 @@ struct PythonModelsTests {
         Self.disturb(model.parameters.map(\.variable.value), deviation: 0.02)
         for buffer in model.buffers where buffer.name.hasSuffix("Mean") {
             Self.disturb([buffer.tensor], deviation: 0.3)
+        }
+        var random = RandomStream(seed: 12, stream: 0)
+        for buffer in model.buffers where buffer.name.hasSuffix("Variance") {
+            buffer.tensor.copy(from: random.uniform(buffer.tensor.count).map { 0.5 + $0 })
         }
         let folder = try TemporaryFolder()
         let url = folder.url.appendingPathComponent("model.safetensors")

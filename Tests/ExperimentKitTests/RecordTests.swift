@@ -63,9 +63,12 @@ import Testing
 }
 
 @Suite struct SittingTests {
-    private func sitting(simd: String = "avx2", core: String? = "Haswell", threads: Int = 4) -> RunRecord.Sitting {
+    private func sitting(
+        commit: String = "a", program: String = "b", simd: String = "avx2", core: String? = "Haswell", threads: Int = 4
+    ) -> RunRecord.Sitting {
         RunRecord.Sitting(
-            began: "", fromStep: 0, code: RunRecord.Code(commit: "a", treeDirty: nil), version: nil, programSHA256: "b",
+            began: "", fromStep: 0, code: RunRecord.Code(commit: commit, treeDirty: nil), version: nil,
+            programSHA256: program,
             cpu: "", cores: 8, memoryGiB: 16, simd: simd, blasCore: core, threads: threads, processes: 1)
     }
 
@@ -79,6 +82,12 @@ import Testing
         for words in ["avx2 → avx512", "Haswell → SkylakeX", "threads 4 → 2", "not bit by bit"] {
             #expect(text.contains(words), "\(text)")
         }
+        let commit = sitting(commit: "c", program: "d").differences(from: sitting(), shards: 1)
+        #expect(commit?.contains("code a → c;") == true)
+        let build = sitting(program: "d").differences(from: sitting(), shards: 1)
+        #expect(build?.contains("another build of the program;") == true)
+        // With shards the sums are split by these, on whatever number of threads.
+        #expect(sitting(threads: 2).differences(from: sitting(), shards: 4) == nil)
     }
 }
 

@@ -80,6 +80,25 @@ import Testing
         }
     }
 
+    @Test func aLogWithAHoleBeforeTheLatestCheckpointIsRefused() throws {
+        let run = try TestRun(), folder = try stoppedRun(run), file = folder.appendingPathComponent("steps.jsonl")
+        let records = try StepLog.read(file)
+        try Data().write(to: file)
+        for record in records where record.step != 10 { try StepLog(url: file).append(record) }
+        let error = #expect(throws: RecordError.self) { try run.resume(folder).run() }
+        #expect(error?.description.contains(file.path) == true)
+    }
+
+    @Test func anIndexThatNamesNoCheckpointOfTheBestValidationIsRefused() throws {
+        let run = try TestRun(), folder = try stoppedRun(run)
+        let file = folder.appendingPathComponent("checkpoints/index.json")
+        var index = try #require(try JSONSerialization.jsonObject(with: Data(contentsOf: file)) as? [String: Any])
+        #expect(index.removeValue(forKey: "best") != nil)
+        try JSONSerialization.data(withJSONObject: index).write(to: file)
+        let error = #expect(throws: CheckpointError.self) { try run.resume(folder).run() }
+        #expect(error?.description.contains("\(file.path): names no \"best\" checkpoint") == true, "\(error as Any)")
+    }
+
     @Test func aRunOfAnotherProgramIsRefused() throws {
         let run = try TestRun()
         let folder = try stoppedRun(run)
@@ -239,24 +258,40 @@ import Testing
         #expect(throws: RecordError.lockLost(path: file.path)) { try lock.check() }
     }
 
+    /// Seconds since a file was written.
+    private func age(of file: URL) throws -> Double {
+        let attributes = try FileManager.default.attributesOfItem(atPath: file.path)
+        let renewed = try #require(attributes[.modificationDate] as? Date)
+        return -renewed.timeIntervalSinceNow
+    }
+
+    private func set(ageOf file: URL, to seconds: Double) throws {
+        try FileManager.default.setAttributes(
+            [.modificationDate: Date(timeIntervalSinceNow: -seconds)], ofItemAtPath: file.path)
+    }
+
+    @Test(.timeLimit(.minutes(1))) func aHolderRenewsItsLockAgainAndAgain() throws {
+        let folder = try TemporaryFolder(), file = folder.url.appendingPathComponent("lock")
+        let lock = try RunLock(folder: folder.url, renewingEvery: .milliseconds(20))
+        for _ in 0..<2 {
+            try set(ageOf: file, to: 1000)
+            while try age(of: file) > 900 { usleep(1000) }
+        }
+        #expect(lock.isHeld)
+    }
+
     @Test func aLockThatAnotherTookOverIsNotRenewed() throws {
         let folder = try TemporaryFolder()
         let other = RunLock.Holder(host: "there", process: 7, boot: "another", since: "")
         let file = folder.url.appendingPathComponent("lock")
         try Data(StableJSON.encodeLine(other)).write(to: file)
-        func age() throws -> Double {
-            let attributes = try FileManager.default.attributesOfItem(atPath: file.path)
-            let renewed = try #require(attributes[.modificationDate] as? Date)
-            return -renewed.timeIntervalSinceNow
-        }
-        try FileManager.default.setAttributes(
-            [.modificationDate: Date(timeIntervalSinceNow: -1000)], ofItemAtPath: file.path)
+        try set(ageOf: file, to: 1000)
         let descriptor = open(file.path, O_RDWR)
         defer { close(descriptor) }
         RunLock.renew(file.path, open: descriptor, as: here)
-        #expect(try age() > 900)
+        #expect(try age(of: file) > 900)
         RunLock.renew(file.path, open: descriptor, as: other)
-        #expect(try age() < 900)
+        #expect(try age(of: file) < 900)
     }
 
     /// Another host takes a run's folder over when a given step is done.

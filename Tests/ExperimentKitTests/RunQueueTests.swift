@@ -15,12 +15,13 @@ import Testing
             """
             #!/bin/bash
             cd "$(dirname "$0")"
-            echo "begin $2 $4 $(nproc)" >> log
+            echo "begin $2 $4 $(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc)" >> log
             case $2 in
             bad) echo "no such thing" >&2; exit 3;;
             crash) kill -SEGV $$;;
             long) trap 'echo "term $2" >> log; exit 143' TERM; echo ready >> log; for i in {1..600}; do sleep 0.1; done;;
             full) trap 'echo "disk full" >&2; exit 1' TERM; echo ready >> log; for i in {1..600}; do sleep 0.1; done;;
+            deaf) echo ready >> log; exec sleep 60;;
             *) sleep 0.3;;
             esac
             echo "end $2 $4" >> log
@@ -115,6 +116,12 @@ import Testing
         #expect(log.contains("term long") && !log.contains { $0.hasPrefix("begin a") })
     }
 
+    /// As a program is before it has come to listen.
+    @Test func aRunThatDiesOfAStopHasNotFailed() {
+        #expect(failuresOfStopped(["deaf", "a"]).isEmpty)
+        #expect(!log.contains { $0.hasPrefix("begin a") })
+    }
+
     @Test func aRunThatCannotWriteItsCheckpointAtAStopHasFailed() {
         #expect(failuresOfStopped(["full", "a"]) == ["full"])
         #expect(!log.contains { $0.hasPrefix("begin a") })
@@ -124,16 +131,16 @@ import Testing
         let run = try TestRun(overrides: ["training.steps=2"]), training = try run.begin()
         #expect(try training.run() == .finished)
         let queued = QueuedRun(configuration: "a", seed: 3, steps: 10, folder: training.folder, expectedSeconds: 60)
-        #expect(queued.secondsLeft() == 0)
+        #expect(queued.secondsLeft(after: nil) == 0)
     }
 
     @Test func theTimeLeftIsThatOfTheRunsOwnPaceOnceItHasOne() throws {
         let run = queued(["a"])[0]
-        #expect(run.secondsLeft() == 60)
+        #expect(run.secondsLeft(after: run.progress()) == 60)
         try FileManager.default.createDirectory(at: run.folder, withIntermediateDirectories: true)
         try StepLog(url: run.folder.appendingPathComponent("steps.jsonl")).append(
             StepRecord(step: 4, seconds: 8, lossNats: 1))
-        #expect(run.secondsLeft() == 12)
+        #expect(run.secondsLeft(after: run.progress()) == 12)
     }
 
     @Test func linesAreCutToTheWidthOfATerminal() {

@@ -94,7 +94,7 @@ import Testing
 
     @Test func nothingInTheKitKnowsThisPaper() throws {
         let words = try Regex(
-            #"(?i)\b(hyperlstm|hypernet\w*|corpus|penn|enwik8|text8|cifar\w*|mnist|resnet|table [0-9])\b"#)
+            #"(?i)hyperlstm|hypernet|corpus|penn|enwik8|text8|cifar|mnist|resnet|\btable [0-9]"#)
         for folder in ["Sources/ExperimentKit", "Sources/ExperimentCommands"] {
             let url = checkout.url.appendingPathComponent(folder)
             let files = try #require(FileManager.default.enumerator(atPath: url.path)).compactMap { $0 as? String }

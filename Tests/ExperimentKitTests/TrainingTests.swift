@@ -22,6 +22,24 @@ import Testing
         #expect(try #require(losses.last) < 0.1)
     }
 
+    /// Deviations that change nothing but where a model starts.
+    @Test(arguments: [
+        ("scalingInitialValues=distinct", "layer0.W_hz"), ("inputInitialValues=uniform-unit-scaling", "layer0.W_x"),
+    ])
+    func initialValuesAreThoseOfTheConfiguration(deviation: String, changed: String) throws {
+        func values(_ overrides: [String]) throws -> [String: [Float]] {
+            let run = try TestRun(overrides: overrides)
+            let work = try CharacterExperiment(
+                configuration: try run.configuration, data: run.corpus, seed: 3, shard: .whole,
+                progress: SilentProgress(), interruption: Interruption())
+            return Dictionary(uniqueKeysWithValues: work.parameters.map { ($0.name, $0.variable.value.floats) })
+        }
+        let paper = try values([]), other = try values(["deviations.\(deviation)"])
+        #expect(Set(paper.keys) == Set(other.keys) && paper[changed] != other[changed])
+        // The paper's: 0.1 / N_z everywhere.
+        #expect(try #require(paper["layer0.W_hz"]).allSatisfy { $0 == 0.05 })
+    }
+
     @Test func theSameSeedGivesTheSameRunBitByBit() throws {
         let run = try TestRun()
         let runs = try ["a", "b"].map { try run.begin(out: $0) }

@@ -1,27 +1,8 @@
 import NeuralNetwork
+import TestSupport
 import Testing
 
 @Suite struct InitializerTests {
-    /// The largest |q_i · q_j − δ_ij| over the rows, or over the columns where those are fewer, of a block.
-    private func deviation(_ values: [Float], rows: Int, columns: Int) -> Double {
-        var worst = 0.0
-        let tall = rows > columns, count = min(rows, columns), length = max(rows, columns)
-        for i in 0..<count {
-            for j in 0...i {
-                var product = 0.0
-                for n in 0..<length {
-                    product +=
-                        tall
-                        ? Double(values[n * columns + i]) * Double(values[n * columns + j])
-                        : Double(values[i * columns + n]) * Double(values[j * columns + n])
-                }
-                let error = abs(product - (i == j ? 1 : 0))
-                worst = error.isNaN ? .infinity : max(worst, error)
-            }
-        }
-        return worst
-    }
-
     private func block(_ W: Tensor, _ gate: Int, of blocks: Int) -> [Float] {
         let width = W.shape[1], columns = width / blocks, values = W.floats
         return (0..<W.shape[0]).flatMap { (r: Int) -> ArraySlice<Float> in
@@ -39,7 +20,7 @@ import Testing
         let W = Initializer.orthogonal(rows: rows, columns: columns, blocks: blocks, random: &random)
         #expect(W.shape == [rows, blocks * columns] && W.requiresGradient)
         for gate in 0..<blocks {
-            let found = deviation(block(W.value, gate, of: blocks), rows: rows, columns: columns)
+            let found = orthogonalityError(block(W.value, gate, of: blocks), rows: rows, columns: columns)
             #expect(found <= 1e-5, "gate \(gate): \(found)")
         }
         if blocks > 1 && rows * columns > 1 {
@@ -121,7 +102,7 @@ import Testing
         var random = RandomStream(seed: 34, stream: 0)
         let layer = Linear(inputs: 30, outputs: 12, random: &random)
         #expect(layer.W.shape == [30, 12] && layer.b.value.floats == [Float](repeating: 0, count: 12))
-        #expect(deviation(layer.W.value.floats, rows: 30, columns: 12) <= 1e-5)
+        #expect(orthogonalityError(layer.W.value.floats, rows: 30, columns: 12) <= 1e-5)
         #expect(layer.parameters.map(\.name) == ["W", "b"] && layer.parameterCount == 30 * 12 + 12)
         #expect(layer.parameters(under: "softmax").map(\.name) == ["softmax.W", "softmax.b"])
     }

@@ -1,4 +1,5 @@
 import Foundation
+import Testing
 
 /// Damaged copies of a file, the same ones every time: case n of a seed is always the same damage.
 public struct Damage {
@@ -79,4 +80,13 @@ public func peakMemory() -> Int {
         getrusage(RUSAGE_SELF, &usage)
         return usage.ru_maxrss
     #endif
+}
+
+/// Reads a damaged file, and expects that to end within 10 seconds, in whatever way.
+///
+/// - Parameter what: The case, for the message.
+public func expectEnd<Result>(of what: String, _ read: () throws -> Result) rethrows -> Result {
+    let start = ContinuousClock.now
+    defer { #expect(ContinuousClock.now - start < .seconds(10), "\(what) takes forever") }
+    return try read()
 }

@@ -42,10 +42,10 @@ struct CheckpointContent {
 
     /// Writes the files into a folder that nobody reads yet.
     func write(to folder: URL) throws {
-        try Self.tensorFile(model, metadata: metadata).write(
+        try SafetensorsFile(tensors: model, metadata: .init(sorting: metadata)).write(
             to: folder.appendingPathComponent(CheckpointFile.model).path)
-        try Self.tensorFile(optimizer).write(to: folder.appendingPathComponent(CheckpointFile.optimizer).path)
-        try Self.tensorFile(carried).write(to: folder.appendingPathComponent(CheckpointFile.carried).path)
+        try SafetensorsFile(tensors: optimizer).write(to: folder.appendingPathComponent(CheckpointFile.optimizer).path)
+        try SafetensorsFile(tensors: carried).write(to: folder.appendingPathComponent(CheckpointFile.carried).path)
         try writeFileAtomically(path: folder.appendingPathComponent(CheckpointFile.state).path, bytes: state)
         try writeFileAtomically(
             path: folder.appendingPathComponent(CheckpointFile.configuration).path,
@@ -55,16 +55,6 @@ struct CheckpointContent {
         }
         try writeFileAtomically(
             path: folder.appendingPathComponent(CheckpointFile.sums).path, bytes: [UInt8](sums.joined().utf8))
-    }
-
-    private static func tensorFile(
-        _ tensors: [(name: String, tensor: Tensor)], metadata: [String: String] = [:]
-    ) -> SafetensorsFile {
-        var file = SafetensorsFile()
-        // Sorted, so that equal checkpoints are equal byte by byte.
-        for (key, value) in metadata.sorted(by: { $0.key < $1.key }) { file.metadata[key] = value }
-        for (name, tensor) in tensors { file.append(name, shape: tensor.shape, .float32(tensor.floats)) }
-        return file
     }
 }
 
@@ -104,12 +94,12 @@ public struct Checkpoint: Sendable {
     /// The weights, with the texts about them. Whoever needs more than one thing of them keeps the file: it is read whole
     /// and held to its checksum.
     ///
-    /// - Throws: `CheckpointError.file` for another sum, `SafetensorsError`.
+    /// - Throws: As `tensorFile`.
     public func weights() throws -> SafetensorsFile { try tensorFile(weightsURL.lastPathComponent) }
 
     /// The resolved configuration of the run, decoded no further.
     ///
-    /// - Throws: `CheckpointError.file`, `ConfigurationError`.
+    /// - Throws: As `check`; `CheckpointError.file` for a file that cannot be read; `ConfigurationError`.
     public func configuration() throws -> ConfigurationNode {
         let file = url.appendingPathComponent(CheckpointFile.configuration)
         try check(CheckpointFile.configuration)
@@ -154,7 +144,7 @@ public struct Checkpoint: Sendable {
 
     /// One of the checkpoint's files, or weights that somebody put beside them.
     ///
-    /// - Throws: `CheckpointError.file` for another sum, `SafetensorsError`.
+    /// - Throws: As `check`; `SafetensorsError`.
     public func tensorFile(_ name: String) throws -> SafetensorsFile {
         try check(name)
         return try SafetensorsFile(path: url.appendingPathComponent(name).path)
@@ -162,7 +152,8 @@ public struct Checkpoint: Sendable {
 
     /// Holds a file to its checksum, where the checkpoint has any.
     ///
-    /// - Throws: `CheckpointError.file` for another sum, and for sums that the state names and that are not there.
+    /// - Throws: `CheckpointError.file` for another sum, and for sums that the state names and that are not there;
+    ///   `RecordError.unreadable` for a folder that cannot be looked at.
     func check(_ name: String) throws {
         struct Names: Decodable { let checksums: String? }
         let sums = url.appendingPathComponent(CheckpointFile.sums), file = url.appendingPathComponent(name)

@@ -20,7 +20,8 @@ public final class CheckpointStore {
     var lock: RunLock?
 
     /// - Throws: `CheckpointError.file` for an index that is there and cannot be read, and for checkpoints without one:
-    ///   to take it for none would be to overwrite the checkpoints that it names.
+    ///   to take it for none would be to overwrite the checkpoints that it names. `RecordError.unreadable` for a folder that
+    ///   cannot be looked at.
     public init(runFolder: URL) throws {
         url = runFolder.appendingPathComponent("checkpoints", isDirectory: true)
         let file = url.appendingPathComponent("index.json")

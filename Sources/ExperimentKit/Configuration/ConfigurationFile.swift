@@ -115,14 +115,21 @@ public struct ConfigurationFile: Sendable {
         if let folder, name.contains("/") {
             throw .unreadableFile(path: folder.path, reason: "a folder; expected a YAML file")
         }
-        let names = all(in: directory).map { $0.deletingPathExtension().lastPathComponent }
+        let names = try all(in: directory).map { $0.deletingPathExtension().lastPathComponent }
         throw .unknownConfiguration(
             name: name, nearest: nearestName(to: name, among: names), directory: directory.path)
     }
 
-    /// Every configuration file of a folder, by name.
-    public static func all(in directory: URL) -> [URL] {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: directory.path)) ?? []
+    /// Every configuration file of a folder, by name; none where there is no folder.
+    ///
+    /// - Throws: `.unreadableFile` for a folder that cannot be read.
+    public static func all(in directory: URL) throws(ConfigurationError) -> [URL] {
+        let names: [String]
+        do {
+            names = try RunFolder.names(in: directory)
+        } catch {
+            throw .unreadableFile(path: directory.path, reason: "\(error)")
+        }
         return names.filter { $0.hasSuffix(".yaml") }.sorted().map { directory.appendingPathComponent($0) }
     }
 }

@@ -74,7 +74,7 @@ public struct Metric: Sendable {
     }
 
     /// Whether a checkpoint with validation `split` is preferred to one with `other`: by the metric, and among equals by
-    /// the loss. What is not finite is preferred to nothing.
+    /// the loss. What is not finite is never preferred.
     public func isBetter(_ split: SplitEvaluation, than other: SplitEvaluation?) -> Bool {
         guard split.lossNats.isFinite, let ours = value(split), ours.isFinite else { return false }
         guard let other, let theirs = value(other) else { return true }

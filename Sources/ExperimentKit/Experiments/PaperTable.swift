@@ -12,8 +12,6 @@ public struct PaperTable: Sendable {
     public let statesSettings: Bool
     /// Decimals of the paper's own figures.
     public let decimals: Int
-    /// Why its rows are not run, besides the computing time that they take, as "for lack of the data and "; may be empty.
-    public let obstacle: String
     /// Figures that the paper quotes, or the best ones of its time: one sentence, may be empty.
     public let context: String
     /// A warning about its short budgets: one paragraph, may be empty.
@@ -25,7 +23,7 @@ public struct PaperTable: Sendable {
 
     public init(
         id: String, title: String, dataName: String, isInPaper: Bool = true, statesSettings: Bool = true, decimals: Int,
-        obstacle: String = "", context: String = "", caution: String = "", baselines: [Int: [Int]],
+        context: String = "", caution: String = "", baselines: [Int: [Int]],
         curves: [Int: PaperCurve] = [:]
     ) {
         self.id = id
@@ -34,7 +32,6 @@ public struct PaperTable: Sendable {
         self.isInPaper = isInPaper
         self.statesSettings = statesSettings
         self.decimals = decimals
-        self.obstacle = obstacle
         self.context = context
         self.caution = caution
         self.baselines = baselines

@@ -40,7 +40,7 @@ public enum RecordError: Error, Equatable, CustomStringConvertible {
             let runs = RunFolder.runs(below: URL(fileURLWithPath: path, isDirectory: true))
             return "\(path) holds no run: "
                 + (isFolder ? "there is no record.json in it" : "there is no such folder")
-                + "; expected OUT/CONFIG/SEED" + (runs.first.map { ", such as \($0.path)" } ?? "")
+                + "; expected a run's folder, OUT/CONFIG/SEED" + (runs.first.map { ", such as \($0.path)" } ?? "")
         case .incomplete(let path, let missing, let found):
             return "\(path): an incomplete run: \(missing) is missing beside \(found); put it back,"
                 + " or remove the folder to begin anew"
@@ -56,7 +56,7 @@ public enum RecordError: Error, Equatable, CustomStringConvertible {
             return "\(path): edited since the run's last checkpoint: \(keys.joined(separator: ", ")); put the old"
                 + " values back, or begin a run with the new ones"
         case .finished(let path, let keys):
-            return "\(path): the run is finished, so \(keys.joined(separator: ", ")) cannot change any more: begin"
+            return "\(path): the run is finished, so \(keys.joined(separator: ", ")) can no longer change: begin"
                 + " another with `train … --set …`"
         case .unchangeable(let path, let keys, let changeable):
             return "\(path): a run may change \(changeable.joined(separator: " and ")) while it is under way, not"

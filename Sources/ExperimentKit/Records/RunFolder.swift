@@ -15,17 +15,32 @@ public struct RunFolder {
     /// Whether a run has been begun here. What only lists runs asks this; what writes asks `requireFree` or `requireRun`.
     public var holdsRecord: Bool { FileManager.default.fileExists(atPath: record.path) }
 
-    /// The folders in a folder, in the order of their names, numbers by value; none where it cannot be read.
-    public static func folders(in url: URL) -> [URL] {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: url.path)) ?? []
-        return names.filter { !$0.hasPrefix(".") }
+    /// The names in a folder, in no order; none where there is no folder.
+    ///
+    /// - Throws: `RecordError.unreadable` where there is one that cannot be read: what cannot be seen is not taken for absent.
+    package static func names(in url: URL) throws -> [String] {
+        guard try exists(url), isFolder(url) else { return [] }
+        do {
+            return try FileManager.default.contentsOfDirectory(atPath: url.path)
+        } catch {
+            throw RecordError.unreadable(path: url.path, reason: error.localizedDescription)
+        }
+    }
+
+    /// The folders in a folder, in the order of their names, numbers by value.
+    ///
+    /// - Throws: `RecordError.unreadable`, as `names(in:)`.
+    public static func folders(in url: URL) throws -> [URL] {
+        try names(in: url).filter { !$0.hasPrefix(".") }
             .sorted { $0.compare($1, options: .numeric) == .orderedAscending }
             .map { url.appendingPathComponent($0, isDirectory: true) }
-            .filter { folder in
-                // Of a link what it leads to.
-                var status = stat()
-                return stat(folder.path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
-            }
+            .filter(isFolder)
+    }
+
+    /// Of a link what it leads to.
+    private static func isFolder(_ url: URL) -> Bool {
+        var status = stat()
+        return stat(url.path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }
 
     /// Whether there is something at a path.
@@ -40,16 +55,17 @@ public struct RunFolder {
         return false
     }
 
-    /// The folders of runs below OUT or OUT/CONFIG: OUT/CONFIG/SEED.
+    /// The folders of runs below OUT or OUT/CONFIG: OUT/CONFIG/SEED. Others that lie there need not be readable.
     static func runs(below folder: URL) -> [URL] {
-        let below = folders(in: folder)
-        return (below + below.flatMap(folders)).filter { RunFolder(url: $0).holdsRecord }
+        func readable(_ folder: URL) -> [URL] { (try? folders(in: folder)) ?? [] }
+        let below = readable(folder)
+        return (below + below.flatMap(readable)).filter { RunFolder(url: $0).holdsRecord }
     }
 
     /// The content of a file.
     ///
     /// - Throws: `RecordError.unreadable`.
-    static func bytes(of url: URL) throws(RecordError) -> [UInt8] {
+    package static func bytes(of url: URL) throws(RecordError) -> [UInt8] {
         do {
             return [UInt8](try Data(contentsOf: url))
         } catch {

@@ -57,8 +57,12 @@ final class RunLock {
 
     /// Takes the lock.
     ///
+    /// - Parameter interval: Between two renewals; tests have shorter ones.
     /// - Throws: `RecordError.busy` naming who holds it; `RecordError.unwritable`.
-    init(folder: URL, as holder: Holder = .current) throws {
+    init(
+        folder: URL, as holder: Holder = .current,
+        renewingEvery interval: DispatchTimeInterval = .seconds(RunLock.renewalSeconds)
+    ) throws {
         path = folder.appendingPathComponent(Self.fileName).path
         self.holder = holder
         descriptor = try Self.take(path, as: holder)
@@ -72,7 +76,7 @@ final class RunLock {
             throw error
         }
         renewal = DispatchSource.makeTimerSource(queue: .global(qos: .utility))
-        renewal.schedule(deadline: .now(), repeating: .seconds(Self.renewalSeconds))
+        renewal.schedule(deadline: .now(), repeating: interval)
         renewal.setEventHandler { [path, descriptor] in Self.renew(path, open: descriptor, as: holder) }
         renewal.resume()
     }

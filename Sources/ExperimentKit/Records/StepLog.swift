@@ -53,6 +53,8 @@ public final class StepLog {
             guard count == line.count else {
                 throw AtomicFileError(path: url.path, operation: .write, code: count < 0 ? errno : ENOSPC)
             }
+        } catch let error as AtomicFileError {
+            throw RecordError.unwritable(path: url.path, reason: error.reason)
         } catch {
             throw RecordError.unwritable(path: url.path, reason: "\(error)")
         }

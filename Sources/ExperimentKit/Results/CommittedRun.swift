@@ -19,7 +19,7 @@ public struct CommittedRun {
 
     /// All of an experiment, by configuration and seed.
     ///
-    /// - Parameter damaged: Told of those whose record cannot be read, which are left out.
+    /// - Parameter damaged: Told of those whose record or folder cannot be read, which are left out.
     public static func all(in experiment: URL, damaged: (any Error) -> Void) -> [CommittedRun] {
         runs(in: experiment, damaged: damaged) { RunFolder(url: $0).holdsRecord }
     }
@@ -34,8 +34,16 @@ public struct CommittedRun {
     private static func runs(
         in experiment: URL, damaged: (any Error) -> Void, where isWanted: (URL) -> Bool
     ) -> [CommittedRun] {
-        let configurations = RunFolder.folders(in: experiment.appendingPathComponent("runs", isDirectory: true))
-        return configurations.flatMap(RunFolder.folders).filter(isWanted).compactMap { run in
+        func folders(_ folder: URL) -> [URL] {
+            do {
+                return try RunFolder.folders(in: folder)
+            } catch {
+                damaged(error)
+                return []
+            }
+        }
+        let configurations = folders(experiment.appendingPathComponent("runs", isDirectory: true))
+        return configurations.flatMap(folders).filter(isWanted).compactMap { run in
             do {
                 return CommittedRun(folder: run, record: try RunRecord(contentsOf: RunFolder(url: run).record))
             } catch {
@@ -58,16 +66,16 @@ public struct CommittedRun {
     /// with the best validation.
     public static func named(_ name: String, among all: [CommittedRun]) -> CommittedRun? {
         if let exact = all.first(where: { $0.name == name }) { return exact }
-        func isNamed(_ weights: CommittedRun, _ word: String) -> Bool {
-            name == word || name == "\(word)/\(weights.record.seed)"
+        func isNamed(_ run: CommittedRun, _ word: String) -> Bool {
+            name == word || name == "\(word)/\(run.record.seed)"
         }
         return longest(among: all.filter { isNamed($0, $0.record.configuration) })
             ?? longest(among: all.filter { isNamed($0, $0.row) })
     }
 
     /// Errors say more than the loss where they are counted. Steps are those planned: a seed that stopped early is not less.
-    private static func longest(among weights: [CommittedRun]) -> CommittedRun? {
-        weights.max { left, right in
+    private static func longest(among runs: [CommittedRun]) -> CommittedRun? {
+        runs.max { left, right in
             func rank(_ record: RunRecord) -> (Int, Int, Double, Int) {
                 (
                     record.training.stepsPlanned, -(record.validation?.wrong ?? 0),
@@ -96,7 +104,7 @@ public struct CommittedRun {
     ///   - run: The run's folder.
     ///   - experiment: The experiment's folder in the checkout.
     ///   - half: Whether to round the weights to half precision.
-    ///   - replace: Whether another record in its place may be overwritten.
+    ///   - replace: Whether another record, or other weights, in its place may be overwritten.
     /// - Throws: `KeepError`, `RecordError`, `CheckpointError`, `SafetensorsError`.
     public static func keep(_ run: URL, in experiment: URL, half: Bool, replace: Bool) throws -> CommittedRun {
         let source = RunFolder(url: run)
@@ -131,6 +139,13 @@ public struct CommittedRun {
             (name: $0.lastPathComponent, bytes: try RunFolder.bytes(of: $0))
         }
         files.append((CheckpointFile.model, bytes))
+        let weightsInPlace = folder.appendingPathComponent(CheckpointFile.model)
+        if !replace, try RunFolder.exists(weightsInPlace) {
+            let earlier = try RunFolder.bytes(of: weightsInPlace)
+            guard earlier == bytes else {
+                throw KeepError.otherWeights(path: weightsInPlace.path, bytes: earlier.count, found: bytes.count)
+            }
+        }
         try RunFolder(url: folder).make()
         for file in files {
             try RunFolder.write(to: folder.appendingPathComponent(file.name)) { file.bytes }
@@ -143,6 +158,8 @@ public struct CommittedRun {
 public enum KeepError: Error, Equatable, CustomStringConvertible {
     case unfinished(path: String, status: String)
     case otherRecord(path: String)
+    /// The run's record is there already, with weights that differ, as those in the other precision do.
+    case otherWeights(path: String, bytes: Int, found: Int)
     case tooLarge(path: String, bytes: Int, half: Bool)
     /// A weight is not finite as the type of number that is to be kept.
     case notFinite(path: String, name: String, value: Float, half: Bool)
@@ -153,6 +170,9 @@ public enum KeepError: Error, Equatable, CustomStringConvertible {
             return "\(path): the run's status is '\(status)', expected 'finished': resume it first"
         case .otherRecord(let path):
             return "\(path) holds the record of another run: --replace overwrites it"
+        case .otherWeights(let path, let bytes, let found):
+            return "\(path): \(grouped(bytes)) bytes of weights of this run are there already, and differ from the"
+                + " \(grouped(found)) to be kept (--half, or not, as the first time?): --replace overwrites them"
         case .tooLarge(let path, let bytes, let half):
             return
                 "\(path): \(grouped(bytes)) bytes of weights, at most \(grouped(CommittedRun.greatestSize)) are kept"

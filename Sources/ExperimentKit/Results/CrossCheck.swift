@@ -147,9 +147,8 @@ struct CrossCheck: Sendable {
         }
     }
 
-    private static func jsonFiles(in folder: URL) -> [URL] {
-        ((try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? [])
-            .filter { $0.hasSuffix(".json") }.sorted().map(folder.appendingPathComponent)
+    private static func jsonFiles(in folder: URL) throws -> [URL] {
+        try RunFolder.names(in: folder).filter { $0.hasSuffix(".json") }.sorted().map(folder.appendingPathComponent)
     }
 
     private static func decode<Value: Decodable>(_ type: Value.Type, from file: URL) throws -> Value {

@@ -27,7 +27,7 @@ public struct ExperimentResults<Work: Experiment> {
         runs = try Run.committed(in: experiment)
         keys = try KeyReference(of: Work.Configuration.self, files: configurations.map(\.file))
         crossChecks = try CrossCheckPage(experiment: experiment, configurations: configurations, runs: runs)
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: experiment.path + "/figures")) ?? []
+        let names = try RunFolder.names(in: experiment.appendingPathComponent("figures"))
         pictures = names.filter { isPictureOfWeights($0) && $0.hasSuffix(".svg") }.sorted()
             .map { "experiments/\(Work.program)/figures/\($0)" }
     }
@@ -159,8 +159,10 @@ public struct ExperimentResults<Work: Experiment> {
         guard let group, let statistics = group.figures(\.test) else { return [] }
         let decimals = Work.metric.decimals
         var parts: [String] = []
-        if let error = group.record.test.flatMap(Work.metric.samplingError) {
-            parts.append("test split ±\(fixed(error, decimals))")
+        // In the mean over the seeds, as the figure is: all of them read the same split.
+        let errors = group.runs.compactMap { $0.record.test.flatMap(Work.metric.samplingError) }
+        if errors.count == group.runs.count {
+            parts.append("test split ±\(fixed(errors.reduce(0, +) / Double(errors.count), decimals))")
         }
         parts.append(
             statistics.standardDeviation.map { "seeds ±\(fixed($0, decimals))" } ?? "one seed, spread unknown")
@@ -262,8 +264,7 @@ public struct ExperimentResults<Work: Experiment> {
         let filled = columns.map { column in (column.header, rows.map { column.cell($0.row, $0.configuration) }) }
             .filter { !$0.1.allSatisfy { $0 == "-" } }
         return
-            "Not run at full settings, \(table.obstacle)for lack of computing time (two threads take about half as long"
-            + " as one):\n\n"
+            "Not run at full settings, for lack of computing time (two threads take about half as long as one):\n\n"
             + markdownTable(filled.map(\.0), rows.indices.map { row in filled.map { $0.1[row] } })
     }
 

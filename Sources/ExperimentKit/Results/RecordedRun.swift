@@ -31,7 +31,7 @@ public struct RecordedRun<Work: Experiment>: Sendable {
 
     /// `runs/<configuration>/<seed>` of the experiment's folder, in the order of the names.
     ///
-    /// - Throws: `RecordError`, `ConfigurationError`.
+    /// - Throws: `RecordError`, also for a folder that cannot be read; `ConfigurationError`.
     static func committed(in experiment: URL) throws -> [RecordedRun] {
         try RunFolder.folders(in: experiment.appendingPathComponent("runs")).flatMap { configuration in
             try RunFolder.folders(in: configuration).filter { RunFolder(url: $0).holdsRecord }.map { seed in

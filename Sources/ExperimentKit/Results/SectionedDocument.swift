@@ -3,6 +3,7 @@ import Foundation
 /// A generated document: a preamble and sections between markers, so that each experiment's program can replace its own
 /// and leaves the others as they are.
 public struct SectionedDocument: Equatable, Sendable {
+    /// What stands between a program's markers.
     public struct Section: Equatable, Sendable {
         public let id: String
         public let body: String

@@ -5,6 +5,7 @@ import NeuralNetwork
 /// The loop's own state between two steps; with the parameters, the optimizer and the task's position it is all that a
 /// resumed run needs to go on bit by bit as if it had never stopped.
 public struct TrainingState: Codable, Equatable, Sendable {
+    /// The best validation so far.
     public struct Best: Codable, Equatable, Sendable {
         public let step: Int
         public let validation: SplitEvaluation
