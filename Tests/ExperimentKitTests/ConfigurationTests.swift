@@ -176,15 +176,15 @@ import Testing
     }
 
     @Test(arguments: [
-        (String(repeating: "[", count: 101), "at most 100 levels"),
-        (String(repeating: "#", count: 1 << 18 | 1), "at most 262144 bytes"),
-        ("a: [" + String(repeating: "0, ", count: 10_001) + "0]", "at most 10000 values"),
+        ("[", 101, "at most 100 levels"), ("#", 1 << 18 | 1, "at most 262144 bytes"),
+        ("- 0\n", 10_001, "at most 10000 values"),
     ])
-    func aFileBeyondTheBoundsIsRefused(text: String, bound: String) throws {
-        let folder = try TemporaryFolder(), file = try folder.write(text, to: "large.yaml")
+    func aFileBeyondTheBoundsIsRefused(part: String, count: Int, bound: String) throws {
+        let folder = try TemporaryFolder()
+        let file = try folder.write(String(repeating: part, count: count), to: "large.yaml")
         let error = #expect(throws: ConfigurationError.self) { try ConfigurationFile(contentsOf: file) }
         let description = error?.description ?? ""
-        #expect(description.hasPrefix(file.path) && description.contains(bound), "\(description)")
+        #expect(description.contains("large.yaml") && description.contains(bound), "\(description)")
     }
 
     @Test(arguments: ["training.steps", "=3", "training..steps=3", ".a=3"])

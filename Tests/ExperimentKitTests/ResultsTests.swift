@@ -328,7 +328,7 @@ import Testing
 
     // MARK: - Runs of another program
 
-    /// Three models of one run. The first was not finite in the end, and the last has the better test and not the better validation.
+    /// Two models of one run; the second was not finite in the end.
     private static let independentRun = """
         {"configuration": "table3-layer-norm-hyperlstm", "set": [], "device": "a GPU", "products": "TF32",
          "versions": {"torch": "2.11", "cuda": null}, "stepsDone": 1000, "stepsPlanned": 4000,
@@ -337,9 +337,7 @@ import Testing
           {"peak": 0.004, "seed": 0, "curve": [[500, 2.0, 1.8], [1000, null, null]], "steps": [[1, 3.5, 400], [10, 3.0, 9]],
            "valid": {"bits": null, "streams": 16, "predictions": 5}, "test": {"bits": null, "streams": 16, "predictions": 5}},
           {"peak": 0.002, "seed": 0, "curve": [[500, 2.0, 1.9], [1000, 1.8, 1.7]], "steps": [[1, 3.4, 400], [10, 3.2, 9]],
-           "valid": {"figure": 1.69, "streams": 16, "predictions": 5}, "test": {"figure": 1.66, "streams": 16, "predictions": 5}},
-          {"peak": 0.001, "seed": 0, "curve": [[500, 2.2, 2.1], [1000, 2.0, 1.8]], "steps": [[1, 3.6, 400], [10, 3.3, 9]],
-           "valid": {"figure": 1.71, "streams": 16, "predictions": 5}, "test": {"figure": 1.64, "streams": 16, "predictions": 5}}],
+           "valid": {"figure": 1.69, "streams": 16, "predictions": 5}, "test": {"figure": 1.66, "streams": 16, "predictions": 5}}],
          "weights": {"file": "a.safetensors", "peak": 0.002, "seed": 0}}
         """
 
@@ -358,7 +356,14 @@ import Testing
 
     @Test func anIndependentRunStandsBesideTheSuitesOwnAndThePapersCurve() throws {
         let experiment = try Experiment()
-        try experiment.folder.write(Self.independentRun, to: "cross-check/a.json")
+        // A third model, with the better test figure and not the better validation, which is what is set in bold.
+        let third = #"""
+            {"peak": 0.001, "seed": 0, "curve": [[500, 2.2, 2.1], [1000, 2.0, 1.8]], "steps": [[1, 3.6, 400], [10, 3.3, 9]],
+             "valid": {"figure": 1.71, "streams": 16, "predictions": 5}, "test": {"figure": 1.64, "streams": 16, "predictions": 5}}
+            """#
+        try experiment.folder.write(
+            Self.independentRun.replacingOccurrences(of: #""models": ["#, with: #""models": [\#(third),"#),
+            to: "cross-check/a.json")
         try experiment.add(
             "table3-layer-norm-hyperlstm", seed: 3, test: 1.65,
             overrides: [
