@@ -19,11 +19,13 @@ Variables:
   HYPERNETWORKS_MIRROR=URL          fetch URL/<data set>/<official file name> instead of the official addresses,
                                     e.g. http://127.0.0.1:8000 -> http://127.0.0.1:8000/ptb/ptb.train.txt
   HYPERNETWORKS_CHECKSUMS=FILE      take the MD5 sums from FILE (lines "<md5>  <official file name>", as md5sum
-                                    prints them) instead of the official ones; for other versions and for tests
+                                    prints them; of a .zip the sum of the text in it) instead of the official ones;
+                                    for other versions and for tests
   HYPERNETWORKS_DOWNLOAD_ATTEMPTS=N tries per file (5)
   HYPERNETWORKS_DOWNLOAD_PAUSE=S    seconds before the second try, doubled before each later one (2)
 
-Exit status: 0 all there, 1 something failed (listed at the end), 2 wrong usage, 3 a needed program is missing.
+Exit status: 0 all there, 1 something failed (listed at the end), 2 wrong usage, 3 a needed program is missing,
+130 or 143 interrupted.
 END
 }
 
@@ -180,7 +182,7 @@ fetch() {
     host=${host%%/*}
     case "$unreachable " in
     *" $host "*)
-        complain "  $path: not tried, $host does not answer"
+        complain "  $path: not tried, $host is unknown or does not answer"
         return 1
         ;;
     esac
@@ -214,9 +216,9 @@ fetch() {
         else
             complain "  $path: curl failed with status $status (HTTP ${code:-000})"
             case $status/$code in
-            # The name of the host (or of the proxy) is not known here: no network, and the other files have no better chance.
+            # The name of the host (or of the proxy) is not known here: its other files have no better chance.
             5/* | 6/*)
-                unresolved=yes
+                unreachable="$unreachable $host"
                 return 1
                 ;;
             # Not even a connection, the second time: its other files have no better chance.
@@ -267,9 +269,9 @@ fetch() {
 if [ -t 2 ]; then progress='--progress-bar'; else progress='--silent --show-error'; fi
 found=''
 failed=''
-unresolved=no
 unreachable=''
-trap 'complain "interrupted; run again to resume"; exit 130' INT TERM
+trap 'complain "interrupted; run again to resume"; exit 130' INT
+trap 'complain "interrupted; run again to resume"; exit 143' TERM
 
 say "Data folder: $folder"
 [ -n "$mirror" ] && say "Mirror: $mirror (HYPERNETWORKS_MIRROR)"
@@ -277,11 +279,6 @@ say "Data folder: $folder"
 while IFS='|' read -r set path url expected kind; do
     [ -n "$set" ] || continue
     case " $wanted " in *" $set "*) ;; *) continue ;; esac
-    if [ $unresolved = yes ] && [ ! -e "$folder/$path" ]; then
-        failed="$failed
-  $path"
-        continue
-    fi
     # curl must not read the table from the loop's input.
     fetch "$set" "$path" "$url" "$expected" "$kind" </dev/null || failed="$failed
   $path"
@@ -291,7 +288,7 @@ END
 
 if [ -n "$failed" ]; then
     complain "Failed:$failed"
-    [ $unresolved = no ] && [ -z "$unreachable" ] || cat >&2 <<'END'
+    [ -z "$unreachable" ] || cat >&2 <<'END'
 A server's name cannot be resolved, or the server does not answer: there is no network here, or none to it. Three ways on:
   a mirror   HYPERNETWORKS_MIRROR=http://HOST/DIR make data    with DIR/<data set>/<official file name> on it
   by hand    put the files above into the data folder; data/README.md has their addresses, `make data` checks them

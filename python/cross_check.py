@@ -18,6 +18,7 @@ import hashlib
 import json
 import math
 import os
+import pickle
 import platform
 import re
 import sys
@@ -70,10 +71,20 @@ def configuration(path, settings=()):
     return changed(merged(LEFT_OUT, read(path)), settings)
 
 
+def parsed(text, place):
+    """YAML that stands at a place, a file or an option."""
+    try:
+        return yaml.load(text, Loader)
+    except yaml.YAMLError as error:
+        raise SystemExit(f"{place}: {error}") from error
+
+
 def read(path):
     """A file's keys, laid over those of the file that it is based on."""
     path = Path(path) if str(path).endswith(".yaml") else CONFIGURATIONS / f"{path}.yaml"
-    result = yaml.load(path.read_text(), Loader)
+    result = parsed(path.read_text(), path)
+    if not isinstance(result, dict):
+        raise SystemExit(f"{path}: expected a configuration of the suite")
     return merged(read(path.parent / result.pop("base")), result) if "base" in result else result
 
 
@@ -88,7 +99,7 @@ def changed(config, settings):
                 raise SystemExit(f"{setting}: unknown key '{keys}'; `char-hyperlstm show CONFIG` prints all, and author. has "
                                  + ", ".join(LEFT_OUT["author"]))
             place = place[key]
-        changes = yaml.load(value, Loader)
+        changes = parsed(value, setting)
         for key in reversed(keys.split(".")):
             changes = {key: changes}
         config = merged(config, changes)
@@ -163,9 +174,11 @@ class Streams:
     """A text as B parallel streams, T characters at a time: stream b holds characters b L … b L + L."""
 
     def __init__(self, text, vocabulary, batch, length, device):
-        symbol = torch.zeros(256, dtype=torch.long)
+        symbol = torch.full((256,), -1)
         symbol[list(vocabulary)] = torch.arange(len(vocabulary))
         self.symbols = symbol[torch.frombuffer(bytearray(text), dtype=torch.uint8).long()].to(device)
+        if (self.symbols < 0).any():
+            raise SystemExit("the text has symbols that the training text lacks")
         self.batch, self.length = batch, (len(text) - 1) // batch
         if self.length < 1:
             raise SystemExit(f"{len(text)} characters are too few for {batch} streams")
@@ -638,7 +651,10 @@ def save_state(path, trained, best, record):
 
 def load_state(path, trained, best, record):
     """Takes up a run of the same models where `save_state` left it, and says where in `record`. Rate and length may differ."""
-    state = torch.load(path, map_location=trained.step.device, weights_only=True)
+    try:
+        state = torch.load(path, map_location=trained.step.device, weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError) as error:
+        raise SystemExit(f"{path}: expected the state of a run as --states keeps it: {error}") from error
     for key in "kind", "parameters", "batch", "sequenceLength", "trainingTextSHA256":
         if state["record"][key] != record[key]:
             raise SystemExit(f"{path}: expected a run with {key} {record[key]}, found {state['record'][key]}")
@@ -652,6 +668,15 @@ def load_state(path, trained, best, record):
         model |= {key: before[key] for key in ("curve", "steps")}
     record |= {"resumedAt": trained.step.item(), "seconds": state["record"]["seconds"]}
     torch.manual_seed(record["models"][0]["seed"] + record["resumedAt"])
+
+
+def begun_from(path, c, vocabulary):
+    """The weights of a file, which must be those of the configuration's model."""
+    model, expected = hypernetworks.load(path), hypernetworks.CharacterModel(c, vocabulary)
+    shapes = [{name: tuple(tensor.shape) for name, tensor in one.state_dict().items()} for one in (model, expected)]
+    if getattr(model, "vocabulary", None) != vocabulary or shapes[0] != shapes[1]:
+        raise SystemExit(f"{path}: expected weights of the configuration's model, with the training text's symbols")
+    return model.state_dict()
 
 
 def save_weights(path, named, c, vocabulary, step):
@@ -692,7 +717,7 @@ def main():
     began = time.monotonic()
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("configuration", nargs="?", help="a name from `char-hyperlstm list`, or a YAML file")
-    parser.add_argument("--data", default=CONFIGURATIONS.parent.parent.parent / "data", help="the data folder")
+    parser.add_argument("--data", type=Path, default=evaluate.DATA, help="the data folder; default: $HYPERNETWORKS_DATA, else data/")
     parser.add_argument("--set", action="append", default=[], metavar="KEY.PATH=VALUE", help="as of `train`")
     parser.add_argument("--peaks", type=float, nargs="+", help="a model for each peak rate; default: the configuration's")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="and for each seed")
@@ -726,6 +751,12 @@ def main():
         parser.error("expected a configuration")
     if arguments.states_at and not arguments.states:
         parser.error("--states-at expects --states FOLDER too")
+    # What would stop the program at its end is looked for now.
+    for path in arguments.out, arguments.weights:
+        if path and not Path(path).absolute().parent.is_dir():
+            parser.error(f"{path}: its folder does not exist")
+    if arguments.report_streams < 0:
+        parser.error(f"--report-streams expects at least 0, found {arguments.report_streams}")
 
     config = configuration(arguments.configuration, arguments.set)
     c, training, evaluation = model_configuration(config), config["training"], config["evaluation"]
@@ -733,10 +764,12 @@ def main():
         raise SystemExit(f"no reader of the corpus '{config['data']['corpus']}'; expected ptb")
     if training["patience"] is not None:
         raise SystemExit(f"training.patience: expected null, found {training['patience']}: no run here stops early")
-    text = {split: evaluate.penn_treebank(Path(arguments.data), split) for split in ("train", "valid", "test")}
+    text = {split: evaluate.penn_treebank(arguments.data, split) for split in ("train", "valid", "test")}
     vocabulary = bytes(sorted(set(text["train"])))
+    if max(arguments.states_at, default=0) > training["steps"]:
+        parser.error(f"--states-at expects at most the {training['steps']} steps of the run, found {max(arguments.states_at)}")
     models, configs, initial = [], [], []
-    loaded = hypernetworks.load(arguments.initial).state_dict() if arguments.initial else None
+    loaded = begun_from(arguments.initial, c, vocabulary) if arguments.initial else None
     for seed in arguments.seeds:
         for changes in arguments.variants:
             changes = [change.strip() for change in changes.split(";") if change.strip()]
@@ -840,7 +873,8 @@ def main():
     if arguments.weights:
         # A diverged model, whose figure is NaN, comes last.
         chosen = min(readable, key=lambda m: (math.isnan(best.bits[m]), best.bits[m]))
-        save_weights(arguments.weights, trained.named(chosen), c, vocabulary, best.steps[chosen])
+        save_weights(
+            arguments.weights, trained.named(chosen), model_configuration(configs[chosen]), vocabulary, best.steps[chosen])
         record["weights"] = {"file": Path(arguments.weights).name, **models[chosen]}
     if arguments.report_streams:
         for split in "valid", "test":

@@ -8,6 +8,7 @@ import argparse
 import gzip
 import json
 import math
+import os
 import sys
 import tarfile
 import zipfile
@@ -21,13 +22,17 @@ from torch.nn import functional as F
 
 import hypernetworks
 
+DATA = Path(os.environ.get("HYPERNETWORKS_DATA") or Path(__file__).parent.parent / "data")
+
 
 # ---------------------------------------------------------------- data
 
 def cifar10(archive):
     """Images [n, 32, 32, 3] of 0 … 255, and their classes."""
     with tarfile.open(archive) as files:
-        member = next(name for name in files.getnames() if name.endswith("test_batch.bin"))
+        member = next((name for name in files.getnames() if name.endswith("test_batch.bin")), None)
+        if member is None:
+            raise ValueError(f"{archive}: expected CIFAR-10's binary version, found no test_batch.bin in it")
         records = np.frombuffer(files.extractfile(member).read(), np.uint8).reshape(-1, 3073)
     return records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), records[:, 0]
 
@@ -86,6 +91,8 @@ def evaluate_text(model, content, streams):
     """Mean cross entropy in nats; each stream from a zero state, the last character of one the first of the next."""
     symbols = model.encode(content)
     length = (len(symbols) - 1) // streams
+    if length < 1:
+        raise ValueError(f"{len(symbols)} characters are too few for {streams} streams")
     inputs = symbols[:length * streams].reshape(streams, length).T
     targets = symbols[1:length * streams + 1].reshape(streams, length).T
     state, nats = model.zero_state(streams), 0.0
@@ -107,10 +114,12 @@ def run(main):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("weights")
-    parser.add_argument("--data", type=Path, default=Path(__file__).parent.parent / "data", help="the data folder")
+    parser.add_argument("--data", type=Path, default=DATA, help="the data folder; default: $HYPERNETWORKS_DATA, else data/")
     parser.add_argument("--streams", type=int, default=1, help="parallel streams that a text is read as")
     parser.add_argument("--characters", type=int, help="read this many characters of a text at most")
     arguments = parser.parse_args()
+    if arguments.streams < 1 or (arguments.characters is not None and arguments.characters < 2):
+        parser.error("expected at least 1 for --streams and at least 2 for --characters")
     model = hypernetworks.load(arguments.weights)
     if isinstance(model, hypernetworks.CharacterModel):
         content = text(model.metadata["corpus"], arguments.data)[:arguments.characters]

@@ -31,10 +31,16 @@ def load(path):
     if "vocabulary" in metadata:
         model = CharacterModel(configuration, vocabulary=bytes(int(byte) for byte in metadata["vocabulary"].split()))
     else:
-        model = {"wide-resnet": WideResNet, "mnist-conv": MNISTConvNet, "coordinate": CoordinateNetwork}[
-            configuration["network"]](configuration)
+        networks = {"wide-resnet": WideResNet, "mnist-conv": MNISTConvNet, "coordinate": CoordinateNetwork}
+        if configuration.get("network") not in networks:
+            raise ValueError(f"{path}: the metadata 'model': expected one of the networks {', '.join(networks)}, "
+                             f"found {configuration.get('network')}")
+        model = networks[configuration["network"]](configuration)
     model.metadata = metadata
-    model.load_state_dict(tensors, strict=True)
+    try:
+        model.load_state_dict(tensors, strict=True)
+    except RuntimeError as error:
+        raise ValueError(f"{path}: other tensors than those of the model that its metadata describe: {error}") from error
     return model.eval()
 
 
@@ -171,6 +177,9 @@ class CharacterModel(nn.Module):
     def encode(self, text):
         """Bytes to symbols."""
         symbol = {byte: index for index, byte in enumerate(self.vocabulary)}
+        unknown = set(text) - symbol.keys()
+        if unknown:
+            raise ValueError(f"the text has symbols that the model does not know: {bytes(sorted(unknown))}")
         return torch.tensor([symbol[byte] for byte in text])
 
 

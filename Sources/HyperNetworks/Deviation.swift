@@ -261,7 +261,7 @@ public struct Deviation: Sendable, Equatable {
             "staticCoordinates", "A.1",
             paper:
                 "gives neither optimizer, batch, length, augmentation, the classifier's activation, initial values nor "
-                + "scale of the coordinates, and of the small network that it has four layers and 801 parameters",
+                + "scale of the coordinates; of the small network it says only that it has four layers and 801 parameters",
             choice:
                 "Adam, batches of 1,000, no augmentation, ReLU; the ordinary network with a rate of 0.001 and the length of "
                 + "`staticMNISTLength`, the other for 300 epochs with 0.003, after 200 steps of warm-up, falling to 0 along "

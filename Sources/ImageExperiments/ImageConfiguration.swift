@@ -95,7 +95,7 @@ public struct ImageConfiguration: RunConfiguration {
             "training",
             keys: .trainingLoop.adding([
                 "batch":
-                    "images in a training step; what an epoch's order leaves over waits for another epoch",
+                    "images in a training step; images that fill no batch are left out of that epoch",
                 "adam": "Adam's constants; null where `nesterov` trains",
                 "nesterov": "stochastic gradient descent with Nesterov's momentum; null where `adam` trains",
                 "l2": "coefficient of ½‖K‖² over all kernels, owned and generated (deviation `staticL2`)",
@@ -129,7 +129,8 @@ public struct ImageConfiguration: RunConfiguration {
             keys: [
                 "dataset": "the data set",
                 "validationImages": "images of the training file that are set aside for validation",
-                "splitSeed": "draws them; not the run's seed, so that runs of several seeds have one division",
+                "splitSeed":
+                    "seed that draws these images; not the run's seed, so that runs of several seeds have the same split",
                 "augment": "whether training images are cropped, and photographs mirrored, at random",
             ])
         let data = Data(

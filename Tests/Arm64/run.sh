@@ -13,7 +13,8 @@ for needed in clang qemu-aarch64; do
     command -v $needed >/dev/null || { echo "skipped: no $needed here"; exit 0; }
 done
 [ -e $headers/include/stdio.h ] || { echo "skipped: no $headers/include here"; exit 0; }
-scratch=${1:-$(mktemp -d)}
+scratch=${1:-}
+[ -n "$scratch" ] || { scratch=$(mktemp -d) && trap 'rm -rf "$scratch"' EXIT; }
 mkdir -p "$scratch"
 
 flags=(-std=gnu11 -O2 -Wall -Wextra -Werror -I Sources/CKernels/include)

@@ -9,6 +9,7 @@
 #
 # No privileges are needed besides those to install Open MPI. Without it this is skipped.
 set -euo pipefail
+case ${1:-/} in /*) ;; *) set -- "$PWD/$1" ;; esac
 cd "$(dirname "$0")/../.."
 programs=$PWD/.build/release kills=${KILLS:-4}
 
@@ -82,7 +83,8 @@ for ((n = 1; n <= kills; n++)); do
     sleep $((RANDOM % 3))
     # By their numbers: the processes that this mpirun started.
     launcher=$(pgrep -P $job || true)
-    victims=($(pgrep -P "${launcher:-0}" || true))
+    victims=()
+    [ -z "$launcher" ] || victims=($(pgrep -P "$launcher" || true))
     [ ${#victims[@]} != 0 ] && kill -KILL "${victims[RANDOM % ${#victims[@]}]}" 2>/dev/null && killed=$((killed + 1))
     if wait $job; then
         : # it had ended before
@@ -95,10 +97,11 @@ for ((n = 1; n <= kills; n++)); do
 done
 [ "$killed" != 0 ] || [ "$kills" = 0 ] || fail "no process was killed: each had ended before"
 
-# hang NAME RANK SECONDS PROCESSES LIMIT…: a process of two is stopped after the first steps; the other ends with an error
-# that states the time limit (SECONDS, a pattern) that a variable LIMIT sets, and PROCESSES finish the run without it.
+# hang NAME RANK SECONDS PROCESSES VARIABLE=VALUE…: of a run on two processes, process RANK is stopped after the first steps. The
+# variables set the time limits; the other process must end with an error that names the limit (SECONDS, a pattern). Then
+# PROCESSES processes finish the run.
 hang() {
-    local name=$1 rank=$2 seconds=$3 processes=$4 job log=$scratch/$1.log ranks
+    local name=$1 rank=$2 seconds=$3 processes=$4 job log=$scratch/$1.log ranks status=0
     (export "${@:5}" && train "$name" 2 "${characters[@]}") &
     job=$!
     until grep -q 'step [2-9]' "$log" 2>/dev/null; do
@@ -107,9 +110,10 @@ hang() {
     done
     ranks=($(pgrep -P "$(pgrep -P $job)"))
     kill -STOP "${ranks[rank]}"
-    ! wait $job || fail "a process that hung was not noticed" "$log"
-    grep -q "got no answer for $seconds s" "$log" || fail "no word of the hang" "$log"
+    wait $job || status=$?
     kill -KILL "${ranks[rank]}" 2>/dev/null || true
+    [ $status != 0 ] || fail "a process that hung was not noticed" "$log"
+    grep -q "got no answer for $seconds s" "$log" || fail "no word of the hang" "$log"
     train "$name" "$processes" "${characters[@]}" || fail "not resumed on $processes" "$log"
     expect_same characters-1 "$name"
 }

@@ -9,6 +9,7 @@
 #
 # No privileges are needed besides those to install Slurm. Without Slurm it is skipped.
 set -euo pipefail
+case ${1:-/} in /*) ;; *) set -- "$PWD/$1" ;; esac
 cd "$(dirname "$0")/../.."
 project=$PWD program=$PWD/.build/release/char-hyperlstm
 configurations=(${CONFIGURATIONS:-sample-lstm})

@@ -25,6 +25,17 @@ import Testing
         }
     }
 
+    /// What cannot be read would otherwise vanish from the documents.
+    @Test(arguments: ["runs", "runs/table3-lstm", "configs", "cross-check", "figures"])
+    func aFolderThatCannotBeReadIsNotTakenForAnEmptyOne(name: String) throws {
+        let experiment = try Experiment(), folder = experiment.folder.url.appendingPathComponent(name)
+        try experiment.add("table3-lstm", seed: 0, test: 1.3)
+        try? FileManager.default.removeItem(at: folder)
+        // A link to itself, which the system refuses to follow, for whomever it may be.
+        try FileManager.default.createSymbolicLink(atPath: folder.path, withDestinationPath: folder.path)
+        #expect { _ = try experiment.results } throws: { "\($0)".contains(folder.path) }
+    }
+
     @Test func aSectionIsReplacedAndTheOthersStay() throws {
         var document = try SectionedDocument(preamble: "# Results\n")
         document.replace(id: "static-hypernet", body: "## Images\n\ntable")

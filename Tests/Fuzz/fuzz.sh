@@ -9,7 +9,8 @@ mkdir -p "$work/seeds" "$work/corpus"
 # kind FILE: a first byte that chooses the reader (the order of `Kind` in Fuzz.swift), then the file.
 seed() { { printf "\\x0$1"; head -c 20000 "$2"; } >"$work/seeds/$1-$(basename "$2")"; }
 for file in data/sample/sample.test.txt.gz data/sample/mnist/t10k-labels-idx1-ubyte.gz; do seed 0 "$file"; done
-gzip -dc data/sample/cifar-10-binary.tar.gz >"$work/sample.tar" && seed 1 "$work/sample.tar"
+gzip -dc data/sample/cifar-10-binary.tar.gz >"$work/sample.tar"
+seed 1 "$work/sample.tar"
 if command -v python3 >/dev/null; then
     python3 - "$work/sample.zip" <<'PYTHON'
 import sys, zipfile
@@ -19,7 +20,8 @@ PYTHON
 else
     echo "no python3 here: the first inputs have no zip archive"
 fi
-gzip -dc data/sample/mnist/t10k-images-idx3-ubyte.gz >"$work/images-idx3" && seed 3 "$work/images-idx3"
+gzip -dc data/sample/mnist/t10k-images-idx3-ubyte.gz >"$work/images-idx3"
+seed 3 "$work/images-idx3"
 for file in Tests/SafetensorsTests/Fixtures/*.safetensors; do seed 4 "$file"; done
 
 swiftc -O -sanitize=fuzzer,address -parse-as-library -package-name fuzz -module-name Fuzz \

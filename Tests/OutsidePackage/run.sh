@@ -5,7 +5,8 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd) project=$(cd "$(dirname "$0")/../.." && pwd)
 version=$(sed -n 's/.*static let version = "\([0-9.]*\)".*/\1/p' "$project"/Sources/ExperimentKit/Records/Software.swift)
-scratch=${1:-$(mktemp -d)}
+scratch=${1:-}
+[ -n "$scratch" ] || { scratch=$(mktemp -d) && trap 'rm -rf "$scratch"' EXIT; }
 found=$(LC_ALL=C git -C "$project" rev-parse --git-dir 2>&1) || case $found in
 *"dubious ownership"*) echo "$found" >&2; exit 1 ;;
 *) echo "no git repository here: the outside package is not built"; exit 0 ;;
@@ -14,6 +15,7 @@ esac
 # A repository with the files as they are now, under the version's tag.
 rm -rf "$scratch"
 mkdir -p "$scratch/hypernetworks"
+scratch=$(cd "$scratch" && pwd)
 git -C "$project" ls-files -z --cached --others --exclude-standard |
     (cd "$project" && { xargs -0 ls -d 2>/dev/null || true; } | grep -v -e /runs/ -e /figures/ | tar -cf - -T -) | tar -xf - -C "$scratch/hypernetworks"
 cd "$scratch/hypernetworks"

@@ -7,6 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 folder=$PWD/experiments/benchmarks/measured program=$PWD/.build/release/benchmarks
 [ $# -gt 0 ] || set -- 1gbit 100us 10gbit 100us
+[ $(($# % 2)) = 0 ] || { echo "expected pairs RATE DELAY, found: $*" >&2; exit 2; }
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
 export OMPI_MCA_hwloc_base_binding_policy=none
 # No shared memory: the processes are to think themselves on four machines.

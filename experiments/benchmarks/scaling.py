@@ -2,8 +2,8 @@
 
     python3 experiments/benchmarks/scaling.py --output experiments/benchmarks/measured/scaling-NAME.json
 
-Runs the built programs with training.shards, by mpirun (or --mpirun FILE), a few seconds each, every process bound to cores of
-its own, and keeps the median of the steps. Penn Treebank must be in the data folder; images are the generated sample's, of the same size.
+Runs the built programs with training.shards, by mpirun (or --mpirun FILE), a few seconds each, all processes together on as many
+cores as they have threads, and keeps the median of the steps. Penn Treebank must be in the data folder; images are the generated sample's, of the same size.
 """
 import argparse
 import glob
@@ -45,7 +45,7 @@ def step_times(folder):
     if not logs:
         return []
     seconds = [json.loads(line)["seconds"] for line in open(logs[0]) if line.endswith("\n")]
-    # The first step also pays for the buffers of all later ones.
+    # Without the first two, which pay for the buffers of all later ones.
     return [after - before for before, after in zip(seconds[1:], seconds[2:])]
 
 

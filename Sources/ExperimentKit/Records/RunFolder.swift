@@ -19,7 +19,7 @@ public struct RunFolder {
     ///
     /// - Throws: `RecordError.unreadable` where there is one that cannot be read: what cannot be seen is not taken for absent.
     package static func names(in url: URL) throws -> [String] {
-        guard try exists(url), isFolder(url) else { return [] }
+        guard try isFolder(url) else { return [] }
         do {
             return try FileManager.default.contentsOfDirectory(atPath: url.path)
         } catch {
@@ -37,22 +37,21 @@ public struct RunFolder {
             .filter(isFolder)
     }
 
-    /// Of a link what it leads to.
-    private static func isFolder(_ url: URL) -> Bool {
-        var status = stat()
-        return stat(url.path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
-    }
-
     /// Whether there is something at a path.
     ///
     /// - Throws: `RecordError.unreadable` where the system does not say: what cannot be seen is not taken for absent.
-    package static func exists(_ url: URL) throws -> Bool {
+    package static func exists(_ url: URL) throws -> Bool { try mode(of: url) != nil }
+
+    private static func isFolder(_ url: URL) throws -> Bool { try mode(of: url).map { $0 & S_IFMT } == S_IFDIR }
+
+    /// The type and permissions of what is at a path, of a link those of what it leads to; nil for nothing.
+    private static func mode(of url: URL) throws -> mode_t? {
         var status = stat()
-        if stat(url.path, &status) == 0 { return true }
+        if stat(url.path, &status) == 0 { return status.st_mode }
         guard errno == ENOENT || errno == ENOTDIR else {
             throw RecordError.unreadable(path: url.path, reason: String(cString: strerror(errno)))
         }
-        return false
+        return nil
     }
 
     /// The folders of runs below OUT or OUT/CONFIG: OUT/CONFIG/SEED. Others that lie there need not be readable.

@@ -66,8 +66,8 @@ extension ExperimentResults {
 
         ## Summary
 
-        Each row of a paper with its longest run here (most parameters × training data; among equals the settings as they
-        stand now, then more seeds, then the better validation), its budget, and n, the number of seeds. The budget `paper`
+        The tables list each row of a paper with its longest run here (most parameters × training data; among equals the run with
+        the settings as they stand now, then the one with more seeds, then the better validation), its budget, and n, the number of seeds. The budget `paper`
         is a row's full settings: what the paper states, and this suite's choice where it states nothing. A row is
         *reproduced* when the mean test figure over its seeds, at full settings, lies within the tolerance that its
         configuration stated before the run. Each verdict also gives two yardsticks for the difference: the standard error of a figure on a test split of that size (√(p (1 − p) / N) for

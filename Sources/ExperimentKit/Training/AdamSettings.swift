@@ -8,9 +8,9 @@ public struct AdamSettings: Equatable, Sendable {
 
     /// The keys of a section `adam`.
     public static let keys: ConfigurationKeys = [
-        "beta1": "β₁, decay a step of the gradient's mean",
-        "beta2": "β₂, decay a step of the mean of its squares",
-        "epsilon": "ε, added to the root of that mean",
+        "beta1": "β₁, decay per step of the moving average of the gradient",
+        "beta2": "β₂, decay per step of the moving average of its square",
+        "epsilon": "ε, added to the root of that average",
     ]
 
     /// Reads a section `adam`.

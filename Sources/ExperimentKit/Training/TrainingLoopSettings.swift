@@ -74,7 +74,7 @@ extension ConfigurationKeys {
             "the rate: a number; stages, `[{untilStep, rate}, …]`; or a rise and a fall, `{peak, final, warmUpSteps, totalSteps}`,"
             + " with `holdUntilStep` too",
         "clipNorm": "greatest global norm of the gradient, which is scaled down to it; null leaves it as it is",
-        "patience": "validations without a better one after which training stops; null never stops early",
+        "patience": "validations in a row without an improvement after which training stops; null never stops early",
         "seeds": "seeds of the initial values, the order of the data and dropout: one run for each",
         "logEvery": "training steps between two lines of `steps.jsonl`",
         "checkpointEvery": "training steps between two checkpoints; every validation writes one too",
@@ -87,7 +87,7 @@ extension ConfigurationKeys {
     /// The key of the section `evaluation` that the loop reads.
     public static let validation: ConfigurationKeys = [
         "validateAt":
-            "training steps between two validations, or the list of those that one follows; the last always has one"
+            "training steps between two validations, or a list of the steps after which to validate; the last step always has one"
     ]
 }
 
