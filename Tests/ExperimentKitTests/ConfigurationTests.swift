@@ -181,7 +181,7 @@ import Testing
     ])
     func aFileBeyondTheBoundsIsRefused(part: String, count: Int, bound: String) throws {
         let folder = try TemporaryFolder()
-        let file = try folder.write(String(repeating: part, count: count), to: "large.yaml")
+        let file = try folder.write("a:\n" + String(repeating: part, count: count), to: "large.yaml")
         let error = #expect(throws: ConfigurationError.self) { try ConfigurationFile(contentsOf: file) }
         let description = error?.description ?? ""
         #expect(description.contains("large.yaml") && description.contains(bound), "\(description)")
