@@ -40,17 +40,17 @@ extension CompletionKind {
         guard !typed.isEmpty else { return own }
         let head = typed.lastIndex(of: "/").map { String(typed[...$0]) } ?? ""
         let folder = URL(fileURLWithPath: head.isEmpty ? "." : head, isDirectory: true)
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
-        return own + folders(in: folder).map { head + $0.lastPathComponent }
+        let names = (try? RunFolder.names(in: folder)) ?? []
+        return own + RunFolder.readableFolders(in: folder).map { head + $0.lastPathComponent }
             + names.filter { name in files.map { name.hasSuffix(".\($0)") } ?? false }.sorted().map { head + $0 }
     }
 
     /// CONFIG/SEED in a folder of runs.
     private static func runs(in folder: URL) -> [URL] {
-        folders(in: folder).flatMap(folders).filter { RunFolder(url: $0).holdsRecord }
+        RunFolder.readableFolders(in: folder).flatMap(RunFolder.readableFolders).filter {
+            RunFolder(url: $0).holdsRecord
+        }
     }
-
-    private static func folders(in folder: URL) -> [URL] { (try? RunFolder.folders(in: folder)) ?? [] }
 
     private static func name(_ run: URL) -> String {
         "\(run.deletingLastPathComponent().lastPathComponent)/\(run.lastPathComponent)"

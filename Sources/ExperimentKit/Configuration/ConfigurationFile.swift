@@ -127,6 +127,8 @@ public struct ConfigurationFile: Sendable {
         let names: [String]
         do {
             names = try RunFolder.names(in: directory)
+        } catch RecordError.unreadable(_, let reason) {
+            throw .unreadableFile(path: directory.path, reason: reason)
         } catch {
             throw .unreadableFile(path: directory.path, reason: "\(error)")
         }

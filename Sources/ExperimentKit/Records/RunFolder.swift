@@ -37,6 +37,9 @@ public struct RunFolder {
             .filter(isFolder)
     }
 
+    /// The same of a folder that need not be the suite's; none where it cannot be read.
+    package static func readableFolders(in url: URL) -> [URL] { (try? folders(in: url)) ?? [] }
+
     /// Whether there is something at a path.
     ///
     /// - Throws: `RecordError.unreadable` where the system does not say: what cannot be seen is not taken for absent.
@@ -56,9 +59,8 @@ public struct RunFolder {
 
     /// The folders of runs below OUT or OUT/CONFIG: OUT/CONFIG/SEED. Others that lie there need not be readable.
     static func runs(below folder: URL) -> [URL] {
-        func readable(_ folder: URL) -> [URL] { (try? folders(in: folder)) ?? [] }
-        let below = readable(folder)
-        return (below + below.flatMap(readable)).filter { RunFolder(url: $0).holdsRecord }
+        let below = readableFolders(in: folder)
+        return (below + below.flatMap(readableFolders)).filter { RunFolder(url: $0).holdsRecord }
     }
 
     /// The content of a file.
