@@ -13,6 +13,40 @@ INLINE vf read(const float *p) {
 }
 INLINE void write(float *p, vf x) { memcpy(p, &x, sizeof x); }
 
+// ---- Inner loops ----------------------------------------------------------------------------------------------------
+
+/// Up to 16 rows of numbers a fixed step apart, read at the same column of each. Four rows share a base, so that every
+/// address is base + {0, 1, 2, 3} · step + a constant: an inner loop moves the bases and computes no address. Addresses
+/// computed for each number had been a quarter of such a loop's instructions.
+typedef struct {
+    const float *base[4];
+    int64_t step, triple;
+} strided;
+
+/// Has the compiler keep a value in a register, where it would compute it anew from others in every turn.
+#define KEEP(x) __asm__("" : "+r"(x))
+
+INLINE strided strided_rows(int rows, const float *first, int64_t step) {
+    strided s = {.step = step, .triple = 3 * step};
+    KEEP(s.step);
+    KEEP(s.triple);
+    UNROLL for (int q = 0; 4 * q < rows; q++) s.base[q] = first + 4 * q * step;
+    return s;
+}
+/// Row r at a column; both are constants.
+INLINE const float *strided_at(const strided *s, int r, int64_t column) {
+    return s->base[r / 4] + (r % 4 == 3 ? s->triple : r % 4 * s->step) + column;
+}
+INLINE void strided_advance(int rows, strided *s, int64_t columns) {
+    UNROLL for (int q = 0; 4 * q < rows; q++) {
+        s->base[q] += columns;
+        KEEP(s->base[q]);
+    }
+}
+
+/// Turns of an inner loop that are written out, so that its counters cost little.
+enum { unrolled = 4 };
+
 // ---- Direct convolution --------------------------------------------------------------------------------------------
 
 /// Vectors of output channels that a tile holds.
@@ -35,32 +69,42 @@ static void conv_pack(int64_t taps, int64_t inputs, int64_t outputs, const float
         }
 }
 
+/// `count` input channels of one tap for `conv_tile`: a constant, like `pixels` and `vectors`.
+INLINE void conv_turns(int count, int pixels, int vectors, strided *x, const float **w, vf total[CK_PIXELS1][2]) {
+    UNROLL for (int i = 0; i < count; i++) {
+        vf column[2];
+        UNROLL for (int v = 0; v < vectors; v++) column[v] = read(*w + (i * vectors + v) * L);
+        UNROLL for (int p = 0; p < pixels; p++) {
+            vf value = splat(*strided_at(x, p, i));
+            UNROLL for (int v = 0; v < vectors; v++) total[p][v] = value * column[v] + total[p][v];
+        }
+    }
+    strided_advance(pixels, x, count);
+    *w += count * vectors * L;
+    KEEP(*w);
+}
+
 /// `pixels` neighboring outputs, `vectors` of their channels; both are constants where this is inlined.
 INLINE void conv_tile(int pixels, int vectors, const ck_convolution *g, const float *x, const float *packed,
                       const float *bias, const float *initial, float *y) {
     vf total[CK_PIXELS1][2];
-    UNROLL for (int p = 0; p < pixels; p++)
-        UNROLL for (int v = 0; v < vectors; v++) {
-            total[p][v] = bias ? read(bias + v * L) : splat(0);
-            if (initial) total[p][v] += read(initial + p * g->outputColumn + v * L);
-        }
-    // Four pixels share a base, so that their addresses are base + {0, 1, 2, 3} · step.
-    int64_t step = g->inputColumn, run = g->run;
-    for (int64_t t = 0; t < g->taps; t++) {
-        const float *from = x + g->tap[t], *w = packed + g->row[t] * vectors * L;
-        const float *base[CK_PIXELS1 / 4 + 1];
-        UNROLL for (int q = 0; q < (pixels + 3) / 4; q++) base[q] = from + 4 * q * step;
-        for (int64_t i = 0; i < run; i++) {
-            vf column[2];
-            UNROLL for (int v = 0; v < vectors; v++) column[v] = read(w + (i * vectors + v) * L);
-            UNROLL for (int p = 0; p < pixels; p++) {
-                vf value = splat(base[p / 4][i + (p % 4) * step]);
-                UNROLL for (int v = 0; v < vectors; v++) total[p][v] = value * column[v] + total[p][v];
-            }
-        }
+    UNROLL for (int v = 0; v < vectors; v++) {
+        vf start = bias ? read(bias + v * L) : splat(0);
+        UNROLL for (int p = 0; p < pixels; p++) total[p][v] = start;
     }
+    if (initial)
+        UNROLL for (int p = 0; p < pixels; p++)
+            UNROLL for (int v = 0; v < vectors; v++) total[p][v] += read(initial + p * g->outputColumn + v * L);
+    for (int64_t t = 0; t < g->taps; t++) {
+        const float *w = packed + g->row[t] * vectors * L;
+        strided from = strided_rows(pixels, x + g->tap[t], g->inputColumn);
+        int64_t left = g->run;
+        for (; left >= unrolled; left -= unrolled) conv_turns(unrolled, pixels, vectors, &from, &w, total);
+        for (; left > 0; left--) conv_turns(1, pixels, vectors, &from, &w, total);
+    }
+    int64_t column = g->outputColumn;
     UNROLL for (int p = 0; p < pixels; p++)
-        UNROLL for (int v = 0; v < vectors; v++) write(y + p * g->outputColumn + v * L, total[p][v]);
+        UNROLL for (int v = 0; v < vectors; v++) write(y + p * column + v * L, total[p][v]);
 }
 
 INLINE void conv_rows(int most, int vectors, const ck_convolution *g, const float *x, const float *packed,
@@ -92,30 +136,42 @@ static void convolve(const ck_convolution *g, const float *x, const float *packe
     }
 }
 
+/// `count` pixels for `weight_tile`: a constant, at most four, like `channels` and `vectors`.
+INLINE void weight_turns(int count, int channels, int vectors, strided *x, strided *dy,
+                         vf total[CK_CHANNELS1][2]) {
+    UNROLL for (int j = 0; j < count; j++) {
+        vf gradient[2];
+        UNROLL for (int v = 0; v < vectors; v++) gradient[v] = read(strided_at(dy, j, v * L));
+        UNROLL for (int c = 0; c < channels; c++) {
+            vf value = splat(*strided_at(x, j, c));
+            UNROLL for (int v = 0; v < vectors; v++) total[c][v] = value * gradient[v] + total[c][v];
+        }
+    }
+    strided_advance(1, x, count * x->step);
+    strided_advance(1, dy, count * dy->step);
+}
+
 /// `channels` inputs × `vectors` of outputs of one tap, summed over the pixels of some rows of some images.
 INLINE void weight_tile(int channels, int vectors, const ck_convolution *g, int64_t images, int64_t first, int64_t last,
                         const float *x, int64_t imageX, const float *dy, int64_t imageY, float *dw) {
     vf total[CK_CHANNELS1][2];
+    int64_t outputs = g->outputs;
     UNROLL for (int c = 0; c < channels; c++)
-        UNROLL for (int v = 0; v < vectors; v++) total[c][v] = read(dw + c * g->outputs + v * L);
+        UNROLL for (int v = 0; v < vectors; v++) total[c][v] = read(dw + c * outputs + v * L);
     // The next tile, early: the gradient of many channels does not fit the second-level cache.
     UNROLL for (int c = 0; c < channels; c++)
         UNROLL for (int at = 0; at < vectors * L; at += 16)
-            __builtin_prefetch(dw + (channels + c) * g->outputs + at, 1, 3);
+            __builtin_prefetch(dw + (channels + c) * outputs + at, 1, 3);
     for (int64_t image = 0; image < images; image++)
         for (int64_t i = first; i < last; i++) {
-            const float *from = x + image * imageX + i * g->inputRow, *to = dy + image * imageY + i * g->outputRow;
-            for (int64_t j = 0; j < g->columns; j++, from += g->inputColumn, to += g->outputColumn) {
-                vf gradient[2];
-                UNROLL for (int v = 0; v < vectors; v++) gradient[v] = read(to + v * L);
-                UNROLL for (int c = 0; c < channels; c++) {
-                    vf value = splat(from[c]);
-                    UNROLL for (int v = 0; v < vectors; v++) total[c][v] = value * gradient[v] + total[c][v];
-                }
-            }
+            strided from = strided_rows(unrolled, x + image * imageX + i * g->inputRow, g->inputColumn);
+            strided to = strided_rows(unrolled, dy + image * imageY + i * g->outputRow, g->outputColumn);
+            int64_t left = g->columns;
+            for (; left >= unrolled; left -= unrolled) weight_turns(unrolled, channels, vectors, &from, &to, total);
+            for (; left > 0; left--) weight_turns(1, channels, vectors, &from, &to, total);
         }
     UNROLL for (int c = 0; c < channels; c++)
-        UNROLL for (int v = 0; v < vectors; v++) write(dw + c * g->outputs + v * L, total[c][v]);
+        UNROLL for (int v = 0; v < vectors; v++) write(dw + c * outputs + v * L, total[c][v]);
 }
 
 static void convolve_weights(const ck_convolution *g, int64_t images, const float *x, int64_t imageX, const float *dy,

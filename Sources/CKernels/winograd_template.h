@@ -17,6 +17,16 @@
 
 enum { tile_side = 4, position_side = 6, positions = 36, weight_tiles = 32 };
 
+_Static_assert(2 * CK_TILES <= weight_tiles, "`winograd_scratch` has room for strips of `weight_tiles`");
+
+/// Tiles in a strip of outputs: CK_TILES, with which the transformed tiles of 32 channels stay in the first-level cache;
+/// twice as many where those of fewer channels do so too, and where the kernels do not fit the second-level cache, so
+/// that each strip reads them from the third.
+INLINE int64_t output_tiles(const ck_winograd *g) {
+    int64_t kernels = positions * g->inputs * g->outputs * (int64_t)sizeof(float);
+    return conv_vectors(g->outputs) == 1 || kernels > 1 << 20 ? 2 * CK_TILES : CK_TILES;
+}
+
 /// Rows of tiles in a strip of about `tiles`.
 INLINE int64_t strip_rows(const ck_winograd *g, int64_t tiles) { return tiles > g->columns ? tiles / g->columns : 1; }
 
@@ -170,7 +180,7 @@ static void winograd(const ck_winograd *g, int64_t images, const float *x, int64
                      const float *bias, const float *initial, float *y, int64_t imageY, const ck_memory *next,
                      int64_t nextCount, float *scratch) {
     int64_t n = g->inputs, outputs = g->outputs, width = L * conv_vectors(outputs), zero = 0;
-    int64_t strip = strip_rows(g, CK_TILES), all = images * g->rows, strips = (all + strip - 1) / strip;
+    int64_t strip = strip_rows(g, output_tiles(g)), all = images * g->rows, strips = (all + strip - 1) / strip;
     int64_t strideV = winograd_stride(strip * g->columns, n), strideM = winograd_stride(strip * g->columns, width);
     int64_t turn = 0, turns = strips * positions * (outputs / width);
     float *v = scratch, *m = scratch + position_side * strideV;
@@ -229,6 +239,6 @@ static void winograd_weights(const ck_winograd *g, int64_t images, const float *
 }
 
 static int64_t winograd_scratch(const ck_winograd *g) {
-    int64_t most = weight_tiles > CK_TILES ? weight_tiles : CK_TILES, tiles = strip_rows(g, most) * g->columns;
+    int64_t tiles = strip_rows(g, weight_tiles) * g->columns;
     return position_side * (winograd_stride(tiles, g->inputs) + winograd_stride(tiles, g->outputs));
 }
