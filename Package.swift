@@ -97,7 +97,7 @@ let package = Package(
             name: "NeuralNetworkTests", dependencies: ["NeuralNetwork", "TestSupport"], exclude: ["Fixtures"]),
         .testTarget(
             name: "HyperNetworksTests", dependencies: ["HyperNetworks", "TestSupport"], exclude: ["Fixtures"]),
-        .testTarget(name: "FiguresTests", dependencies: ["Figures", "PaperFigures"]),
+        .testTarget(name: "FiguresTests", dependencies: ["Figures", "PaperFigures", "TestSupport"]),
         .testTarget(
             name: "ExperimentKitTests",
             dependencies: [

@@ -1,5 +1,6 @@
 #if os(Linux) && arch(x86_64)
     import Foundation
+    import TestSupport
     import Testing
 
     /// What the compiler made of the inner loops of the products. A sum that does not fit the registers is stored and loaded
@@ -86,16 +87,11 @@
         /// - Parameter name: An object file of CKernels, in the folder that this test was built into.
         static func innermostLoops(ofObject name: String) throws -> [Loop] {
             let folder = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
-            let process = Process(), output = Pipe()
-            process.executableURL = URL(fileURLWithPath: try #require(objdump))
-            process.arguments = [
-                "--disassemble", "--no-show-raw-insn", folder.appendingPathComponent("CKernels.build/\(name)").path,
-            ]
-            process.standardOutput = output
-            try process.run()
-            let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-            process.waitUntilExit()
-            return innermostLoops(text)
+            let disassembly = try execute([
+                try #require(objdump), "--disassemble", "--no-show-raw-insn",
+                folder.appendingPathComponent("CKernels.build/\(name)").path,
+            ])
+            return innermostLoops(disassembly.output)
         }
 
         static func innermostLoops(_ text: String) -> [Loop] {

@@ -1,6 +1,7 @@
 import COpenBLAS
 @testable import Compute
 import Foundation
+import TestSupport
 import Testing
 
 private func runs(_ core: String) -> Bool { openblas_core_runs(core) == 1 }
@@ -9,6 +10,13 @@ private func runs(_ core: String) -> Bool { openblas_core_runs(core) == 1 }
 private let foreignCore = ["Bulldozer", "Cooperlake", "SkylakeX", "Haswell"].first { !runs($0) }
 
 private let preferredCore = openblas_preferred_core().map { String(cString: $0) }
+
+extension ProgramOutcome {
+    /// The line of JSON that `benchmarks` prints.
+    fileprivate var record: [String: Any] {
+        (try? JSONSerialization.jsonObject(with: Data(output.utf8)) as? [String: Any]) ?? [:]
+    }
+}
 
 /// Which of OpenBLAS's kernels run. The library is loaded once a process, so each choice has a process of its own.
 @Suite(
@@ -122,46 +130,29 @@ struct OpenBLASTests {
 
 /// What a user meets who sets threads and kernels: a program in a process of its own.
 struct ProgramStartTests {
-    private struct Outcome {
-        let status: Int32, output: String, error: String
-        /// The line of JSON.
-        var record: [String: Any] {
-            (try? JSONSerialization.jsonObject(with: Data(output.utf8)) as? [String: Any]) ?? [:]
-        }
-    }
-
     /// Runs two tiny steps of `benchmarks`, which the test build has put beside this bundle.
     ///
     /// - Parameter launcher: A program, with its arguments, that starts it.
     private func run(
         _ variables: [String: String], _ options: [String] = [], launcher: [String] = []
-    ) throws -> Outcome {
+    ) throws -> ProgramOutcome {
         let program = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
         let folders = sequence(first: program.deletingLastPathComponent()) { $0.deletingLastPathComponent() }.prefix(5)
         let benchmarks = try #require(
             folders.map { $0.appendingPathComponent("benchmarks") }
                 .first { FileManager.default.isExecutableFile(atPath: $0.path) },
             "no program `benchmarks` above \(program.path)")
-        let process = Process(), output = Pipe(), error = Pipe()
         let command =
             launcher + [benchmarks.path, "step", "lstm", "--units", "16", "--batch", "2", "--sequence", "3"]
             + ["--steps", "1"] + options
-        process.executableURL = URL(fileURLWithPath: command[0])
-        process.arguments = Array(command.dropFirst())
         let own = [
             "OPENBLAS_CORETYPE", "HYPERNETWORKS_BLAS", "HYPERNETWORKS_SIMD", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS",
             "SLURM_CPUS_PER_TASK",
         ]
-        process.environment = ProcessInfo.processInfo.environment.filter { !own.contains($0.key) }
-            .merging(variables) { $1 }
-        (process.standardOutput, process.standardError) = (output, error)
-        try process.run()
-        let text = output.fileHandleForReading.readDataToEndOfFile()
-        let message = error.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        return Outcome(
-            status: process.terminationStatus, output: String(decoding: text, as: UTF8.self),
-            error: String(decoding: message, as: UTF8.self))
+        return try execute(
+            command,
+            environment: ProcessInfo.processInfo.environment.filter { !own.contains($0.key) }
+                .merging(variables) { $1 })
     }
 
     @Test func withoutSettingsTheWidestKernelsAndAllCoresAreUsed() throws {
@@ -170,7 +161,7 @@ struct ProgramStartTests {
             ["OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK"].contains($0.key)
         }
         let outcome = try run(limits)
-        #expect(outcome.status == 0, "\(outcome.error)")
+        #expect(outcome.status == 0, "\(outcome.errors)")
         #expect(outcome.record["simd"] as? String == Kernels.available[0])
         #expect(outcome.record["threads"] as? Int == (try ThreadChoice.current(requested: nil).count))
         if let preferredCore {
@@ -180,16 +171,16 @@ struct ProgramStartTests {
 
     @Test(arguments: Kernels.available) func theNamedVectorKernelsAreUsed(simd: String) throws {
         let outcome = try run(["HYPERNETWORKS_SIMD": simd])
-        #expect(outcome.status == 0 && outcome.record["simd"] as? String == simd, "\(outcome.error)")
+        #expect(outcome.status == 0 && outcome.record["simd"] as? String == simd, "\(outcome.errors)")
     }
 
     @Test func unknownVectorKernelsAreRefusedWithTheKnownOnes() throws {
         let outcome = try run(["HYPERNETWORKS_SIMD": "nonsense"])
         #expect(outcome.status != 0 && outcome.output.isEmpty)
         #expect(
-            outcome.error.contains(
+            outcome.errors.contains(
                 "HYPERNETWORKS_SIMD: expected one of \(Kernels.available.joined(separator: ", ")), found \"nonsense\""),
-            "\(outcome.error)")
+            "\(outcome.errors)")
     }
 
     @Test func theVariableForThreadsIsHeededAndTheOptionGoesBeforeIt() throws {
@@ -200,19 +191,19 @@ struct ProgramStartTests {
     @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/taskset"), "taskset is not installed"))
     func aProcessBoundToOneProcessorStartsOneThread() throws {
         let outcome = try run([:], launcher: ["/usr/bin/taskset", "-c", "\(Processors.allowed[0])"])
-        #expect(outcome.status == 0 && outcome.record["threads"] as? Int == 1, "\(outcome.error)")
+        #expect(outcome.status == 0 && outcome.record["threads"] as? Int == 1, "\(outcome.errors)")
     }
 
     @Test func fewerThanOneThreadIsRefusedWithTheSourceOfTheNumber() throws {
         let option = try run([:], ["--threads", "0"]), variable = try run(["OPENBLAS_NUM_THREADS": "0"])
         #expect(option.status != 0 && option.output.isEmpty)
-        #expect(option.error.contains("--threads: expected a number of threads from 1 to 256, found 0"))
+        #expect(option.errors.contains("--threads: expected a number of threads from 1 to 256, found 0"))
         #expect(variable.status != 0 && variable.output.isEmpty)
-        #expect(variable.error.contains("OPENBLAS_NUM_THREADS: expected a number of threads from 1 to 256, found 0"))
+        #expect(variable.errors.contains("OPENBLAS_NUM_THREADS: expected a number of threads from 1 to 256, found 0"))
     }
 
     @Test func anUnknownNameOfBlasKernelsDoesNotStopTheProgram() throws {
         let outcome = try run(["OPENBLAS_CORETYPE": "NoSuchCore"])
-        #expect(outcome.status == 0 && outcome.record["blas"] is String, "\(outcome.error)")
+        #expect(outcome.status == 0 && outcome.record["blas"] is String, "\(outcome.errors)")
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Compute
@@ -139,12 +140,7 @@ import Testing
 
 /// A root of a file system with some files of the kernel's, removed after `body`.
 func withRoot<Result>(of files: [(path: String, text: String)], _ body: (URL) throws -> Result) throws -> Result {
-    let root = FileManager.default.temporaryDirectory.appendingPathComponent("root-\(UUID().uuidString)")
-    defer { try? FileManager.default.removeItem(at: root) }
-    for (path, text) in files {
-        let file = root.appendingPathComponent(path)
-        try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
-        try Data(text.utf8).write(to: file)
-    }
-    return try body(root)
+    let root = try TemporaryFolder()
+    for (path, text) in files { try root.write(text, to: path) }
+    return try withExtendedLifetime(root) { try body(root.url) }
 }

@@ -1,5 +1,6 @@
 import Datasets
 import Foundation
+import TestSupport
 import Testing
 
 @Suite struct CharacterCorpusTests {
@@ -162,14 +163,14 @@ import Testing
     }
 
     @Test func text8_prefixMustBeAsLongAsItsNameSays() throws {
-        let path = try folder.write(gzipCompressed(textLike(1000)), to: "text8/text8.prefix-1001.gz")
+        let path = try folder.write(gzipCompressed(textLike(1000)), to: "text8/text8.prefix-1001.gz").path
         #expect(
             try datasetError { try CharacterCorpus.open(.text8, dataFolder: folder.dataFolder) }
                 == .lengthMismatch(path: path, what: "content, by the file's name", expected: 1001, found: 1000))
     }
 
     @Test func text8_tooShortATextIsRejected() throws {
-        let path = try folder.write(textLike(19), to: "text8/text8")
+        let path = try folder.write(textLike(19), to: "text8/text8").path
         #expect(
             try datasetError { try CharacterCorpus.open(.text8, dataFolder: folder.dataFolder) }
                 == .tooShort(path: path, minimumBytes: 20, found: 19))
@@ -182,7 +183,7 @@ import Testing
         var bomb = [UInt8]()
         let member = gzipCompressed([UInt8](repeating: 97, count: 12_500_001))
         for _ in 0..<8 { bomb += member }
-        let path = try folder.write(bomb, to: "text8/text8.gz")
+        let path = try folder.write(bomb, to: "text8/text8.gz").path
         #expect(
             try datasetError { try CharacterCorpus.open(.text8, dataFolder: folder.dataFolder) }
                 == .tooLarge(path: path, maximumBytes: 100_000_000))

@@ -1,5 +1,6 @@
 import Datasets
 import Foundation
+import TestSupport
 import Testing
 
 @Suite struct ChecksumTests {
@@ -60,7 +61,7 @@ import Testing
     @Test func sha256ofFile_isThatOfItsBytesOverSeveralBuffers() throws {
         let folder = try TemporaryFolder()
         let content = noise(600_001)  // two buffers of 256 KiB and an odd rest
-        let path = try folder.write(content, to: "noise")
+        let path = try folder.write(content, to: "noise").path
         #expect(try Checksum.sha256(ofFile: path) == Checksum.sha256(content))
     }
 

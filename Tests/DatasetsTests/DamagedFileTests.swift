@@ -108,7 +108,7 @@ import Testing
 
     @Test func aFileThatABrowserUnpackedIsReadAsItIs() throws {
         let folder = try TemporaryFolder()
-        let path = try folder.write(idx, to: "labels.gz")
+        let path = try folder.write(idx, to: "labels.gz").path
         #expect(try readIDX(path, maximumBytes: 100, dimensions: 1).shape == [2])
     }
 
@@ -119,7 +119,7 @@ import Testing
     func anotherFormatIsNamed(content: String, name: String) throws {
         let folder = try TemporaryFolder()
         for file in ["labels.gz", "labels"] {
-            let path = try folder.write(content, to: file)
+            let path = try folder.write(content, to: file).path
             let error = try datasetError { try readIDX(path, maximumBytes: 1000, dimensions: 1) }
             #expect("\(error)".contains(name) && "\(error)".hasPrefix(path), "\(error)")
         }
@@ -172,7 +172,7 @@ import Testing
         var archive = tarHeader(name: "pax", byteCount: record.count, type: "x")
         archive += record + [UInt8](repeating: 0, count: 512 - record.count)
         archive += tarHeader(name: "file", byteCount: 0)
-        let path = try folder.write(gzipCompressed(archive), to: "archive.tar.gz")
+        let path = try folder.write(gzipCompressed(archive), to: "archive.tar.gz").path
         let reader = try TarReader(path: path, maximumBytes: 1 << 20)
         #expect(throws: DatasetError.tooLarge(path: path, maximumBytes: 1 << 20)) {
             while try reader.nextEntry() != nil {}

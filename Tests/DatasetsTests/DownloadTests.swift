@@ -1,5 +1,6 @@
 import Datasets
 import Foundation
+import TestSupport
 import Testing
 
 /// Where a program is, nil if it is not installed.
@@ -35,10 +36,7 @@ struct DownloadTests {
     ) throws -> (status: Int32, output: String) {
         let lines = sums.map { "\(Checksum.md5($0.value))  \($0.key)\n" }.sorted().joined()
         try folder.write(lines, to: "checksums")
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/bin/bash")
-        process.arguments = ["\(repository)/data/download.sh"] + arguments
-        process.environment = [
+        let environment = [
             "PATH": path ?? ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin",
             "HYPERNETWORKS_DATA": folder.path("data"),
             "HYPERNETWORKS_MIRROR": mirror ?? "http://127.0.0.1:\(server.port)/",
@@ -47,16 +45,9 @@ struct DownloadTests {
             "HYPERNETWORKS_DOWNLOAD_PAUSE": "0",
             "no_proxy": "127.0.0.1",
         ]
-        // A file takes any amount of output; a pipe that nobody reads would stop the script.
-        try folder.write("", to: "output")
-        let output = try FileHandle(forWritingTo: URL(fileURLWithPath: folder.path("output")))
-        process.standardOutput = output
-        process.standardError = output
-        process.standardInput = FileHandle.nullDevice
-        try process.run()
-        process.waitUntilExit()
-        try output.close()
-        return (process.terminationStatus, String(decoding: try folder.read("output"), as: UTF8.self))
+        let outcome = try execute(
+            ["/bin/bash", "\(repository)/data/download.sh"] + arguments, environment: environment)
+        return (outcome.status, outcome.output + outcome.errors)
     }
 
     private var pennTreebankSums: [String: [UInt8]] {
@@ -246,8 +237,7 @@ struct DownloadTests {
     @Test func download_failureWhileStoringLeavesNoFileButThePart() throws {
         let server = try LocalServer(pennTreebank)
         defer { server.stop() }
-        let gzip = try folder.write("#!/bin/bash\nprintf partial\nexit 1\n", to: "bin/gzip")
-        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: gzip)
+        try folder.writeScript("printf partial; exit 1", to: "bin/gzip")
         let path = "\(folder.path("bin")):\(ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin")"
         let failed = try download(["ptb"], from: server, sums: pennTreebankSums, path: path)
         #expect(failed.status == 1)

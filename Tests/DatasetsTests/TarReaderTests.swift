@@ -1,5 +1,6 @@
 import Datasets
 import Foundation
+import TestSupport
 import Testing
 
 @Suite struct TarReaderTests {
@@ -16,7 +17,7 @@ import Testing
 
     /// Every file of an archive with its content.
     private func files(of archive: [UInt8]) throws -> [File] {
-        let path = try folder.write(gzipCompressed(archive), to: "archive.tar.gz")
+        let path = try folder.write(gzipCompressed(archive), to: "archive.tar.gz").path
         let reader = try TarReader(path: path, maximumBytes: limit)
         var files: [File] = []
         while let entry = try reader.nextEntry() {
@@ -69,7 +70,8 @@ import Testing
 
     @Test func tar_contentThatIsNotReadIsSkipped() throws {
         let path = try folder.write(
-            gzipCompressed(tarArchive([("a", noise(600_000)), ("b", noise(1000)), ("c", textLike(5))])), to: "a.tar.gz")
+            gzipCompressed(tarArchive([("a", noise(600_000)), ("b", noise(1000)), ("c", textLike(5))])), to: "a.tar.gz"
+        ).path
         let reader = try TarReader(path: path, maximumBytes: limit)
         #expect(try reader.nextEntry()?.contentOffset == 512)
         let second = try #require(try reader.nextEntry())
@@ -92,15 +94,10 @@ import Testing
             try folder.write("short \(format)", to: "in/b")
             let isLongPossible = format == "gnu" || format == "posix"
             if isLongPossible { try folder.write("long", to: "in/\(name)") }
-            let process = Process()
-            process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-            process.arguments = [
+            let packed = try execute([
                 "tar", "--format=\(format)", "-C", folder.path("in"), "-czf", folder.path("x.tar.gz"), ".",
-            ]
-            process.standardError = FileHandle.nullDevice
-            try process.run()
-            process.waitUntilExit()
-            guard process.terminationStatus == 0 else { continue }  // another tar than GNU's
+            ])
+            guard packed.status == 0 else { continue }  // another tar than GNU's
             let reader = try TarReader(path: folder.path("x.tar.gz"), maximumBytes: limit)
             var found: [String: [UInt8]] = [:]
             var folders = 0
@@ -161,7 +158,7 @@ import Testing
         archive += tarHeader(name: "hard-link", byteCount: 1000, type: "1")  // the size is its target's
         archive += tarHeader(name: "link", byteCount: 0, type: "2")
         archive += tarArchive([("file", [9])])
-        let path = try folder.write(gzipCompressed(archive), to: "links.tar.gz")
+        let path = try folder.write(gzipCompressed(archive), to: "links.tar.gz").path
         let reader = try TarReader(path: path, maximumBytes: limit)
         var kinds: [TarReader.Entry.Kind] = []
         while let entry = try reader.nextEntry() { kinds.append(entry.kind) }
@@ -240,7 +237,7 @@ import Testing
 
     @Test func tar_damagedCompressionIsGzipsError() throws {
         let file = gzipCompressed(tarArchive([("a", noise(10_000))]))
-        let path = try folder.write(Array(file[..<5000]), to: "cut.tar.gz")
+        let path = try folder.write(Array(file[..<5000]), to: "cut.tar.gz").path
         let reader = try TarReader(path: path, maximumBytes: limit)
         let first = try datasetError { while try reader.nextEntry() != nil {} }
         guard case .truncated(path, 5000, _) = first else {

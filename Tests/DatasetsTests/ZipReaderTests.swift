@@ -1,5 +1,6 @@
 import Datasets
 import Foundation
+import TestSupport
 import Testing
 
 @Suite struct ZipReaderTests {
@@ -9,7 +10,7 @@ import Testing
     init() throws { folder = try TemporaryFolder() }
 
     private func error(of file: [UInt8], name: String = "text.zip") throws -> DatasetError {
-        let path = try folder.write(file, to: name)
+        let path = try folder.write(file, to: name).path
         return try datasetError { try readZip(path: path, maximumBytes: limit) }
     }
 
@@ -17,7 +18,7 @@ import Testing
     func zip_storedAndDeflatedContentIsReadUnchanged(method: UInt16, count: Int) throws {
         var archive = ZipFile(noise(count))
         archive.method = method
-        let path = try folder.write(archive.bytes, to: "text.zip")
+        let path = try folder.write(archive.bytes, to: "text.zip").path
         #expect(try readZip(path: path, maximumBytes: limit) == archive.content)
         let reader = try ZipReader(path: path, maximumBytes: limit)
         #expect(reader.entryName == "text")
@@ -27,7 +28,7 @@ import Testing
     @Test func zip_commentAfterTheDirectoryIsAllowed() throws {
         var archive = ZipFile(textLike(100))
         archive.comment = Array("a comment".utf8)
-        let path = try folder.write(archive.bytes, to: "text.zip")
+        let path = try folder.write(archive.bytes, to: "text.zip").path
         #expect(try readZip(path: path, maximumBytes: limit) == archive.content)
     }
 
@@ -37,7 +38,7 @@ import Testing
         archive.method = method
         archive.extra = [0x55, 0x54, 5, 0, 3, 1, 2, 3, 4]
         archive.hasDescriptor = true
-        let path = try folder.write(archive.bytes, to: "text.zip")
+        let path = try folder.write(archive.bytes, to: "text.zip").path
         #expect(try readZip(path: path, maximumBytes: limit) == archive.content)
     }
 
@@ -141,14 +142,14 @@ import Testing
     @Test func zip_bombWithAFalseLengthStopsAfterOneBuffer() throws {
         var archive = ZipFile([UInt8](repeating: 0, count: 20_000_000))
         archive.statedBytes = 1000
-        let path = try folder.write(archive.bytes, to: "bomb.zip")
+        let path = try folder.write(archive.bytes, to: "bomb.zip").path
         let reader = try ZipReader(path: path, maximumBytes: 1000)
         _ = try datasetError { while try reader.nextChunk(chunkBytes: 4096) != nil {} }
         #expect(reader.byteCount <= 8192)
     }
 
     @Test func zip_boundItselfIsAllowedAndOneByteMoreIsNot() throws {
-        let path = try folder.write(ZipFile(textLike(1000)).bytes, to: "text.zip")
+        let path = try folder.write(ZipFile(textLike(1000)).bytes, to: "text.zip").path
         #expect(try readZip(path: path, maximumBytes: 1000).count == 1000)
         #expect(
             try datasetError { try readZip(path: path, maximumBytes: 999) } == .tooLarge(path: path, maximumBytes: 999))
@@ -167,7 +168,7 @@ import Testing
         for index in whole.indices {
             var damaged = whole
             damaged[index] ^= 0x21
-            let path = try folder.write(damaged, to: "damaged.zip")
+            let path = try folder.write(damaged, to: "damaged.zip").path
             // Times, versions and attributes carry no content; nothing else may change it unnoticed.
             do {
                 #expect(try readZip(path: path, maximumBytes: limit) == content, "byte \(index)")

@@ -3,6 +3,7 @@ import Foundation
 import HyperNetworks
 import NeuralNetwork
 import Safetensors
+import TestSupport
 import Testing
 
 @testable import CharacterExperiments

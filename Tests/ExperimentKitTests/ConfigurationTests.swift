@@ -1,6 +1,7 @@
 import Foundation
 import HyperNetworks
 import NeuralNetwork
+import TestSupport
 import Testing
 
 @testable import CharacterExperiments

@@ -1,6 +1,7 @@
 import Datasets
 import Foundation
 import HyperNetworks
+import TestSupport
 import Testing
 
 @testable import ExperimentKit

@@ -3,6 +3,7 @@ import Datasets
 import Foundation
 import HyperNetworks
 import NeuralNetwork
+import TestSupport
 import Testing
 
 @testable import CharacterExperiments

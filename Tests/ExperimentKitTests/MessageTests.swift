@@ -1,6 +1,7 @@
 import Datasets
 import Figures
 import Foundation
+import TestSupport
 import Testing
 
 @testable import CharacterExperiments

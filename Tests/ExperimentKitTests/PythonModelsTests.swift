@@ -3,6 +3,7 @@ import Datasets
 import Foundation
 import HyperNetworks
 import Safetensors
+import TestSupport
 import Testing
 
 @testable import CharacterExperiments
@@ -195,17 +196,4 @@ struct PythonModelsTests {
             #expect(abs(ours.lossNats - theirs[1]) < 1e-3 * max(1, ours.lossNats), "\(file.lastPathComponent)")
         }
     }
-}
-
-/// What a Python program prints; nil if it fails.
-func python(_ arguments: [String]) -> String? {
-    let process = Process(), output = Pipe()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = ["python3"] + arguments
-    process.standardOutput = output
-    process.standardError = FileHandle.nullDevice
-    guard (try? process.run()) != nil else { return nil }
-    let text = output.fileHandleForReading.readDataToEndOfFile()
-    process.waitUntilExit()
-    return process.terminationStatus == 0 ? String(decoding: text, as: UTF8.self) : nil
 }

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import ExperimentCommands
@@ -11,9 +12,8 @@ import Testing
 
     init() throws {
         folder = try TemporaryFolder()
-        script = try folder.write(
+        script = try folder.writeScript(
             """
-            #!/bin/bash
             cd "$(dirname "$0")"
             echo "begin $2 $4 $(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc)" >> log
             case $2 in
@@ -26,7 +26,6 @@ import Testing
             esac
             echo "end $2 $4" >> log
             """, to: "program.sh")
-        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: script.path)
     }
 
     private func queued(_ names: [String]) -> [QueuedRun] {

@@ -2,6 +2,7 @@ import Compute
 import Foundation
 import NeuralNetwork
 import Processes
+import TestSupport
 import Testing
 
 @testable import CharacterExperiments

@@ -1,5 +1,6 @@
 import Datasets
 import Foundation
+import TestSupport
 import Testing
 
 @testable import CharacterExperiments
@@ -21,8 +22,7 @@ import Testing
 
     /// Puts a script in the place of one of Slurm's commands.
     private func command(_ name: String, _ script: String) throws {
-        let file = try run.folder.write("#!/bin/bash\n\(script)\n", to: "bin/\(name)")
-        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: file.path)
+        try run.folder.writeScript(script, to: "bin/\(name)")
     }
 
     private func reproduce(_ more: [String] = [], path: String? = nil) throws -> BuiltProgram.Output {
@@ -192,9 +192,7 @@ import Testing
     }
 
     private func script(_ text: String, to name: String) throws {
-        let file = try folder.write(
-            "#!/bin/bash\nhere='\(folder.url.path)' out='\(out.path)'\n\(text)\n", to: name)
-        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: file.path)
+        try folder.writeScript("here='\(folder.path)' out='\(out.path)'\n\(text)", to: name)
     }
 
     private var calls: [String] {
@@ -281,8 +279,7 @@ import Testing
     }
 
     private func script(_ text: String, to name: String) throws {
-        let file = try folder.write("#!/bin/bash\nhere='\(folder.url.path)'\n\(text)\n", to: name)
-        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: file.path)
+        try folder.writeScript("here='\(folder.path)'\n\(text)", to: name)
     }
 
     /// Makes the step of the latest checkpoint of the run `tiny`, seed 7.
@@ -300,19 +297,12 @@ import Testing
             sed -i 's/step-[0-9]*/step-00000\#(step)/' "$here/out/tiny/7/checkpoints/index.json"
             exit \#(status)
             """#, to: "program")
-        let process = Process(), output = Pipe(), path = folder.url.path
-        process.executableURL = URL(fileURLWithPath: "/bin/bash")
-        process.arguments =
-            [checkout.url.appendingPathComponent("cluster/processes.slurm").path, "\(path)/program", "a/tiny.yaml"]
-            + options
-        process.environment = ["PATH": "\(path)/bin:/usr/bin:/bin", "SLURM_JOB_ID": "12"]
-        process.standardOutput = output
-        process.standardError = output
-        try process.run()
-        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        process.waitUntilExit()
+        let template = checkout.url.appendingPathComponent("cluster/processes.slurm").path, path = folder.path
+        let job = try execute(
+            ["/bin/bash", template, "\(path)/program", "a/tiny.yaml"] + options,
+            environment: ["PATH": "\(path)/bin:/usr/bin:/bin", "SLURM_JOB_ID": "12"])
         let calls = (try? String(contentsOf: folder.url.appendingPathComponent("calls"), encoding: .utf8)) ?? ""
-        return (process.terminationStatus, text, calls.split(separator: "\n").map(String.init))
+        return (job.status, job.output + job.errors, calls.split(separator: "\n").map(String.init))
     }
 
     private var out: String { folder.url.appendingPathComponent("out").path }

@@ -1,5 +1,6 @@
 import Datasets
 import Foundation
+import TestSupport
 import Testing
 
 @testable import CharacterExperiments
@@ -11,27 +12,6 @@ let checkout = ProjectFolder(
         .deletingLastPathComponent())
 
 let committedConfigurations = checkout.experiment("char-hyperlstm").appendingPathComponent("configs")
-
-/// A folder of this test alone, removed when its last user lets go of it.
-final class TemporaryFolder: Sendable {
-    let url: URL
-
-    init() throws {
-        url = URL(fileURLWithPath: NSTemporaryDirectory()).appendingPathComponent("kit-tests-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-    }
-
-    deinit { try? FileManager.default.removeItem(at: url) }
-
-    @discardableResult
-    func write(_ text: String, to name: String) throws -> URL {
-        let file = url.appendingPathComponent(name)
-        try FileManager.default.createDirectory(
-            at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
-        try Data(text.utf8).write(to: file)
-        return file
-    }
-}
 
 /// A configuration small enough to train within a second, and a corpus to go with it.
 struct TestRun {

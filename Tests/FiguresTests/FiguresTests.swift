@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Figures
@@ -6,19 +7,8 @@ import Testing
 @Suite struct FiguresTests {
     /// A parser of another's takes the picture: it is well-formed XML.
     private static func isWellFormed(_ text: String) -> Bool {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = [
-            "python3", "-c", "import sys, xml.dom.minidom as m; m.parseString(sys.stdin.buffer.read())",
-        ]
-        let input = Pipe()
-        process.standardInput = input
-        process.standardError = FileHandle.nullDevice
-        guard (try? process.run()) != nil else { return false }
-        input.fileHandleForWriting.write(Data(text.utf8))
-        try? input.fileHandleForWriting.close()
-        process.waitUntilExit()
-        return process.terminationStatus == 0
+        let program = "import sys, xml.dom.minidom as m; m.parseString(sys.stdin.buffer.read())"
+        return python(["-c", program], input: Array(text.utf8)) != nil
     }
 
     private static let chart = LineChart(
@@ -180,15 +170,8 @@ import Testing
                 chunks.append((kind, body)); at += 12 + n
             print([kind.decode() for kind, _ in chunks], struct.unpack(">II5B", chunks[0][1]), list(zlib.decompress(chunks[1][1])))
             """
-        let process = Process(), input = Pipe(), output = Pipe()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = ["python3", "-c", program]
-        process.standardInput = input
-        process.standardOutput = output
-        try process.run()
-        input.fileHandleForWriting.write(Data(raster.png))
-        try input.fileHandleForWriting.close()
-        let printed = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        #expect(printed == "['IHDR', 'IDAT', 'IEND'] (3, 2, 8, 0, 0, 0, 0) [0, 9, 9, 9, 0, 9, 9, 200]\n")
+        #expect(
+            python(["-c", program], input: [UInt8](raster.png))
+                == "['IHDR', 'IDAT', 'IEND'] (3, 2, 8, 0, 0, 0, 0) [0, 9, 9, 9, 0, 9, 9, 200]\n")
     }
 }

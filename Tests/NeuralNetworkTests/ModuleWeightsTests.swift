@@ -1,6 +1,6 @@
-import Foundation
 import NeuralNetwork
 import Safetensors
+import TestSupport
 import Testing
 
 /// Two parameters and two running statistics.
@@ -12,10 +12,12 @@ private final class Normalized: Module {
 }
 
 struct ModuleWeightsTests {
-    private let path = NSTemporaryDirectory() + "weights-\(UUID().uuidString).safetensors"
+    private let folder: TemporaryFolder
+    private var path: String { folder.path("weights.safetensors") }
+
+    init() throws { folder = try TemporaryFolder() }
 
     @Test func weightsAndRunningStatisticsComeBack() throws {
-        defer { try? FileManager.default.removeItem(atPath: path) }
         let written = Normalized(channels: 3), read = Normalized(channels: 3)
         for (index, (_, tensor)) in written.tensors.enumerated() {
             tensor.copy(from: [1, 2, 3].map { $0 + Float(index) / 7 })
@@ -28,7 +30,6 @@ struct ModuleWeightsTests {
     }
 
     @Test func aFileOfAnotherModuleIsRefusedAndNothingChanges() throws {
-        defer { try? FileManager.default.removeItem(atPath: path) }
         let norm = Normalized(channels: 3), before = norm.tensors.map(\.tensor.floats)
         let values = SafetensorsFile.Values.float32([5, 6, 7])
         func refused(_ entries: [(name: String, shape: [Int])], _ expected: SafetensorsError) throws {

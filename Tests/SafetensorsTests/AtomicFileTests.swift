@@ -1,15 +1,8 @@
 import Foundation
+import TestSupport
 import Testing
 
 import Safetensors
-
-/// Calls `body` with the path of a fresh folder, and removes it afterwards.
-func withTemporaryFolder(_ body: (_ path: String) throws -> Void) throws {
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("atomic-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
-    defer { try? FileManager.default.removeItem(at: folder) }
-    try body(folder.path)
-}
 
 private func contents(_ path: String) throws -> [UInt8] { [UInt8](try Data(contentsOf: URL(fileURLWithPath: path))) }
 

@@ -6,14 +6,17 @@ import Testing
 
 /// Damaged files: an error or a file in order; never a trap, a hang or memory without bound.
 @Suite struct DamagedFileTests {
+    private let folder: TemporaryFolder
+
+    init() throws { folder = try TemporaryFolder() }
+
     @Test func damagedFilesAreRefusedOrInOrder() throws {
         var file = SafetensorsFile(metadata: ["step": "100", "model": "{\"units\":12}"])
         file.append("W", shape: [3, 4], .float32([Float](repeating: 1.5, count: 12)))
         file.append("n", shape: [2], .int64([1, -1]))
         file.append("flags", shape: [], .uint8([1]))
         let original = file.encoded()
-        let path = NSTemporaryDirectory() + "damaged-\(UUID().uuidString).safetensors"
-        defer { try? FileManager.default.removeItem(atPath: path) }
+        let path = folder.path("damaged.safetensors")
         let before = peakMemory()
         var accepted = 0
         for number in Damage.cases(400) {

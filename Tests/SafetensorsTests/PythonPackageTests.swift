@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 import Safetensors
@@ -19,7 +20,7 @@ struct PythonPackageTests {
         #expect(file.entries.count == 6)
     }
 
-    @Test(.enabled("needs python3 with numpy and safetensors") { python("import numpy, safetensors") != nil })
+    @Test(.enabled("needs python3 with numpy and safetensors") { python(["-c", "import numpy, safetensors"]) != nil })
     func thePythonPackageReadsOurFile() throws {
         var file = SafetensorsFile(metadata: ["note": "ĥ says \"x · W\"\n", "empty": ""])
         file.append("bytes", shape: [3, 1], .uint8([0, 127, 255]))
@@ -40,7 +41,7 @@ struct PythonPackageTests {
         try withTemporaryFolder { folder in
             let path = folder + "/ours.safetensors"
             try file.write(to: path)
-            let printed = python(program, path)
+            let printed = python(["-c", program, path])
             #expect(
                 printed == """
                     [('empty', ''), ('note', 'ĥ says "x · W"\\n')]
@@ -54,18 +55,4 @@ struct PythonPackageTests {
                     """)
         }
     }
-}
-
-/// What the Python program prints, or nil if it fails or there is no python3.
-private func python(_ program: String, _ arguments: String...) -> String? {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = ["python3", "-X", "utf8", "-c", program] + arguments
-    let output = Pipe()
-    process.standardOutput = output
-    process.standardError = FileHandle.nullDevice
-    do { try process.run() } catch { return nil }
-    let printed = output.fileHandleForReading.readDataToEndOfFile()
-    process.waitUntilExit()
-    return process.terminationStatus == 0 ? String(decoding: printed, as: UTF8.self) : nil
 }

@@ -1,40 +1,11 @@
 import Datasets
 import Foundation
+import TestSupport
 import Testing
 
-/// A folder of this test alone, removed when its last user lets go of it.
-final class TemporaryFolder {
-    let path: String
-
-    init() throws {
-        path = (NSTemporaryDirectory() as NSString).appendingPathComponent("datasets-tests-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-    }
-
-    deinit { try? FileManager.default.removeItem(atPath: path) }
-
+extension TemporaryFolder {
     /// The folder as a user's option would name it.
     var dataFolder: DataFolder { DataFolder(path: path, origin: .option) }
-
-    /// The path of a file given relative to the folder.
-    func path(_ name: String) -> String { (path as NSString).appendingPathComponent(name) }
-
-    /// Writes a file, with the folders it needs, and returns its path.
-    @discardableResult
-    func write(_ content: [UInt8], to name: String) throws -> String {
-        let full = path(name)
-        try FileManager.default.createDirectory(
-            atPath: (full as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
-        try Data(content).write(to: URL(fileURLWithPath: full))
-        return full
-    }
-
-    @discardableResult
-    func write(_ content: String, to name: String) throws -> String { try write(Array(content.utf8), to: name) }
-
-    func read(_ name: String) throws -> [UInt8] { [UInt8](try Data(contentsOf: URL(fileURLWithPath: path(name)))) }
-
-    func exists(_ name: String) -> Bool { FileManager.default.fileExists(atPath: path(name)) }
 }
 
 /// The `DatasetError` that `body` throws; a failure of the test if it throws none or another.
