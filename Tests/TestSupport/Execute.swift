@@ -2,7 +2,7 @@ import Foundation
 
 /// How a program ended.
 public struct ProgramOutcome: Sendable {
-    /// 128 and the signal's number where one ended it.
+    /// 128 and the signal's number where one ended it; 127 where there is no such program.
     public let status: Int32
     public let output: String
     public let errors: String
@@ -14,7 +14,6 @@ public struct ProgramOutcome: Sendable {
 ///   - command: The program, with its path or to be found by PATH, and its arguments.
 ///   - input: What it reads; nothing without it.
 ///   - environment: Its variables; without them those of this process.
-/// - Throws: Where it cannot be started.
 public func execute(
     _ command: [String], input: [UInt8] = [], environment: [String: String]? = nil
 ) throws -> ProgramOutcome {
