@@ -88,13 +88,14 @@ INLINE void conv_turns(int count, int pixels, int vectors, strided *x, const flo
 INLINE void conv_tile(int pixels, int vectors, const ck_convolution *g, const float *x, const float *packed,
                       const float *bias, const float *initial, float *y) {
     vf total[CK_PIXELS1][2];
+    int64_t column = g->outputColumn;
     UNROLL for (int v = 0; v < vectors; v++) {
         vf start = bias ? read(bias + v * L) : splat(0);
         UNROLL for (int p = 0; p < pixels; p++) total[p][v] = start;
     }
     if (initial)
         UNROLL for (int p = 0; p < pixels; p++)
-            UNROLL for (int v = 0; v < vectors; v++) total[p][v] += read(initial + p * g->outputColumn + v * L);
+            UNROLL for (int v = 0; v < vectors; v++) total[p][v] += read(initial + p * column + v * L);
     for (int64_t t = 0; t < g->taps; t++) {
         const float *w = packed + g->row[t] * vectors * L;
         strided from = strided_rows(pixels, x + g->tap[t], g->inputColumn);
@@ -102,7 +103,6 @@ INLINE void conv_tile(int pixels, int vectors, const ck_convolution *g, const fl
         for (; left >= unrolled; left -= unrolled) conv_turns(unrolled, pixels, vectors, &from, &w, total);
         for (; left > 0; left--) conv_turns(1, pixels, vectors, &from, &w, total);
     }
-    int64_t column = g->outputColumn;
     UNROLL for (int p = 0; p < pixels; p++)
         UNROLL for (int v = 0; v < vectors; v++) write(y + p * column + v * L, total[p][v]);
 }
