@@ -289,12 +289,6 @@ public struct CharacterCorpus: Sendable {
 
     /// 6877825 as "6,877,825", whatever the machine's locale.
     private static func grouped(_ number: Int) -> String {
-        var digits = String(number)
-        var place = digits.count - 3
-        while place > 0 {
-            digits.insert(",", at: digits.index(digits.startIndex, offsetBy: place))
-            place -= 3
-        }
-        return digits
+        number.formatted(.number.locale(Locale(identifier: "en_US")))
     }
 }

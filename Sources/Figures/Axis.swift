@@ -62,13 +62,7 @@ public struct Axis {
         let places = decimals ?? (0...15).first { isWhole(tick * pow(10, Double($0))) } ?? 15
         let sign = tick < 0 ? "−" : "", text = String(format: "%.\(places)f", abs(tick))
         guard ticks.contains(where: { abs($0) >= 10_000 }), let whole = Int(text) else { return sign + text }
-        let digits = String(whole)
-        var grouped = ""
-        for (index, digit) in digits.enumerated() {
-            if index > 0 && (digits.count - index) % 3 == 0 { grouped.append(",") }
-            grouped.append(digit)
-        }
-        return sign + grouped
+        return sign + whole.formatted(.number.locale(Locale(identifier: "en_US")))
     }
 }
 

@@ -13,19 +13,20 @@ import Testing
         ["exchange", "--network=none", "--steps=-1"],
     ])
     func aNumberOutOfRangeIsRefusedByItsOption(arguments: [String]) throws {
-        let output = try Self.program.run(arguments)
+        let outcome = try Self.program.run(arguments)
         let parts = try #require(arguments.last).split(separator: "=")
-        #expect(output.status == 64 && output.text.isEmpty)
-        #expect(output.errors.contains("\(parts[0]) expects a whole number from 1 to"), "\(output.errors)")
-        #expect(output.errors.contains("found \(parts[1])"), "\(output.errors)")
+        #expect(outcome.status == 64 && outcome.output.isEmpty)
+        #expect(outcome.errors.contains("\(parts[0]) expects a whole number from 1 to"), "\(outcome.errors)")
+        #expect(outcome.errors.contains("found \(parts[1])"), "\(outcome.errors)")
     }
 
     /// What is there is neither passed over nor replaced.
     @Test func measurementsThatCannotBeReadAreNotReplaced() throws {
         let folder = try TemporaryFolder(), file = try folder.write("{", to: "exchange.json")
         for path in [file.path, folder.url.path] {
-            let output = try Self.program.run(["exchange", "--network", "none", "--output", path])
-            #expect(output.status == 1 && output.errors.contains("\(path): expected measurements"), "\(output.errors)")
+            let outcome = try Self.program.run(["exchange", "--network", "none", "--output", path])
+            #expect(
+                outcome.status == 1 && outcome.errors.contains("\(path): expected measurements"), "\(outcome.errors)")
         }
         #expect(try String(contentsOf: file, encoding: .utf8) == "{")
     }

@@ -1,15 +1,10 @@
 import ExperimentKit
 import Foundation
+import TestSupport
 import Testing
 
 /// A program of the package, built beside the one that runs the tests.
 struct BuiltProgram {
-    struct Output {
-        let status: Int32
-        let text: String
-        let errors: String
-    }
-
     let name: String
 
     var url: URL {
@@ -17,31 +12,34 @@ struct BuiltProgram {
             .deletingLastPathComponent().appendingPathComponent(name)
     }
 
-    /// A process of the program, in a shell so that limits can be set before it starts.
-    func start(_ arguments: [String], before: String = "") throws -> (Process, Pipe, Pipe) {
+    /// Another checkout of the user's is none of these tests'; one that needs the variable sets it in `before`.
+    private var environment: [String: String] {
+        ProcessInfo.processInfo.environment.filter { $0.key != ProjectFolder.variable }
+    }
+
+    /// The program in a shell, so that `before` can set limits or variables.
+    private func command(_ arguments: [String], before: String) throws -> [String] {
         try #require(FileManager.default.isExecutableFile(atPath: url.path), "\(url.path) is not built")
+        return ["/bin/bash", "-c", before + " exec \"$0\" \"$@\"", url.path] + arguments
+    }
+
+    /// Starts it in the checkout, with pipes for its output and its errors.
+    func start(_ arguments: [String], before: String = "") throws -> (Process, Pipe, Pipe) {
+        let command = try command(arguments, before: before)
         let process = Process()
         let (output, errors) = (Pipe(), Pipe())
-        process.executableURL = URL(fileURLWithPath: "/bin/bash")
-        process.arguments = ["-c", before + " exec \"$0\" \"$@\"", url.path] + arguments
+        process.executableURL = URL(fileURLWithPath: command[0])
+        process.arguments = Array(command.dropFirst())
         process.standardOutput = output
         process.standardError = errors
         process.currentDirectoryURL = checkout.url
-        // Another checkout of the user's is none of this test's; one that needs the variable sets it in `before`.
-        process.environment = ProcessInfo.processInfo.environment.filter { $0.key != ProjectFolder.variable }
+        process.environment = environment
         try process.run()
         return (process, output, errors)
     }
 
-    func run(_ arguments: [String], before: String = "") throws -> Output {
-        let (process, output, errors) = try start(arguments, before: before)
-        let text = output.fileHandleForReading.readDataToEndOfFile()
-        let errorText = errors.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        let status =
-            process.terminationReason == .uncaughtSignal ? 128 + process.terminationStatus : process.terminationStatus
-        return Output(
-            status: status, text: String(decoding: text, as: UTF8.self),
-            errors: String(decoding: errorText, as: UTF8.self))
+    /// Runs it to its end in the checkout.
+    func run(_ arguments: [String], before: String = "") throws -> ProgramOutcome {
+        try execute(try command(arguments, before: before), environment: environment, in: checkout.url)
     }
 }

@@ -14,7 +14,7 @@ import Testing
         try program.start(arguments, before: before)
     }
 
-    private static func run(_ arguments: [String], before: String = "") throws -> BuiltProgram.Output {
+    private static func run(_ arguments: [String], before: String = "") throws -> ProgramOutcome {
         try program.run(arguments, before: before)
     }
 
@@ -42,8 +42,8 @@ import Testing
         let run = try TestRun(overrides: [])
         let setup = streams.replacingOccurrences(of: "2> >(:)", with: "exec 2> >(:); wait $!;")
         let before = setup.hasSuffix(";") ? setup : "exec \(setup);"
-        let output = try Self.run(train(run), before: before)
-        #expect(streams.contains("1>&-") ? output.status == 1 : output.status == 0, "\(output.errors)")
+        let outcome = try Self.run(train(run), before: before)
+        #expect(streams.contains("1>&-") ? outcome.status == 1 : outcome.status == 0, "\(outcome.errors)")
         let record = try RunRecord(contentsOf: runFolder(run).appendingPathComponent("record.json"))
         #expect(record.status == .finished)
         for case let name as String in try #require(FileManager.default.enumerator(atPath: runFolder(run).path)) {
@@ -56,15 +56,16 @@ import Testing
     func aResultThatCannotBeWrittenEndsWithAMessageAndAStatus(arguments: [String]) throws {
         for program in ["char-hyperlstm", "static-hypernet"].map(BuiltProgram.init(name:)) {
             for before in ["exec 1>/dev/full;", "exec 1>&-;", "exec 1> >(:); wait $!;"] {
-                let output = try program.run(arguments, before: before)
-                #expect(output.status == 1 && output.errors.contains("standard output"), "\(before) \(output.errors)")
+                let outcome = try program.run(arguments, before: before)
+                #expect(
+                    outcome.status == 1 && outcome.errors.contains("standard output"), "\(before) \(outcome.errors)")
             }
         }
     }
 
     @Test func anArgumentThatIsNotUTF8IsRefused() throws {
-        let output = try Self.run([], before: #"set -- train sample-lstm --out $'/tmp/\xff-runs';"#)
-        #expect(output.status != 0 && output.errors.contains("not UTF-8"), "\(output.errors)")
+        let outcome = try Self.run([], before: #"set -- train sample-lstm --out $'/tmp/\xff-runs';"#)
+        #expect(outcome.status != 0 && outcome.errors.contains("not UTF-8"), "\(outcome.errors)")
     }
 
     @Test func signalsThatWereIgnoredAtTheStartStayIgnored() throws {
@@ -116,9 +117,10 @@ import Testing
     }
 
     @Test func addressesTooFewForTheThreadsAreRefused() throws {
-        let output = try Self.run(train(try TestRun()), before: "ulimit -v 600000;")
+        let outcome = try Self.run(train(try TestRun()), before: "ulimit -v 600000;")
         #expect(
-            output.status == 1 && output.errors.contains("expected room for 656 MiB of addresses"), "\(output.errors)")
+            outcome.status == 1 && outcome.errors.contains("expected room for 656 MiB of addresses"),
+            "\(outcome.errors)")
     }
 
     @Test func aFullDiskStopsTheRunAndTheOldCheckpointSurvives() throws {
@@ -151,7 +153,7 @@ import Testing
             "evaluate", runFolder(run).path, "--split", "test", "--data", data, "--threads", "2",
         ])
         #expect(evaluated.status == 0, "\(evaluated.errors)")
-        #expect(evaluated.text.contains("test: \(fixed(try #require(record.test).bits, 4)) bits per character"))
+        #expect(evaluated.output.contains("test: \(fixed(try #require(record.test).bits, 4)) bits per character"))
         guard
             case .object(let document) = try Self.json([
                 "evaluate", runFolder(run).path, "--split", "test", "--data", data, "--threads", "2", "--json",
@@ -164,10 +166,10 @@ import Testing
         let samples = try (0..<2).map { _ in
             try Self.run(["sample", runFolder(run).path, "--prompt", "she ", "--length", "30", "--seed", "5"])
         }
-        #expect(samples[0].status == 0 && samples[0].text.hasPrefix("she ") && samples[0].text.utf8.count == 35)
-        #expect(samples[0].text == samples[1].text)
+        #expect(samples[0].status == 0 && samples[0].output.hasPrefix("she ") && samples[0].output.utf8.count == 35)
+        #expect(samples[0].output == samples[1].output)
         let unknown = try Self.run(["sample", runFolder(run).path, "--prompt", "she Q"])
-        #expect(unknown.status != 0 && unknown.errors.contains("\"Q\"") && unknown.text.isEmpty)
+        #expect(unknown.status != 0 && unknown.errors.contains("\"Q\"") && unknown.output.isEmpty)
 
         // The file of weights alone, under any name. A text comes divided, so there is nothing to note.
         let weights = try run.folder.write("", to: "elsewhere/mine.safetensors")
@@ -176,9 +178,10 @@ import Testing
             "evaluate", weights.path, "--split", "validation", "--streams", "1", "--data", data, "--threads", "2",
         ])
         #expect(alone.status == 0 && !alone.errors.contains("note:"), "\(alone.errors)")
-        #expect(alone.text.contains("validation: \(fixed(try #require(record.validation).bits, 4)) bits per character"))
+        #expect(
+            alone.output.contains("validation: \(fixed(try #require(record.validation).bits, 4)) bits per character"))
         let sample = try Self.run(["sample", weights.path, "--prompt", "she ", "--length", "30", "--seed", "5"])
-        #expect(sample.text == samples[0].text)
+        #expect(sample.output == samples[0].output)
 
         // The same characters in another order.
         let train = run.folder.url.appendingPathComponent("data/sample/sample.train.txt")
@@ -205,12 +208,12 @@ import Testing
         try damaged.write(to: folder.url.appendingPathComponent(CheckpointFile.model).path)
         try folder.write(try checkpoint.configuration().yaml, to: CheckpointFile.configuration)
         for more in [[], ["--json"]] {
-            let output = try Self.run(
+            let outcome = try Self.run(
                 ["evaluate", folder.url.path, "--data", run.folder.url.appendingPathComponent("data").path] + more)
-            #expect(output.status == 1 && output.text.isEmpty)
+            #expect(outcome.status == 1 && outcome.output.isEmpty)
             #expect(
-                output.errors.contains("\(folder.url.path): the loss of the test split is not finite"),
-                "\(output.errors)")
+                outcome.errors.contains("\(folder.url.path): the loss of the test split is not finite"),
+                "\(outcome.errors)")
         }
     }
 
@@ -233,12 +236,13 @@ import Testing
         let weights = try Data(contentsOf: kept.folder.appendingPathComponent(CheckpointFile.model))
         let file = project.url.appendingPathComponent("\(damaged)/\(CheckpointFile.model)")
         try weights.prefix(weights.count / 2).write(to: file)
-        let output = try Self.run([
+        let outcome = try Self.run([
             "verify", "--project", project.url.path, "--data", run.folder.url.appendingPathComponent("data").path,
             "--threads", "1",
         ])
-        #expect(output.status == 1 && output.errors.contains("not readable: damaged/3"), "\(output.errors)")
-        #expect(output.text.contains("FAILED: \(file.path)") && output.text.contains("the same"), "\(output.text)")
+        #expect(outcome.status == 1 && outcome.errors.contains("not readable: damaged/3"), "\(outcome.errors)")
+        #expect(
+            outcome.output.contains("FAILED: \(file.path)") && outcome.output.contains("the same"), "\(outcome.output)")
     }
 
     /// From a configuration to committed weights and their pictures, by the commands of the README.
@@ -256,7 +260,7 @@ import Testing
                 run.folder.url.appendingPathComponent("data").path,
             ] + here
         let first = try Self.run(reproduce)
-        #expect(first.status == 0 && first.text.contains("mean ± s.d."), "\(first.errors)\(first.text)")
+        #expect(first.status == 0 && first.output.contains("mean ± s.d."), "\(first.errors)\(first.output)")
         let finished = try records()
         #expect(finished.map(\.status) == [.finished, .finished])
         // Finished runs are kept as they are.
@@ -266,7 +270,7 @@ import Testing
         let kept = try Self.run(["keep", out.appendingPathComponent("tiny/0").path, "--half"] + here)
         #expect(kept.status == 0, "\(kept.errors)")
         let sample = try Self.run(["sample", "tiny", "--length", "20", "--gates", "--threads", "1"] + here)
-        #expect(sample.status == 0 && !sample.text.isEmpty, "\(sample.errors)")
+        #expect(sample.status == 0 && !sample.output.isEmpty, "\(sample.errors)")
         let pictures = run.folder.url.appendingPathComponent("pictures").path
         let drawn = try Self.run(
             ["figures", "tiny", "--length", "100", "--output", pictures, "--threads", "1"] + here)
@@ -281,15 +285,15 @@ import Testing
     @Test func variantsWithNamesHaveFoldersAndLinesOfTheirOwn() throws {
         let run = try TestRun(overrides: [])
         for (name, rate) in [("slow", "0.001"), ("fast", "0.02")] {
-            let output = try Self.run(train(run, ["--set", "training.learningRate=\(rate)", "--name", name]))
-            #expect(output.status == 0 && output.text.contains("\n\(name) "), "\(output.errors)")
+            let outcome = try Self.run(train(run, ["--set", "training.learningRate=\(rate)", "--name", name]))
+            #expect(outcome.status == 0 && outcome.output.contains("\n\(name) "), "\(outcome.errors)")
         }
         let runs = run.folder.url.appendingPathComponent("runs")
         let record = try RunRecord(contentsOf: runs.appendingPathComponent("fast/0/record.json"))
         #expect(record.configuration == "fast" && record.status == .finished)
         let compared = try Self.run(["compare", runs.path])
-        #expect(compared.text.contains("\nslow ") && compared.text.contains("\nfast "), "\(compared.errors)")
-        #expect(compared.text.contains("training.learningRate"))
+        #expect(compared.output.contains("\nslow ") && compared.output.contains("\nfast "), "\(compared.errors)")
+        #expect(compared.output.contains("training.learningRate"))
         // Another variant of the same name is another run.
         let other = try Self.run(train(run, ["--set", "training.batch=2", "--name", "fast", "--or-resume"]))
         #expect(other.status != 0 && other.errors.contains("another version of fast"), "\(other.errors)")
@@ -301,8 +305,8 @@ import Testing
     @Test func theFoldersOfAllSeedsAreLookedAtFirst() throws {
         let run = try TestRun()
         try run.folder.write("{}", to: "runs/tiny/1/steps.jsonl")
-        let output = try Self.run(train(run, ["--set", "training.seeds=[0, 1]"]))
-        #expect(output.status != 0 && output.errors.contains("runs/tiny/1: an incomplete run"), "\(output.errors)")
+        let outcome = try Self.run(train(run, ["--set", "training.seeds=[0, 1]"]))
+        #expect(outcome.status != 0 && outcome.errors.contains("runs/tiny/1: an incomplete run"), "\(outcome.errors)")
         let first = run.folder.url.appendingPathComponent("runs/tiny/0").path
         #expect(!FileManager.default.fileExists(atPath: first))
     }
@@ -362,9 +366,9 @@ import Testing
             ),
         ]
         for (arguments, words) in cases {
-            let output = try Self.run(arguments)
-            #expect(output.status != 0 && output.text.isEmpty, "\(arguments)")
-            for word in words { #expect(output.errors.contains(word), "\(arguments): \(output.errors)") }
+            let outcome = try Self.run(arguments)
+            #expect(outcome.status != 0 && outcome.output.isEmpty, "\(arguments)")
+            for word in words { #expect(outcome.errors.contains(word), "\(arguments): \(outcome.errors)") }
         }
     }
 
@@ -379,30 +383,31 @@ import Testing
     ])
     func whatTheDataOrTheMemoryDoNotAllowIsRefusedByItsKeyBeforeAFolderIsMade(override: String, key: String) throws {
         let folder = try TemporaryFolder(), out = folder.url.appendingPathComponent("runs").path
-        let output = try Self.run(
+        let outcome = try Self.run(
             ["train", "sample-lstm", "--set", override, "--out", out, "--threads", "2"], before: "ulimit -v 4000000;")
-        #expect(output.status == 1 && output.errors.contains(key), "\(override): \(output.errors)")
+        #expect(outcome.status == 1 && outcome.errors.contains(key), "\(override): \(outcome.errors)")
         #expect(!FileManager.default.fileExists(atPath: out))
     }
 
     @Test func aProgramCopiedElsewhereFindsTheCheckoutThatItIsTold() throws {
         let folder = try TemporaryFolder(), copy = folder.url.appendingPathComponent("program").path
         let there = "cp \"$0\" '\(copy)'; cd /; set -- '\(copy)' \"$@\"; "
-        func call(_ arguments: [String], _ variables: String = "") throws -> BuiltProgram.Output {
+        func call(_ arguments: [String], _ variables: String = "") throws -> ProgramOutcome {
             try Self.run(arguments, before: there + "exec env -u \(ProjectFolder.variable) \(variables) \"$@\";")
         }
         let lost = try call(["show", "sample-lstm"])
         #expect(lost.status == 1 && lost.errors.contains("--project DIR"), "\(lost.errors)")
         let shown = try Self.run(["show", "sample-lstm"])
         let project = ["--project", checkout.url.path]
-        #expect(try call(["show", "sample-lstm"] + project).text == shown.text)
+        #expect(try call(["show", "sample-lstm"] + project).output == shown.output)
         #expect(
-            try call(["show", "sample-lstm"], "\(ProjectFolder.variable)='\(checkout.url.path)'").text == shown.text)
+            try call(["show", "sample-lstm"], "\(ProjectFolder.variable)='\(checkout.url.path)'").output == shown.output
+        )
         // The generated sample is the checkout's.
         let out = folder.url.appendingPathComponent("runs").path
         let trained = try call(
             ["train", "sample-lstm", "--set", "training.steps=1", "--name", "short", "--out", out] + project)
-        #expect(trained.status == 0 && trained.text.contains("short"), "\(trained.errors)")
+        #expect(trained.status == 0 && trained.output.contains("short"), "\(trained.errors)")
         let wrong = try call(["list", "--project", folder.url.path])
         #expect(wrong.status != 0 && wrong.errors.contains("--project expects a checkout"), "\(wrong.errors)")
         let named = try call(["list"], "\(ProjectFolder.variable)='\(folder.url.path)'")
@@ -413,13 +418,14 @@ import Testing
         for program in ["char-hyperlstm", "static-hypernet"].map(BuiltProgram.init(name:)) {
             for command in try Self.subcommands(of: program) {
                 #expect(
-                    try program.run([command, "--help"]).text.contains("--project <dir>"), "\(program.name) \(command)")
+                    try program.run([command, "--help"]).output.contains("--project <dir>"),
+                    "\(program.name) \(command)")
             }
         }
     }
 
     private static func subcommands(of program: BuiltProgram) throws -> [String] {
-        let help = try program.run(["--help"]).text
+        let help = try program.run(["--help"]).output
         // "  train      What it does"; the lines between go on with a text.
         let subcommands = help.matches(of: #/\n  ([a-z-]+)  /#).map { String($0.1) }.filter { $0 != "--version" }
         #expect(subcommands.count > 12)
@@ -427,9 +433,9 @@ import Testing
     }
 
     private static func json(_ arguments: [String]) throws -> JSONValue {
-        let output = try run(arguments)
-        #expect(output.status == 0, "\(output.errors)")
-        return try StableJSON.decode(JSONValue.self, from: [UInt8](output.text.utf8))
+        let outcome = try run(arguments)
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        return try StableJSON.decode(JSONValue.self, from: [UInt8](outcome.output.utf8))
     }
 
     @Test func theListAsJSONHasEveryConfigurationWithTheSameKeys() throws {
@@ -447,11 +453,11 @@ import Testing
     }
 
     @Test func showPrintsAConfigurationThatIsOneAndWhatDiffers() throws {
-        let output = try Self.run(["show", "table3-lstm-quick", "--set", "training.steps=7"])
-        #expect(output.status == 0, "\(output.errors)")
-        #expect(output.text.contains("#   model.units: 1000 → 320\n"))
+        let outcome = try Self.run(["show", "table3-lstm-quick", "--set", "training.steps=7"])
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        #expect(outcome.output.contains("#   model.units: 1000 → 320\n"))
         let folder = try TemporaryFolder()
-        let copy = try ConfigurationFile(contentsOf: try folder.write(output.text, to: "copy.yaml"))
+        let copy = try ConfigurationFile(contentsOf: try folder.write(outcome.output, to: "copy.yaml"))
         let original = try ConfigurationFile(
             contentsOf: committedConfigurations.appendingPathComponent("table3-lstm-quick.yaml"),
             overrides: ["training.steps=7"])
@@ -462,13 +468,13 @@ import Testing
         }
         #expect(document["parameters"] == .number(4_254_050) && document["differences"] == .array([]))
         let wrong = try Self.run(["show", "table3-lstm", "--set", "units=12"])
-        #expect(wrong.status != 0 && wrong.errors.contains("'model.units'") && wrong.text.isEmpty)
+        #expect(wrong.status != 0 && wrong.errors.contains("'model.units'") && wrong.output.isEmpty)
     }
 
     @Test func committedRunsAreComparedAndReportedByName() throws {
         let compared = try Self.run(["compare", "ptb-rnn", "ptb-hyper-rnn"])
-        #expect(compared.status == 0 && compared.text.contains("mean ± s.d."), "\(compared.errors)")
-        #expect(compared.text.contains("model.cell"))
+        #expect(compared.status == 0 && compared.output.contains("mean ± s.d."), "\(compared.errors)")
+        #expect(compared.output.contains("model.cell"))
         guard case .array(let runs) = try Self.json(["compare", "ptb-rnn/0", "--json"]) else {
             Issue.record("no list")
             return
@@ -480,7 +486,7 @@ import Testing
         #expect(reported.status == 0 && FileManager.default.fileExists(atPath: page), "\(reported.errors)")
         // A row by its words; its weights need not be committed.
         let row = try Self.run(["compare", "rnn", "hyper-rnn"])
-        #expect(row.status == 0 && row.text.contains("\nptb-rnn ") && row.text.contains("\nptb-hyper-rnn "))
+        #expect(row.status == 0 && row.output.contains("\nptb-rnn ") && row.output.contains("\nptb-hyper-rnn "))
         let missing = try Self.run(["compare", "ptb-rrn"])
         #expect(missing.status != 0 && missing.errors.contains("ptb-rrn: expected a folder of runs"))
         #expect(missing.errors.contains("such as ptb-rnn"))
@@ -498,7 +504,7 @@ import Testing
             for command in [""] + (try Self.subcommands(of: program)) {
                 func words(_ columns: String) throws -> [Substring] {
                     let arguments = command.isEmpty ? ["--help"] : [command, "--help"]
-                    let help = try program.run(arguments, before: columns).text
+                    let help = try program.run(arguments, before: columns).output
                     return help.components(separatedBy: "\nUSAGE:")[0].split(separator: "\n")
                 }
                 let narrow = Set(try words("unset COLUMNS;"))
@@ -527,10 +533,10 @@ import Testing
 
     /// What the shell is told when Tab is pressed behind a command and a beginning of its first argument.
     private static func completions(of command: String, after typed: String = "") throws -> [String] {
-        let output = try run(
+        let outcome = try run(
             ["---completion", command, "--", "positional@0", "2", "\(typed.utf8.count)", program.name, command, typed],
             before: "export SAP_SHELL=bash SAP_SHELL_VERSION=5.2;")
-        return output.text.split(separator: "\n").map(String.init)
+        return outcome.output.split(separator: "\n").map(String.init)
     }
 
     @Test func commandsThatAreSuggestedWorkAsTyped() throws {
@@ -561,22 +567,23 @@ import Testing
             (["bake", folder.deletingLastPathComponent().path], folder),
             (["evaluate", try Checkpoint(at: folder).path], folder),
         ] {
-            let output = try BuiltProgram(name: "static-hypernet").run(arguments)
+            let outcome = try BuiltProgram(name: "static-hypernet").run(arguments)
             #expect(
-                output.status != 0
-                    && output.errors.contains(
+                outcome.status != 0
+                    && outcome.errors.contains(
                         "\(place.path): expected a run of static-hypernet, found one of char-hyperlstm"),
-                "\(arguments): \(output.errors)")
+                "\(arguments): \(outcome.errors)")
         }
         let resumed = try Self.run(resume(folder.deletingLastPathComponent(), run))
         #expect(resumed.status == 0 && resumed.errors.contains("finished already"), "\(resumed.errors)")
     }
 
     @Test func theListShowsEveryConfiguration() throws {
-        let output = try Self.run(["list"])
+        let outcome = try Self.run(["list"])
         for url in try ConfigurationFile.all(in: committedConfigurations) {
             #expect(
-                output.text.contains("\n\(url.deletingPathExtension().lastPathComponent) "), "\(url.lastPathComponent)")
+                outcome.output.contains("\n\(url.deletingPathExtension().lastPathComponent) "),
+                "\(url.lastPathComponent)")
         }
     }
 }

@@ -16,7 +16,7 @@ import Testing
         let config = run.folder.url.appendingPathComponent("tiny.yaml").path
         let trained = try Self.program.run(["train", config, "--data", data, "--out", out, "--threads", "2"])
         #expect(trained.status == 0, "\(trained.errors)")
-        #expect(trained.text.contains("generated sample"))
+        #expect(trained.output.contains("generated sample"))
         let folder = "\(out)/tiny/3"
         let record = try RunRecord(
             contentsOf: URL(fileURLWithPath: folder).appendingPathComponent("record.json"))
@@ -24,15 +24,15 @@ import Testing
 
         let error = "test: error \(fixed(try #require(record.test?.errorPercent), 2)) %"
         let evaluated = try Self.program.run(["evaluate", folder, "--data", data, "--threads", "2"])
-        #expect(evaluated.status == 0 && evaluated.text.contains(error), "\(evaluated.text)\(evaluated.errors)")
+        #expect(evaluated.status == 0 && evaluated.output.contains(error), "\(evaluated.output)\(evaluated.errors)")
         let plain = run.folder.url.appendingPathComponent("plain.safetensors").path
         let baked = try Self.program.run(["bake", folder, "--output", plain])
         #expect(baked.status == 0, "\(baked.errors)")
-        #expect(baked.text.contains("\(grouped(record.parameterCount)) parameters with the hypernetwork"))
+        #expect(baked.output.contains("\(grouped(record.parameterCount)) parameters with the hypernetwork"))
         let again = try Self.program.run(
             ["evaluate", plain, "--config", config, "--data", data, "--threads", "2"])
-        #expect(again.status == 0 && again.text.contains(error), "\(again.text)\(again.errors)")
-        #expect(again.text.contains("kernels owned"))
+        #expect(again.status == 0 && again.output.contains(error), "\(again.output)\(again.errors)")
+        #expect(again.output.contains("kernels owned"))
         let twice = try Self.program.run(["bake", plain])
         #expect(twice.status != 0 && twice.errors.contains("nothing to bake"))
         // A file of weights has no folder of its own: the network goes beside it.
@@ -40,7 +40,7 @@ import Testing
         let checkpoint = try Checkpoint(at: URL(fileURLWithPath: folder))
         try Data(contentsOf: checkpoint.url.appendingPathComponent(CheckpointFile.model)).write(to: weights)
         let beside = try Self.program.run(["bake", weights.path])
-        #expect(beside.status == 0 && beside.text.contains("weights/baked.safetensors: "), "\(beside.errors)")
+        #expect(beside.status == 0 && beside.output.contains("weights/baked.safetensors: "), "\(beside.errors)")
         // Nor does it know which images its run set aside.
         let validation = try Self.program.run([
             "evaluate", weights.path, "--split", "validation", "--data", data, "--threads", "2",
@@ -73,10 +73,10 @@ import Testing
     func whatTheDataOrTheMemoryDoNotAllowIsRefusedByItsKeyBeforeAFolderIsMade(override: String, key: String) throws {
         for configuration in ["sample-cifar-wide-resnet", "sample-cifar-hyper-wide-resnet"] {
             let folder = try TemporaryFolder(), out = folder.url.appendingPathComponent("runs").path
-            let output = try Self.program.run(
+            let outcome = try Self.program.run(
                 ["train", configuration, "--set", override, "--out", out, "--threads", "2"],
                 before: "ulimit -v 4000000;")
-            #expect(output.status == 1 && output.errors.contains(key), "\(override): \(output.errors)")
+            #expect(outcome.status == 1 && outcome.errors.contains(key), "\(override): \(outcome.errors)")
             #expect(!FileManager.default.fileExists(atPath: out))
         }
     }
@@ -99,17 +99,17 @@ import Testing
             (["reproduce", "--experiment", "ptb"], ["cifar", "mnist"]),
         ]
         for (arguments, words) in cases {
-            let output = try Self.program.run(arguments)
-            #expect(output.status != 0 && output.text.isEmpty, "\(arguments)")
-            for word in words { #expect(output.errors.contains(word), "\(arguments): \(output.errors)") }
+            let outcome = try Self.program.run(arguments)
+            #expect(outcome.status != 0 && outcome.output.isEmpty, "\(arguments)")
+            for word in words { #expect(outcome.errors.contains(word), "\(arguments): \(outcome.errors)") }
         }
     }
 
     @Test func theListShowsEveryConfiguration() throws {
-        let output = try Self.program.run(["list"])
+        let outcome = try Self.program.run(["list"])
         for url in try ConfigurationFile.all(in: committedImageConfigurations) {
             let name = url.deletingPathExtension().lastPathComponent
-            #expect(output.text.contains("\n\(name) "), "\(name)")
+            #expect(outcome.output.contains("\n\(name) "), "\(name)")
         }
     }
 }

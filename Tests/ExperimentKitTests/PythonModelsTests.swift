@@ -132,9 +132,9 @@ struct PythonModelsTests {
             ], to: initial)
 
         let shared = [name, "--data", data.path] + settings.flatMap { ["--set", $0] }
-        let output = try BuiltProgram(name: "char-hyperlstm").run(
+        let outcome = try BuiltProgram(name: "char-hyperlstm").run(
             ["train"] + shared + ["--seed", "0", "--threads", "1", "--out", folder.url.path])
-        #expect(output.status == 0, "\(output.errors)")
+        #expect(outcome.status == 0, "\(outcome.errors)")
         let ours = try StepLog.read(folder.url.appendingPathComponent("\(name)/0/steps.jsonl"))
         let curves = folder.url.appendingPathComponent("curves.json")
         _ = try #require(

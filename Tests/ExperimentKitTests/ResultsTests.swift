@@ -9,8 +9,8 @@ import Testing
     @Test func documentsAndFiguresAreInStepWithTheRecords() throws {
         // By the built programs: in this process other tests make further kinds of cells known.
         for program in ["char-hyperlstm", "static-hypernet"].map(BuiltProgram.init(name:)) {
-            let output = try program.run(["results", "--check"])
-            #expect(output.status == 0, "run `\(program.name) results`: \(output.errors)")
+            let outcome = try program.run(["results", "--check"])
+            #expect(outcome.status == 0, "run `\(program.name) results`: \(outcome.errors)")
         }
         let tables = try BuiltProgram(name: "benchmarks").run(["tables", "--check"])
         #expect(tables.status == 0, "run `benchmarks tables`: \(tables.errors)")

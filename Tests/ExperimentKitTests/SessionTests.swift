@@ -8,7 +8,7 @@ import Testing
 /// What the environment says of folders, as the built `char-hyperlstm` takes it.
 @Suite struct SessionTests {
     /// The call that trains the tiny configuration of a test into a folder.
-    private func train(_ run: TestRun, _ variables: String) throws -> BuiltProgram.Output {
+    private func train(_ run: TestRun, _ variables: String) throws -> ProgramOutcome {
         let folder = run.folder.url
         return try BuiltProgram(name: "char-hyperlstm").run(
             [
@@ -21,7 +21,7 @@ import Testing
     @Test func aVariableThatNamesNoCheckoutIsNotPassedOver() throws {
         let run = try TestRun(overrides: [])
         let wrong = try train(run, "export \(ProjectFolder.variable)='\(run.folder.url.path)';")
-        #expect(wrong.status == 1 && wrong.text.isEmpty)
+        #expect(wrong.status == 1 && wrong.output.isEmpty)
         #expect(
             wrong.errors.contains("\(ProjectFolder.variable) expects a checkout of the project")
                 && wrong.errors.contains("found none at '\(run.folder.url.path)'"), "\(wrong.errors)")
@@ -31,8 +31,8 @@ import Testing
 
     @Test(arguments: [ProjectFolder.variable, DataFolder.environmentVariable])
     func aFolderInOtherBytesThanUTF8IsRefusedByItsVariable(name: String) throws {
-        let output = try train(try TestRun(overrides: []), "export \(name)=$'/tmp/\\xff-folder';")
-        #expect(output.status == 1 && output.text.isEmpty)
-        #expect(output.errors.contains("\(name), '/tmp/") && output.errors.contains("not UTF-8"), "\(output.errors)")
+        let outcome = try train(try TestRun(overrides: []), "export \(name)=$'/tmp/\\xff-folder';")
+        #expect(outcome.status == 1 && outcome.output.isEmpty)
+        #expect(outcome.errors.contains("\(name), '/tmp/") && outcome.errors.contains("not UTF-8"), "\(outcome.errors)")
     }
 }

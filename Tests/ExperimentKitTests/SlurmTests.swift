@@ -25,14 +25,14 @@ import Testing
         try run.folder.writeScript(script, to: "bin/\(name)")
     }
 
-    private func reproduce(_ more: [String] = [], path: String? = nil) throws -> BuiltProgram.Output {
+    private func reproduce(_ more: [String] = [], path: String? = nil) throws -> ProgramOutcome {
         try submit(
             ["--profile", "sample", "sample-lstm", "sample-layer-norm-hyperlstm", "--seeds", "0,1"] + more, path: path)
     }
 
     private func submit(
         _ rows: [String], to program: BuiltProgram = Self.program, path: String? = nil, before: String = ""
-    ) throws -> BuiltProgram.Output {
+    ) throws -> ProgramOutcome {
         try program.run(
             ["reproduce"] + rows + ["--launcher", "slurm", "--out", out.path],
             before: "PATH=\(path ?? folder.appendingPathComponent("bin").path + ":$PATH");" + before)
@@ -72,13 +72,13 @@ import Testing
     }
 
     @Test func everyConfigurationAndSeedIsATaskOfOneArray() throws {
-        let output = try reproduce([
+        let outcome = try reproduce([
             "--partition", "long", "--time", "12:00:00", "--cores", "8", "--jobs", "3", "--sbatch", "--qos=high",
             "--data", "data",
         ])
-        #expect(output.status == 0 && output.text.isEmpty, "\(output.errors)")
+        #expect(outcome.status == 0 && outcome.output.isEmpty, "\(outcome.errors)")
         for words in ["submitted 4 of 4 runs as job array 77; 0 finished", "squeue --jobs=77", "compare \(out.path)"] {
-            #expect(output.errors.contains(words), "\(output.errors)")
+            #expect(outcome.errors.contains(words), "\(outcome.errors)")
         }
         let arguments = try #require(submitted())
         for option in [
@@ -108,7 +108,7 @@ import Testing
         let list = try #require(arguments.first { $0.hasSuffix(".runs") })
         #expect(arguments.contains("--array=0-0"))
         #expect(try String(contentsOfFile: list, encoding: .utf8) == "sample-layer-norm-hyperlstm 0\n")
-        #expect(second.text.contains("sample-lstm"), "the table of what is there")
+        #expect(second.output.contains("sample-lstm"), "the table of what is there")
 
         let other = try #require(try lists().first { $0 != "\(name).runs" }).replacing(".runs", with: "")
         try run.folder.write("\(name) 0\n\(other) 0\n\(name) 3\n", to: "queue")
@@ -119,8 +119,8 @@ import Testing
     }
 
     @Test func aRowOrASeedThatIsNamedTwiceIsOneRun() throws {
-        let output = try submit(["--corpus", "sample", "sample-lstm", "sample-lstm", "--seeds", "1,1"])
-        #expect(output.errors.contains("submitted 1 of 1 runs"), "\(output.errors)")
+        let outcome = try submit(["--corpus", "sample", "sample-lstm", "sample-lstm", "--seeds", "1,1"])
+        #expect(outcome.errors.contains("submitted 1 of 1 runs"), "\(outcome.errors)")
         #expect(try tasks() == ["sample-lstm 1"])
         let misspelt = try submit(["--corpus", "sample", "sample-lsmt"])
         #expect(misspelt.status == 1 && misspelt.errors.contains("no row 'sample-lsmt' with the budget 'sample'"))
@@ -128,11 +128,11 @@ import Testing
 
     /// Where there are no data: the sample that stands in is that of the rows that were named.
     @Test func withoutDataANamedRowIsReplacedByTheSampleOfItsOwnDataSet() throws {
-        let output = try submit(
+        let outcome = try submit(
             ["table7-convnet-quick"], to: BuiltProgram(name: "static-hypernet"),
             before: "cd '\(folder.path)'; unset \(DataFolder.environmentVariable);"
                 + " export \(ProjectFolder.variable)='\(checkout.url.path)';")
-        #expect(output.text.contains("NOT MNIST numbers"), "\(output.errors)\(output.text)")
+        #expect(outcome.output.contains("NOT MNIST numbers"), "\(outcome.errors)\(outcome.output)")
         #expect(try tasks().allSatisfy { $0.hasPrefix("sample-mnist-") })
     }
 
@@ -144,9 +144,9 @@ import Testing
 
     @Test func aRunThatEndedUnfinishedIsSubmittedAgainWithItsLastMessage() throws {
         try run.folder.write("one\nthe disk is full\n", to: "out/sample-lstm/1.log")
-        let output = try reproduce()
-        #expect(output.errors.contains("sample-lstm seed 1: not finished; it said last: the disk is full"))
-        #expect(output.errors.contains("submitted 4 of 4"))
+        let outcome = try reproduce()
+        #expect(outcome.errors.contains("sample-lstm seed 1: not finished; it said last: the disk is full"))
+        #expect(outcome.errors.contains("submitted 4 of 4"))
     }
 
     @Test func whereSlurmIsMissingOrRefusesTheErrorSaysWhatToDo() throws {

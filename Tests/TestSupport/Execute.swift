@@ -14,8 +14,9 @@ public struct ProgramOutcome: Sendable {
 ///   - command: The program, with its path or to be found by PATH, and its arguments.
 ///   - input: What it reads; nothing without it.
 ///   - environment: Its variables; without them those of this process.
+///   - directory: Where it works; without it where this process does.
 public func execute(
-    _ command: [String], input: [UInt8] = [], environment: [String: String]? = nil
+    _ command: [String], input: [UInt8] = [], environment: [String: String]? = nil, in directory: URL? = nil
 ) throws -> ProgramOutcome {
     // Files take any amount of output; a pipe that nobody reads would stop the program.
     let folder = try TemporaryFolder()
@@ -24,6 +25,7 @@ public func execute(
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
     process.arguments = command
     if let environment { process.environment = environment }
+    if let directory { process.currentDirectoryURL = directory }
     process.standardInput = try FileHandle(forReadingFrom: folder.write(input, to: "input"))
     (process.standardOutput, process.standardError) = (output, errors)
     try process.run()

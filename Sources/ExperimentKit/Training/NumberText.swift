@@ -10,16 +10,8 @@ public func signed(_ value: Double, _ decimals: Int) -> String {
     (value < 0 ? "−" : "+") + fixed(abs(value), decimals)
 }
 
-/// A whole number with its thousands set apart by commas: `4,254,050`.
-public func grouped(_ value: Int) -> String {
-    let digits = Array(String(value.magnitude))
-    var text = ""
-    for (index, digit) in digits.enumerated() {
-        if index > 0, (digits.count - index) % 3 == 0 { text.append(",") }
-        text.append(digit)
-    }
-    return (value < 0 ? "-" : "") + text
-}
+/// A whole number with its thousands set apart by commas, the same in every locale: `4,254,050`.
+public func grouped(_ value: Int) -> String { value.formatted(.number.locale(Locale(identifier: "en_US"))) }
 
 /// A processor's name without what its maker adds for the law: `AMD EPYC`, `Intel Xeon`.
 public func processorText(_ name: String) -> String {
