@@ -50,7 +50,8 @@ swift: # says which Swift is needed, where there is none or an older one
 	echo "$${version:-0.0}" | awk -F . '{ exit !($$1 > 6 || $$1 == 6 && $$2 >= 2) }' || { \
 	    [ -n "$$version" ] || ! command -v swift >/dev/null || echo "$$said" >&2; \
 	    echo "error: Swift 6.2 or later is needed, found $${version:-none}: https://www.swift.org/install, or the container:" >&2; \
-	    echo "  docker build -t hypernetworks . && docker run --rm -it hypernetworks" >&2; exit 1; }
+	    echo '  docker build -t hypernetworks .' >&2; \
+	    echo '  docker run --rm -it -v "$$PWD/data:/hypernetworks/data" -v "$$PWD/runs:/hypernetworks/runs" hypernetworks' >&2; exit 1; }
 
 # OpenBLAS is opened at run time: it may be a file that the user names, or a module of a cluster.
 deps: ## installs the C libraries and tools that are missing (Debian, Ubuntu; elsewhere says which)
@@ -67,21 +68,20 @@ deps: ## installs the C libraries and tools that are missing (Debian, Ubuntu; el
 	    esac; \
 	done; \
 	[ -z "$$missing" ] && exit 0; \
+	hint=""; \
+	case $$missing in *openblas*) \
+	    hint="  (OpenBLAS elsewhere: HYPERNETWORKS_BLAS=/path/to/libopenblas.so; without, slowly: HYPERNETWORKS_BLAS=none)";; \
+	esac; \
+	fail() { printf '%s\n' "error: $$1" $${hint:+"$$hint"} >&2; exit 1; }; \
 	if command -v apt-get >/dev/null; then \
 	    echo "installing:$$missing"; \
 	    root=""; [ "$$(id -u)" = 0 ] || root=sudo; \
-	    [ -z "$$root" ] || command -v sudo >/dev/null || { \
-	        echo "error: not root and no sudo; as root: apt-get install$$missing" >&2; \
-	        echo "  (OpenBLAS elsewhere: HYPERNETWORKS_BLAS=/path/to/libopenblas.so; without, slowly: HYPERNETWORKS_BLAS=none)" >&2; \
-	        exit 1; }; \
+	    [ -z "$$root" ] || command -v sudo >/dev/null || fail "not root and no sudo; as root: apt-get install$$missing"; \
 	    $$root apt-get update -qq || true; \
-	    $$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null || { \
-	        echo "error: could not install$$missing" >&2; \
-	        echo "  (OpenBLAS elsewhere: HYPERNETWORKS_BLAS=/path/to/libopenblas.so; without, slowly: HYPERNETWORKS_BLAS=none)" >&2; \
-	        exit 1; }; \
+	    $$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null \
+	        || fail "could not install$$missing"; \
 	else \
-	    echo "error: missing (by their Debian names):$$missing; please install them with this system's package manager" >&2; \
-	    exit 1; \
+	    fail "missing (by their Debian names):$$missing; please install them with this system's package manager"; \
 	fi
 
 first-build: # says how long it takes

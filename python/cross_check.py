@@ -89,6 +89,7 @@ def read(path):
 
 
 def changed(config, settings):
+    """A configuration with settings laid over it in their order; a section takes the place of the old one whole."""
     for setting in settings:
         keys, equals, value = setting.partition("=")
         if not equals:
@@ -99,10 +100,16 @@ def changed(config, settings):
                 raise SystemExit(f"{setting}: unknown key '{keys}'; `char-hyperlstm show CONFIG` prints all, and author. has "
                                  + ", ".join(LEFT_OUT["author"]))
             place = place[key]
-        changes = parsed(value, setting)
-        for key in reversed(keys.split(".")):
-            changes = {key: changes}
-        config = merged(config, changes)
+        new = parsed(value, setting)
+        if isinstance(place, dict) and isinstance(new, dict):
+            missing = sorted(place.keys() - new.keys() - {"holdUntilStep"})
+            if missing:
+                raise SystemExit(f"{setting}: expected the keys {', '.join(missing)} too")
+        # Null first: a section would be joined with the one before it.
+        for changes in None, new:
+            for key in reversed(keys.split(".")):
+                changes = {key: changes}
+            config = merged(config, changes)
     return config
 
 
@@ -164,9 +171,10 @@ def rate(schedule, step):
     peak, final, warm_up = schedule["peak"], schedule["final"], schedule["warmUpSteps"]
     if step < warm_up:
         return peak * step / warm_up
-    hold = schedule.get("holdUntilStep", warm_up)
-    progress = min(1, max(0, step - hold) / max(1, schedule["totalSteps"] - hold))
-    falls = progress if "holdUntilStep" in schedule else (1 - math.cos(math.pi * progress)) / 2
+    hold = schedule.get("holdUntilStep")
+    start = warm_up if hold is None else hold
+    progress = min(1, max(0, step - start) / max(1, schedule["totalSteps"] - start))
+    falls = (1 - math.cos(math.pi * progress)) / 2 if hold is None else progress
     return peak + (final - peak) * falls
 
 
@@ -649,24 +657,38 @@ def save_state(path, trained, best, record):
     os.replace(partial, path)
 
 
+def lasting(settings):
+    """Those settings that a run keeps for its whole life, as --variants takes them."""
+    changeable = "training.learningRate", "training.steps", "evaluation"
+    return "'" + "; ".join(setting for setting in settings if not setting.startswith(changeable)) + "'"
+
+
 def load_state(path, trained, best, record):
-    """Takes up a run of the same models where `save_state` left it, and says where in `record`. Rate and length may differ."""
+    """Takes up a run of the same models where `save_state` left it, and says where in `record`. Seeds and settings are
+    held to those of the run, except rate, length and evaluation."""
     try:
         state = torch.load(path, map_location=trained.step.device, weights_only=True)
     except (pickle.UnpicklingError, RuntimeError) as error:
         raise SystemExit(f"{path}: expected the state of a run as --states keeps it: {error}") from error
-    for key in "kind", "parameters", "batch", "sequenceLength", "trainingTextSHA256":
-        if state["record"][key] != record[key]:
-            raise SystemExit(f"{path}: expected a run with {key} {record[key]}, found {state['record'][key]}")
-    if len(state["bits"]) != len(record["models"]):
-        raise SystemExit(f"{path}: expected {len(record['models'])} models, found {len(state['bits'])}")
+    before = state["record"]
+    if len(before["models"]) != len(record["models"]):
+        raise SystemExit(f"{path}: expected {len(record['models'])} models, found {len(before['models'])}")
+    compared = [(key, record[key], before[key])
+                for key in ("kind", "parameters", "batch", "sequenceLength", "trainingTextSHA256")]
+    compared.append(("--set", lasting(record["set"]), lasting(before["set"])))
+    for m, (model, old) in enumerate(zip(record["models"], before["models"]), 1):
+        compared += [(f"model {m} of seed", model["seed"], old["seed"]),
+                     (f"model {m} of variant", lasting(model.get("set", [])), lasting(old.get("set", [])))]
+    for name, expected, found in compared:
+        if found != expected:
+            raise SystemExit(f"{path}: expected a run with {name} {expected}, found {found}")
     for tensor, saved in zip(trained.tensors(), state["tensors"]):
         tensor.copy_(saved)
     best.flat.copy_(state["best"])
     best.bits, best.steps = state["bits"], state["steps"]
-    for model, before in zip(record["models"], state["record"]["models"]):
-        model |= {key: before[key] for key in ("curve", "steps")}
-    record |= {"resumedAt": trained.step.item(), "seconds": state["record"]["seconds"]}
+    for model, old in zip(record["models"], before["models"]):
+        model |= {key: old[key] for key in ("curve", "steps")}
+    record |= {"resumedAt": trained.step.item(), "seconds": before["seconds"]}
     torch.manual_seed(record["models"][0]["seed"] + record["resumedAt"])
 
 
@@ -733,7 +755,7 @@ def main():
     parser.add_argument("--weights", help="a file for the weights of the model with the best validation")
     parser.add_argument("--states", metavar="FOLDER", help="keeps all of the run at its end, as step-STEP.pt")
     parser.add_argument("--states-at", type=int, nargs="+", default=[], metavar="STEP", help="and after so many steps, each with a validation")
-    parser.add_argument("--resume", metavar="FILE", help="one of these; rate and length may have been changed")
+    parser.add_argument("--resume", metavar="FILE", help="one of these; rate, length and evaluation may have been changed")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--tf32", action="store_true", help="products of TensorFloat-32 in place of float32")
     parser.add_argument("--no-graph", action="store_true", help="without a CUDA graph")

@@ -22,10 +22,18 @@ from torch.nn import functional as F
 
 import hypernetworks
 
-DATA = Path(os.environ.get("HYPERNETWORKS_DATA") or Path(__file__).parent.parent / "data")
+CHECKOUT = Path(__file__).parent.parent
+DATA = Path(os.environ.get("HYPERNETWORKS_DATA") or CHECKOUT / "data")
 
 
 # ---------------------------------------------------------------- data
+
+def sample(folder):
+    """The folder of the generated samples: that of the data folder, else the checkout's."""
+    own = folder / "sample"
+    # A data folder that is not there is an error, not one without samples.
+    return own if own.is_dir() or not folder.is_dir() else CHECKOUT / "data/sample"
+
 
 def cifar10(archive):
     """Images [n, 32, 32, 3] of 0 … 255, and their classes."""
@@ -51,16 +59,20 @@ def text(corpus, folder):
         with zipfile.ZipFile(folder / corpus / f"{corpus}.zip") as archive:
             return archive.read(archive.namelist()[0])[-5_000_000:]
     if corpus == "sample":
-        return gzip.open(folder / "sample" / "sample.test.txt.gz").read()
+        return gzip.open(sample(folder) / "sample.test.txt.gz").read()
     if corpus != "ptb":
         raise SystemExit(f"no reader of the corpus '{corpus}'; expected ptb, text8, enwik8 or sample")
     return penn_treebank(folder, "test")
 
 
 def penn_treebank(folder, split):
-    """The bytes of train, valid or test, as the paper has them: no blank at either end of a line."""
-    words = gzip.open(folder / "ptb" / f"ptb.{split}.txt.gz").read()
-    return b"".join(line.strip(b" ") + b"\n" for line in words.split(b"\n")[:-1])
+    """The bytes of train, valid or test, as the paper has them."""
+    return characters_of_word_lines(gzip.open(folder / "ptb" / f"ptb.{split}.txt.gz").read())
+
+
+def characters_of_word_lines(words):
+    """Each line without the blank at either end, its line feed kept; blanks between words stay."""
+    return b"\n".join(line.removeprefix(b" ").removesuffix(b" ") for line in words.split(b"\n"))
 
 
 # ---------------------------------------------------------------- figures
@@ -70,7 +82,7 @@ def evaluate_images(model, folder):
     """Error in percent and mean cross entropy in nats."""
     metadata = model.metadata
     name = metadata["dataset"]
-    place = folder / "sample" if name.startswith("sample") else folder
+    place = sample(folder) if name.startswith("sample") else folder
     images, classes = cifar10(place / "cifar-10-binary.tar.gz") if "cifar" in name else mnist(place / "mnist")
     if images.shape[3] == 3:
         means, deviations = (np.float32(json.loads(metadata[key])) for key in ("channelMeans", "channelDeviations"))

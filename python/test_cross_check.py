@@ -114,6 +114,36 @@ class CrossCheckTests(unittest.TestCase):
                 cross_check.configuration(name, [setting])
         with self.assertRaisesRegex(SystemExit, "expected key.path=value, found 'foo'"):
             cross_check.configuration(name, ["foo"])
+        # A section given whole takes the place of another; one key of it, or null for one, does not.
+        hold = "training.learningRate={peak: 0.1, final: 0, warmUpSteps: 5, holdUntilStep: 40, totalSteps: 50}"
+        for setting, expected in [
+            ("training.learningRate={peak: 0.2, final: 0, warmUpSteps: 5, totalSteps: 50}", [0.15, 0.05]),
+            ("training.learningRate.peak=0.2", [0.2, 0.2]),
+            ("training.learningRate.holdUntilStep=null", [0.075, 0.025]),
+        ]:
+            schedule = cross_check.configuration(name, [hold, setting])["training"]["learningRate"]
+            for step, rate in zip((20, 35), expected):
+                self.assertAlmostEqual(cross_check.rate(schedule, step), rate, places=12, msg=setting)
+        with self.assertRaisesRegex(SystemExit, "adam=.*: expected the keys beta2, epsilon too"):
+            cross_check.configuration(name, ["training.adam={beta1: 0.5}"])
+
+    def test_word_lines_lose_the_blank_at_either_end_and_keep_their_line_feed(self):
+        for words, characters in [
+            (b" a <unk> b \n c N \n", b"a <unk> b\nc N\n"), (b"a\n", b"a\n"), (b" \n\n  \n", b"\n\n\n"),
+            (b" last line ", b"last line"), (b"a  b", b"a  b"), (b"  a  \n", b" a \n"), (b"", b""), (b" ", b""),
+        ]:
+            self.assertEqual(evaluate.characters_of_word_lines(words), characters, words)
+
+    def test_the_samples_are_found_whatever_the_data_folder_is(self):
+        own = evaluate.CHECKOUT / "data"
+        with tempfile.TemporaryDirectory() as folder:
+            folder = Path(folder)
+            self.assertEqual(evaluate.text("sample", folder), evaluate.text("sample", own))
+            self.assertEqual(evaluate.sample(folder), own / "sample")
+            (folder / "sample").mkdir()
+            self.assertEqual(evaluate.sample(folder), folder / "sample")
+        with self.assertRaises(FileNotFoundError):
+            evaluate.text("sample", Path("/nonexistent"))
 
     def test_bad_input_is_answered_in_words(self):
         program = str(Path(cross_check.__file__))
@@ -329,7 +359,7 @@ class CrossCheckTests(unittest.TestCase):
             trained = self.training(config, [named], [0.01])
             best = cross_check.Best(trained.weights)
             return trained, best, {"kind": "k", "parameters": 1, "batch": 4, "sequenceLength": 25, "trainingTextSHA256": "s",
-                                   "models": [{"seed": 0, "curve": [], "steps": []}]}
+                                   "set": [], "models": [{"seed": 0, "curve": [], "steps": []}]}
 
         whole, first, second = begun(), begun(), begun()
         for trained, steps in (whole[0], 9), (first[0], 5):
@@ -340,9 +370,17 @@ class CrossCheckTests(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "states/step-5.pt"
             cross_check.save_state(path, first[0], first[1], first[2] | {"seconds": 7.0})
+            second[2]["set"] = ["training.learningRate=0.01", "training.steps=9", "evaluation.validateAt=3"]
             cross_check.load_state(path, *second)
-            with self.assertRaisesRegex(SystemExit, "step-5.pt: expected a run with batch 8, found 4"):
-                cross_check.load_state(path, second[0], second[1], second[2] | {"batch": 8})
+            for change, words in [
+                ({"batch": 8}, "batch 8, found 4"),
+                ({"set": ["deviations.forgetBias=0"]}, "--set 'deviations.forgetBias=0', found ''"),
+                ({"models": [{"seed": 1}]}, "model 1 of seed 1, found 0"),
+                ({"models": [{"seed": 0, "set": ["model.keepOutput=0.8"]}]},
+                 "model 1 of variant 'model.keepOutput=0.8', found ''"),
+            ]:
+                with self.assertRaisesRegex(SystemExit, f"step-5.pt: expected a run with {words}"):
+                    cross_check.load_state(path, second[0], second[1], second[2] | change)
         for _ in range(4):
             second[0].replay()
         self.assertTrue(torch.equal(second[0].weights.flat, whole[0].weights.flat))

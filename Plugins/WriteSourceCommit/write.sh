@@ -4,8 +4,8 @@
 #
 # usage: write.sh PROJECT FILE
 #
-# Records, figures, measurements and documents do not count as code: the programs write them themselves. A project inside another repository has
-# no commit: that repository's is not its own.
+# Records, figures, measurements, results of the cross-check and documents do not count as code: the programs write them.
+# A project inside another repository has no commit: that repository's is not its own.
 project=$1 file=$2 commit=nil changed=nil reason=nil
 
 ask() { LC_ALL=C git --no-optional-locks -C "$project" "$@" 2>/dev/null; }
@@ -25,8 +25,8 @@ elif ! head=$(ask rev-parse --verify HEAD); then
 else
     commit="\"$head\""
     if changes=$(ask status --porcelain -- . ':(exclude,glob)experiments/*/runs/**' \
-        ':(exclude,glob)experiments/*/figures/**' ':(exclude)experiments/benchmarks/measured' ':(exclude)docs' \
-        ':(exclude)*.md'); then
+        ':(exclude,glob)experiments/*/figures/**' ':(exclude,glob)experiments/*/cross-check/**' \
+        ':(exclude)experiments/benchmarks/measured' ':(exclude)docs' ':(exclude)*.md'); then
         [ -n "$changes" ] && changed=true || changed=false
     fi
 fi

@@ -11,7 +11,7 @@
 #define CK_AHEAD 32
 #define CK_PIXELS1 6
 #define CK_PIXELS2 6
-#define CK_CHANNELS1 8
+#define CK_CHANNELS1 4
 #define CK_CHANNELS2 4
 #define CK_TILES 16
 #include "kernels_template.h"

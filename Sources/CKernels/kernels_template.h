@@ -5,7 +5,8 @@
 //     CK_GROUP   panels of B that are multiplied by a tile of A while it is in the first-level cache
 //     CK_AHEAD   rows of a panel that it fetches into the first-level cache in advance
 //     CK_PIXELS1, CK_PIXELS2      pixels that a step of a convolution keeps in registers, times 1 or 2 vectors
-//     CK_CHANNELS1, CK_CHANNELS2  input channels that a step of its weight gradient does
+//     CK_CHANNELS1, CK_CHANNELS2  input channels that a step of its weight gradient does, likewise; one vector occurs
+//                with 16 lanes alone (`conv_vectors`), so with fewer lanes the sizes for it are those for two
 //     CK_TILES   tiles of Winograd's algorithm that are transformed, multiplied and transformed back together
 // and its own `load`, `store` for up to CK_LANES elements. `n - j` elements are left at position j: the loops below
 // have no separate tail, a short vector is loaded with zeros behind it.

@@ -44,8 +44,10 @@ const char *mpi_load(const char *name) {
         const char *tried = name ? name : names[n];
         library = dlopen(tried, RTLD_NOW | RTLD_GLOBAL);
         const char *why = library ? NULL : dlerror();
-        // A library that is there and does not load, for want of another one say, is the news; one that is not there is not.
-        if (why && !*message && (name || !strstr(why, tried))) snprintf(message, sizeof message, "%s", why);
+        // Reported is a library that exists and cannot be loaded, for instance because another one that it needs is missing.
+        // That a name does not exist is not reported: glibc's message then begins with the name.
+        if (why && !*message && (name || strncmp(why, tried, strlen(tried)) != 0))
+            snprintf(message, sizeof message, "%s", why);
     }
     if (!library) {
         if (!*message) snprintf(message, sizeof message, "no libmpi was found");

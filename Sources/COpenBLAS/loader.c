@@ -61,11 +61,11 @@ static void *open_any(const char *name, char *reason, size_t size) {
         const char *tried = name ? name : names[n];
         library = dlopen(tried, RTLD_NOW | RTLD_LOCAL);
         const char *why = library ? NULL : dlerror();
-        // A library that is there and does not load, for want of another one say, is the news; of those that are not there the
-        // last one's reason will do.
+        // Reported is a library that exists and cannot be loaded, for instance because another one that it needs is missing.
+        // Where none exists, the last name is reported: glibc's message begins with a name that does not exist.
         if (!why || known) continue;
         snprintf(reason, size, "%s", why);
-        known = !strstr(why, tried);
+        known = strncmp(why, tried, strlen(tried)) != 0;
     }
     return library;
 }
@@ -95,5 +95,7 @@ const char *openblas_load(const char *name, openblas_functions *functions) {
             return message;
         }
     }
+    if (functions->config && strstr(functions->config(), "USE64BITINT"))
+        return "the library counts in 64-bit integers: expected one that counts in 32-bit ones, such as libopenblas.so";
     return NULL;
 }

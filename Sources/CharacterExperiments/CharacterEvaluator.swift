@@ -21,7 +21,8 @@ public struct CharacterEvaluator {
     /// - Parameters:
     ///   - symbols: the split, [n].
     ///   - streams: parallel streams that it is read as, each from a zero state; 1 reads it as one sequence, the
-    ///     paper's way. Every character but the first of each stream is predicted.
+    ///     paper's way. Every character is predicted but the split's first and those left over at its
+    ///     end.
     ///   - name: the split's name, for progress and errors.
     /// - Throws: `CorpusError.tooShort`; `Interrupted` when a stop was asked for.
     public func evaluate(

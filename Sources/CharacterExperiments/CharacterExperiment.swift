@@ -112,8 +112,9 @@ public final class CharacterExperiment: Experiment {
         var need = MemoryNeed(
             parameters: parameterCount(configuration, corpus), copies: 2 * shards + 2,
             keys: TextDemand.sizeKeys(configuration.model))
-        // One after the other, so the largest counts.
-        let demands = TextDemand.all(of: configuration, corpus)
+        // One after the other, so the largest counts; shards take turns on the threads.
+        let demands = TextDemand.all(
+            of: configuration, corpus, shardsAtOnce: min(shards, ComputeEnvironment.threads))
         let model = configuration.model, size = corpus.vocabulary.count
         demands.max { $0.numbers(model, size) < $1.numbers(model, size) }?.add(to: &need, model, vocabularySize: size)
         return need
@@ -181,9 +182,8 @@ public final class CharacterExperiment: Experiment {
 
     /// The model's configuration and the bytes of the vocabulary in order.
     public func modelMetadata() throws -> [String: String] {
-        let json = String(decoding: try StableJSON.encodeLine(configuration.model), as: UTF8.self)
-        return [
-            "model": json.trimmingCharacters(in: .newlines),
+        [
+            "model": try StableJSON.text(configuration.model),
             "vocabulary": corpus.vocabulary.bytes.map(String.init).joined(separator: " "),
             "corpus": corpus.name,
         ]
@@ -208,11 +208,13 @@ public final class CharacterExperiment: Experiment {
             throw CheckpointError.otherData(
                 what: "the vocabulary", expected: trained.vocabulary.description, found: corpus.vocabulary.description)
         }
+        let demand = TextDemand(
+            key: "--streams", text: "the \(split.rawValue) split of \(corpus.displayName)",
+            characters: corpus[split].count, streams: configuration.evaluation.reportedStreams,
+            sequenceLength: configuration.training.sequenceLength)
+        try demand.check()
         var need = MemoryNeed()
-        TextDemand(
-            key: "--streams", text: "the \(split.rawValue) split", characters: corpus[split].count,
-            streams: configuration.evaluation.reportedStreams, sequenceLength: configuration.training.sequenceLength
-        ).add(to: &need, trained.model.configuration, vocabularySize: corpus.vocabulary.count)
+        demand.add(to: &need, trained.model.configuration, vocabularySize: corpus.vocabulary.count)
         try need.require()
         let evaluator = CharacterEvaluator(
             sequenceLength: configuration.training.sequenceLength, interruption: interruption, progress: progress)

@@ -7,7 +7,7 @@ extension CharacterExperiment {
         name: Paper.name, citation: Paper.citation, outOfReach: Paper.outOfReach)
     public static let openDecisions = Deviation.characters.map {
         OpenDecision(
-            id: $0.id, section: $0.section, paper: $0.paper, choice: $0.choice, reason: $0.reason, key: $0.key)
+            id: $0.id, section: $0.section, paper: $0.paper, choice: $0.choice, reason: $0.reason, keys: $0.keys)
     }
 
     public static let tables = [

@@ -11,12 +11,16 @@ struct TextDemand {
     let characters: Int
     let streams: Int
     let sequenceLength: Int
-    /// Parts of the streams that are computed apart from each other.
-    var shards = 1
+    /// Parts of the streams that are computed apart from each other, and how many of them at the same time.
+    var shards = 1, shardsAtOnce = 1
     var isTraining = false
 
     /// Of a training step, of validation and of the reported figures.
-    static func all(of configuration: CharacterConfiguration, _ corpus: CharacterCorpus) -> [TextDemand] {
+    ///
+    /// - Parameter shardsAtOnce: Shards of a batch that this process computes at the same time.
+    static func all(
+        of configuration: CharacterConfiguration, _ corpus: CharacterCorpus, shardsAtOnce: Int = 1
+    ) -> [TextDemand] {
         let training = configuration.training, evaluation = configuration.evaluation
         func reading(_ split: DataSplit, _ key: String, streams: Int, atMost limit: Int? = nil) -> TextDemand {
             let characters = corpus[split].count
@@ -26,7 +30,7 @@ struct TextDemand {
                 sequenceLength: training.sequenceLength)
         }
         var step = reading(.train, "training.batch", streams: training.batch)
-        step.shards = configuration.loop.shards
+        (step.shards, step.shardsAtOnce) = (configuration.loop.shards, shardsAtOnce)
         step.isTraining = true
         return [
             step,
@@ -49,20 +53,21 @@ struct TextDemand {
         _ = try CharacterStreams.length(characters: characters, streams: streams, name: "\(key): \(text)")
     }
 
+    private var streamsAtOnce: Int { streams / shards * shardsAtOnce }
     /// Characters of each stream that are read together.
     private var length: Int { min(sequenceLength, max(1, (characters - 1) / streams)) }
 
-    /// Numbers that a model holds at the least while it reads one sequence of all streams.
+    /// Numbers that a model holds at the least while it reads one sequence of the streams.
     func numbers(_ model: CharacterModelConfiguration, _ vocabularySize: Int) -> Double {
         let count =
             isTraining
             ? model.activationCount(vocabularySize: vocabularySize) : model.readingCount(vocabularySize: vocabularySize)
-        return Double(streams / shards) * Double(length) * Double(count)
+        return Double(streamsAtOnce) * Double(length) * Double(count)
     }
 
     func add(to need: inout MemoryNeed, _ model: CharacterModelConfiguration, vocabularySize: Int) {
         need.add(
-            "\(isTraining ? "a training step" : "reading \(text)"), \(grouped(streams / shards)) × \(grouped(length)) characters",
+            "\(isTraining ? "a training step" : "reading \(text)"), \(grouped(streamsAtOnce)) × \(grouped(length)) characters",
             numbers: numbers(model, vocabularySize), keys: [key, "training.sequenceLength"] + Self.sizeKeys(model))
     }
 }

@@ -26,7 +26,15 @@ package struct Blas: Sendable {
 
     /// Decides on `OPENBLAS_CORETYPE`, then loads.
     private init() {
-        let variable = "OPENBLAS_CORETYPE"
+        let variable = "OPENBLAS_CORETYPE", threadsVariable = "OPENBLAS_NUM_THREADS"
+        // The library reads both while it is loaded. What is put into them here does not stay: programs that this one
+        // starts would take it for the user's choice.
+        let former = [variable, threadsVariable].map { ($0, ProcessInfo.processInfo.environment[$0]) }
+        defer {
+            for (name, value) in former {
+                if let value { setenv(name, value, 1) } else { unsetenv(name) }
+            }
+        }
         let preferred = openblas_preferred_core().map { String(cString: $0) }
         var warnings: [String] = []
         func setting(_ name: String) -> String? {
@@ -44,12 +52,8 @@ package struct Blas: Sendable {
             choice = preferred == nil ? "chosen by the library" : "chosen from the CPU's features"
             if let preferred { setenv(variable, preferred, 1) } else { unsetenv(variable) }
         }
-        // Threads of its own would only be started and never used. The library reads the variable while it is loaded; it
-        // is the suite's too (`ThreadChoice`), so it does not stay.
-        let threadsVariable = "OPENBLAS_NUM_THREADS"
-        let isUnset = ProcessInfo.processInfo.environment[threadsVariable] == nil
-        if isUnset { setenv(threadsVariable, "1", 1) }
-        defer { if isUnset { unsetenv(threadsVariable) } }
+        // Threads of its own would only be started and never used.
+        setenv(threadsVariable, "1", 1)
 
         let named = setting(Self.libraryVariable), wantsNone = named == "none"
         let storage = UnsafeMutablePointer<openblas_functions>.allocate(capacity: 1)
@@ -60,7 +64,7 @@ package struct Blas: Sendable {
             openblas_plain(storage)
             if let message {
                 let source = named.map { "\(Self.libraryVariable)=\($0): " } ?? ""
-                warnings.append("\(source)\(message); until then matrix products run in plain loops, many times slower")
+                warnings.append("\(source)\(message); matrix products run in plain loops, many times slower")
             }
         }
         functions = storage.pointee

@@ -5,7 +5,8 @@ import Synchronization
 
 /// A reason why the compute core cannot start as asked.
 public enum ComputeError: Error, CustomStringConvertible, Equatable {
-    case threads(requested: Int, source: String)
+    /// `found` as the message has it: a number, or text in quotes.
+    case threads(found: String, source: String)
     /// The system started fewer threads than `setting` asks for, this one included.
     case threadsNotStarted(asked: Int, started: Int, setting: String)
     case addressSpace(limit: UInt64, needed: UInt64)
@@ -14,8 +15,8 @@ public enum ComputeError: Error, CustomStringConvertible, Equatable {
 
     public var description: String {
         switch self {
-        case .threads(let requested, let source):
-            "\(source): expected a number of threads from 1 to \(ThreadChoice.most), found \(requested)"
+        case .threads(let found, let source):
+            "\(source): expected a number of threads from 1 to \(ThreadChoice.most), found \(found)"
         case .threadsNotStarted(let asked, let started, let setting):
             "\(setting): asked for \(asked) threads, and the system started \(started): raise its limit (`ulimit -u`,"
                 + " pids.max of the control group), or ask for fewer"
@@ -47,7 +48,7 @@ public enum ComputeEnvironment {
     /// Sets the number of threads and loads the libraries. Call it once, before any computation.
     ///
     /// - Parameter requested: Threads to use; nil takes what the process may use (`ThreadChoice`).
-    /// - Throws: `ComputeError.threads` for a number out of range, `.threadsNotStarted` where the system starts fewer,
+    /// - Throws: `ComputeError.threads` for no number in range, `.threadsNotStarted` where the system starts fewer,
     ///   `.addressSpace` where the limit on addresses is too low for OpenBLAS, `.blas` where the library that
     ///   `HYPERNETWORKS_BLAS` names cannot be loaded, `.kernels` where `HYPERNETWORKS_SIMD` names kernels that this CPU
     ///   does not run.

@@ -39,9 +39,9 @@ package typealias RowGather = ck_rows
 /// The weight scaling vectors of a HyperLSTM, as the kernels take them.
 package typealias ScalingKernel = ck_scaling
 /// The extents of a direct convolution, as the kernels take them.
-package typealias ConvolutionKernel = ck_convolution
+package typealias ConvolutionExtents = ck_convolution
 /// The extents of a convolution in tiles, as the kernels take them.
-package typealias WinogradKernel = ck_winograd
+package typealias WinogradExtents = ck_winograd
 /// Memory that is read after a call, which fetches it while it computes.
 package typealias UpcomingMemory = ck_memory
 /// A batch normalization with known statistics, as the kernels take it.

@@ -27,13 +27,14 @@ public struct ThreadChoice: Equatable, Sendable {
     ///   - environment: The process's variables.
     ///   - cores: Physical cores among the processors that the process may run on, and all of the machine.
     ///   - quota: Processors' worth of time that the process's control group may use; nil for no limit.
-    /// - Throws: `ComputeError.threads` where a number is below 1, or that of `--threads` or `OPENBLAS_NUM_THREADS` above
-    ///   `most`; the bounds of the others hold at `most`.
+    /// - Throws: `ComputeError.threads` where a number is below 1, that of `--threads` or `OPENBLAS_NUM_THREADS` above
+    ///   `most`, or `OPENBLAS_NUM_THREADS` no number. The other variables are not the suite's: their bounds hold at
+    ///   `most`, and what is no number is passed over.
     init(
         requested: Int?, environment: [String: String], cores: (allowed: Int, all: Int), quota: Double?
     ) throws(ComputeError) {
         func checked(_ count: Int, _ source: String) throws(ComputeError) -> Int {
-            guard 1...Self.most ~= count else { throw .threads(requested: count, source: source) }
+            guard 1...Self.most ~= count else { throw .threads(found: "\(count)", source: source) }
             return count
         }
         if let requested {
@@ -41,7 +42,9 @@ public struct ThreadChoice: Equatable, Sendable {
             reason = "--threads"
             return
         }
-        if let value = environment[Self.fixed].flatMap(Int.init) {
+        let text = environment[Self.fixed]?.trimmingCharacters(in: .whitespaces) ?? ""
+        if !text.isEmpty {
+            guard let value = Int(text) else { throw .threads(found: "\"\(text)\"", source: Self.fixed) }
             count = try checked(value, Self.fixed)
             reason = "\(Self.fixed)=\(value)"
             return
@@ -64,7 +67,7 @@ public struct ThreadChoice: Equatable, Sendable {
         for name in Self.limits {
             // OMP_NUM_THREADS may be a list, one number a level of nesting.
             guard let text = environment[name]?.split(separator: ",").first, let value = Int(text) else { continue }
-            guard value >= 1 else { throw .threads(requested: value, source: name) }
+            guard value >= 1 else { throw .threads(found: "\(value)", source: name) }
             bounds.append((min(value, Self.most), "\(name)=\(value)"))
         }
         let least = bounds.min { $0.count < $1.count } ?? bounds[0]

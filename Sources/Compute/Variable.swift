@@ -31,6 +31,8 @@ public final class Variable {
     private var gradientMemory: Tensor?
     /// False while the memory holds what an earlier step left and the next contribution overwrites.
     private var gradientIsCurrent = false
+    /// Whether `backward` took the record of this result apart.
+    private var isUsedUp = false
 
     private static let created = Atomic<UInt64>(0)
     @TaskLocal package static var isRecording = true
@@ -178,9 +180,11 @@ public final class Variable {
     /// operations in between keep none.
     ///
     /// - Parameter seed: dL/dvalue, of the value's shape; nil for a scalar, where it is 1.
-    /// - Precondition: The value is a scalar or a seed is given.
+    /// - Precondition: The value is a scalar or a seed is given. No result that L depends on was used by an earlier
+    ///   `backward`.
     ///
-    /// The record of the computation is used up.
+    /// The record of the computation is used up: a result, such as a generator's kernels, is computed anew in each
+    /// step. Of several losses that depend on one result, `backward` is called on the sum.
     public func backward(seed: Tensor? = nil) {
         precondition(seed != nil || value.count == 1, "backward without a seed needs a scalar, found \(shape)")
         addGradient(seed ?? Tensor(repeating: 1, shape: shape))
@@ -194,12 +198,17 @@ public final class Variable {
         }
         reached.sort { $0.order > $1.order }
         for variable in reached {
+            precondition(
+                !variable.isUsedUp,
+                "a result of shape \(variable.shape) was used by an earlier backward(): compute it anew in each step, "
+                    + "or add the losses and call backward() once")
             guard let propagate = variable.propagate else { continue }
             if variable.gradientIsCurrent, let gradient = variable.gradientMemory {
                 propagate(gradient, variable.unfinished)
             }
             // Taken apart one by one: a chain of thousands of variables must not be released recursively, and what an
             // intermediate result held can be reused by the next operation.
+            variable.isUsedUp = true
             variable.propagate = nil
             variable.operands = []
             variable.gradientMemory = nil

@@ -14,10 +14,6 @@ enum CIFAR10Files {
     /// SHA-256 of the official archive as it is downloaded, whose published MD5 is c32a1d4ab5d03f1284b67883e8d87530: a
     /// record names the SHA-256 in any case, and one sum of 170 MB is enough.
     private static let archiveSHA256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
-    /// Means and standard deviations of the channels, to the three decimals that are known widely: of the 50,000 training
-    /// images and of the 10,000 test images.
-    private static let trainingStatistics = (means: [125.307, 122.950, 113.865], deviations: [62.993, 62.089, 66.705])
-    private static let testStatistics = (means: [126.025, 123.709, 114.854], deviations: [62.896, 61.938, 66.706])
     private static let classes = 10
     /// A bound on a wrong file; the official archive's content is 184 MB.
     private static let mostArchiveBytes = 1 << 28
@@ -42,7 +38,7 @@ enum CIFAR10Files {
                 files.count == 1
                 ? "\(archive) is not the official archive"
                 : "\(name.folderPrefix)\(folderName) has no official checksums"
-            if name == .cifar10 && hasOfficialStatistics(training, test) {
+            if name == .cifar10 && areOfficial(training: statistics(training), test: statistics(test)) {
                 isUnofficial = false
                 notes.append(
                     "\(what); it has CIFAR-10's number of images in every class and its channel means and deviations: "
@@ -56,20 +52,42 @@ enum CIFAR10Files {
             source: DataSource(files: files, contents: contents, notes: notes))
     }
 
+    // MARK: - What tells CIFAR-10 from other images
+
+    /// Images of each class, [classes]; means and standard deviations of the channels, 0 … 255, [channels].
+    struct Statistics {
+        var counts: [Int]
+        var means: [Double]
+        var deviations: [Double]
+    }
+
+    /// Of the 50,000 training images, to the three decimals that are known widely.
+    private static let trainingStatistics = Statistics(
+        counts: [Int](repeating: 5000, count: classes), means: [125.307, 122.950, 113.865],
+        deviations: [62.993, 62.089, 66.705])
+    /// Of the 10,000 test images.
+    private static let testStatistics = Statistics(
+        counts: [Int](repeating: 1000, count: classes), means: [126.025, 123.709, 114.854],
+        deviations: [62.896, 61.938, 66.706])
+
     /// Whether classes are as frequent as in CIFAR-10 and the channels of both splits have its means and deviations.
-    private static func hasOfficialStatistics(_ training: ImageCollector, _ test: ImageCollector) -> Bool {
-        let counts = zip(
-            training.imageSet(.kept).classCounts(classes: classes),
-            training.imageSet(.setAside).classCounts(classes: classes)
-        ).map { $0 + $1 }
-        let sums = training.sums(.kept) + training.sums(.setAside), testSums = test.sums(.kept)
-        func agree(_ found: [Double], _ official: [Double]) -> Bool {
-            zip(found, official).allSatisfy { abs($0 - $1) < 0.000_6 }
+    static func areOfficial(training: Statistics, test: Statistics) -> Bool {
+        func agree(_ found: Statistics, _ official: Statistics) -> Bool {
+            let numbers = zip(found.means + found.deviations, official.means + official.deviations)
+            // The official ones are rounded to 0.001.
+            return found.counts == official.counts && numbers.allSatisfy { abs($0 - $1) < 0.000_6 }
         }
-        return counts.allSatisfy { $0 == 5000 }
-            && test.imageSet(.kept).classCounts(classes: classes).allSatisfy { $0 == 1000 }
-            && agree(sums.means, trainingStatistics.means) && agree(sums.deviations, trainingStatistics.deviations)
-            && agree(testSums.means, testStatistics.means) && agree(testSums.deviations, testStatistics.deviations)
+        return agree(training, trainingStatistics) && agree(test, testStatistics)
+    }
+
+    /// Of all images, those set aside for validation among them.
+    private static func statistics(_ images: ImageCollector) -> Statistics {
+        let counts = zip(
+            images.imageSet(.kept).classCounts(classes: classes),
+            images.imageSet(.setAside).classCounts(classes: classes)
+        ).map { $0 + $1 }
+        let sums = images.sums(.kept) + images.sums(.setAside)
+        return Statistics(counts: counts, means: sums.means, deviations: sums.deviations)
     }
 
     // MARK: - The archive
@@ -87,7 +105,7 @@ enum CIFAR10Files {
             // Some programs write "./cifar-10-batches-bin/…".
             let fileName = entry.name.split(separator: "/").last.map(String.init) ?? ""
             if fileName == "data_batch_1" { isPythonEdition = true }
-            guard entry.kind == .file, let file = fileNames.firstIndex(of: fileName) else { continue }
+            guard entry.isFile, let file = fileNames.firstIndex(of: fileName) else { continue }
             guard read.insert(fileName).inserted else {
                 throw DatasetError.malformedContent(
                     path: fullPath, contentOffset: entry.contentOffset, expected: "one file \(fileName)",

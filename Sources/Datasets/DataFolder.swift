@@ -82,7 +82,7 @@ public struct DataFolder: Equatable, Sendable {
     ///
     /// - Parameter names: what `data/download.sh` calls them; empty for all.
     public func downloadCommand(for names: [String]) -> String {
-        func quoted(_ path: String) -> String { "'\(path)'" }
+        func quoted(_ path: String) -> String { "'" + path.replacing("'", with: "'\\''") + "'" }
         switch origin {
         case .standard: return "make " + (checkout.map { "-C \(quoted($0)) " } ?? "") + "data"
         case .option, .environment:

@@ -61,6 +61,11 @@ public enum DatasetError: Error, Equatable, Sendable {
 }
 
 extension DatasetError: CustomStringConvertible, LocalizedError {
+    /// What to do about a damaged file. Without `--replace` the script keeps it; without `--data` it looks where
+    /// `HYPERNETWORKS_DATA` says, as the programs do.
+    private static let remedy =
+        "`data/download.sh --replace` (with the same --data, if any) downloads an official file again"
+
     public var description: String {
         switch self {
         case .validationCount(let images, let most, let found):
@@ -78,22 +83,22 @@ extension DatasetError: CustomStringConvertible, LocalizedError {
                 + candidates.map { "\n  \($0)" }.joined()
         case .unreadable(let path, let reason): return "\(path): cannot be read: \(reason)"
         case .unwritable(let path, let reason): return "\(path): cannot be written: \(reason)"
-        case .empty(let path): return "\(path): the file is empty"
+        case .empty(let path): return "\(path): the file is empty; \(Self.remedy)"
         case .wrongFormat(let path, let offset, let expected, let found):
-            return "\(path): byte \(offset): expected \(expected), found \(found)"
+            return "\(path): byte \(offset): expected \(expected), found \(found); \(Self.remedy)"
         case .otherFormat(let path, let found):
-            return
-                "\(path): expected the data file of this name, found \(found): `data/download.sh` brings the right one,"
-                + " or see data/README.md"
+            return "\(path): expected the data file of this name, found \(found); \(Self.remedy)"
         case .truncated(let path, let offset, let expected):
-            return "\(path): the file ends at byte \(offset), where \(expected) was expected"
-        case .corrupt(let path, let offset, let reason): return "\(path): damaged near byte \(offset): \(reason)"
+            return "\(path): the file ends at byte \(offset), where \(expected) was expected; \(Self.remedy)"
+        case .corrupt(let path, let offset, let reason):
+            return "\(path): damaged near byte \(offset): \(reason); \(Self.remedy)"
         case .checksumMismatch(let path, let offset, let algorithm, let expected, let found):
-            return "\(path): \(algorithm) stored at byte \(offset) is \(expected), that of the content is \(found)"
+            return "\(path): \(algorithm) stored at byte \(offset) is \(expected), that of the content is \(found); "
+                + Self.remedy
         case .lengthMismatch(let path, let what, let expected, let found):
             return "\(path): \(what): expected \(expected) bytes, found \(found)"
         case .trailingBytes(let path, let offset, let count):
-            return "\(path): expected the end of the file at byte \(offset), found \(count) more bytes"
+            return "\(path): expected the end of the file at byte \(offset), found \(count) more bytes; \(Self.remedy)"
         case .tooLarge(let path, let maximumBytes):
             return "\(path): the content is longer than the \(maximumBytes) bytes expected at most"
         case .entryCount(let path, let expected, let found):
@@ -101,7 +106,8 @@ extension DatasetError: CustomStringConvertible, LocalizedError {
         case .encrypted(let path, let entry): return "\(path): the entry \(entry) is encrypted"
         case .unsupported(let path, let feature): return "\(path): not supported: \(feature)"
         case .tooShort(let path, let minimumBytes, let found):
-            return "\(path): expected at least \(minimumBytes) bytes of text to split, found \(found)"
+            let bytes = minimumBytes == 1 ? "byte" : "bytes"
+            return "\(path): expected at least \(minimumBytes) \(bytes) of text, found \(found)"
         case .unknownSymbol(let symbol, let position, let place, let vocabulary):
             return "\(place): position \(position): \(symbol) does not occur in the training split; "
                 + "its symbols are \(vocabulary)"
@@ -109,7 +115,8 @@ extension DatasetError: CustomStringConvertible, LocalizedError {
             return "\(path): byte \(contentOffset) of the uncompressed content: expected \(expected), found \(found)"
         case .truncatedContent(let path, let contentOffset, let expected):
             return "\(path): the uncompressed content ends at byte \(contentOffset), where \(expected) was expected"
-        case .missingEntry(let path, let entry): return "\(path): the archive has no file \(entry)"
+        case .missingEntry(let path, let entry):
+            return "\(path): the archive has no file \(entry); \(Self.remedy)"
         case .imageCount(let path, let contentOffset, let what, let expected, let found):
             return "\(path): byte \(contentOffset) of the uncompressed content: expected \(expected) \(what), "
                 + "found \(found)"

@@ -77,7 +77,7 @@ public struct PixelNormalization: Sendable, Equatable {
 public struct ImageAugmentation: Sendable, Equatable {
     /// Pixels added at each of the four sides before the crop.
     public let padding: Int
-    /// Whether every other image is mirrored, left to right.
+    /// Whether an image is mirrored, left to right, with probability 1/2.
     public let flips: Bool
 
     /// A.3.2: 32 × 32 padded to 36 × 36, cropped to 32 × 32, mirrored or not.

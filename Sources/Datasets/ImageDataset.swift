@@ -89,8 +89,6 @@ public struct ImageDataset: Sendable {
     public let name: String
     /// For tables and messages: "CIFAR-10", "CIFAR-10, unofficial files".
     public let displayName: String
-    /// Number of classes.
-    public let classes: Int
     public let train: ImageSet
     public let validation: ImageSet
     public let test: ImageSet
@@ -108,6 +106,9 @@ public struct ImageDataset: Sendable {
     /// | cifar10 | `cifar-10-binary.tar.gz`; `cifar-10-batches-bin/{data_batch_1…5,test_batch}.bin.gz`, `….bin` |
     /// | mnist | `mnist/{train,t10k}-{images-idx3,labels-idx1}-ubyte.gz`, the same without `.gz` |
     /// | samples | the same under `sample/` |
+    ///
+    /// Each of MNIST's files is also found with a dot in its name (`train-images.idx3-ubyte`), and under either name in
+    /// `MNIST/raw/`.
     ///
     /// CIFAR-10 that is not the official archive keeps its name if it has the official number of images in every class
     /// and the official channel means and deviations, and gets a note: the order of the images and the packing say
@@ -140,7 +141,6 @@ public struct ImageDataset: Sendable {
     ) {
         self.name = isUnofficial ? "\(name.rawValue)-unofficial" : name.rawValue
         displayName = isUnofficial ? "\(name.title), unofficial files" : name.title
-        classes = 10
         train = training.imageSet(.kept)
         validation = training.imageSet(.setAside)
         self.test = test.imageSet(.kept)

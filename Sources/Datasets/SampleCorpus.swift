@@ -229,7 +229,7 @@ private struct Lexicon {
         }
     }
 
-    /// Syllables of consonant and vowel; the last is closed by a consonant every other time.
+    /// Syllables of consonant and vowel; the last is closed by a consonant with probability 1/2.
     private mutating func word(syllables: Int) -> String {
         var word = ""
         for _ in 0..<syllables {

@@ -11,19 +11,10 @@ import Foundation
 public final class TarReader {
     /// A member of the archive.
     public struct Entry: Equatable, Sendable {
-        /// The kind of an entry.
-        public enum Kind: Equatable, Sendable {
-            /// An ordinary file.
-            case file
-            /// A folder.
-            case folder
-            /// A link, device or pipe: nothing that has content.
-            case other
-        }
-
         /// As the archive has it, bytes that are not UTF-8 replaced.
         public let name: String
-        public let kind: Kind
+        /// Whether it is an ordinary file: no folder, link, device or pipe.
+        public let isFile: Bool
         /// Length of its content in bytes.
         public let byteCount: Int
         /// The start of its content, in bytes of the uncompressed archive.
@@ -54,8 +45,8 @@ public final class TarReader {
     public init(path: String, maximumBytes: Int) throws {
         self.path = path
         let start = try FileBytes.beginning(of: path)
-        if !start.starts(with: FileFormat.gzip.mark), let format = FileFormat(of: start) {
-            throw DatasetError.otherFormat(path: path, found: format.name)
+        if !isGzip(start), let format = formatName(of: start) {
+            throw DatasetError.otherFormat(path: path, found: format)
         }
         stream = try GzipReader(path: path, maximumBytes: maximumBytes)
     }
@@ -148,19 +139,19 @@ public final class TarReader {
             guard byteCount <= stream.maximumBytes else {
                 throw DatasetError.tooLarge(path: path, maximumBytes: stream.maximumBytes)
             }
-            let kind: Entry.Kind
+            let isFile: Bool
             switch type {
-            case UInt8(ascii: "0"), 0, UInt8(ascii: "7"): kind = name.hasSuffix("/") ? .folder : .file
-            case UInt8(ascii: "5"): kind = .folder
+            case UInt8(ascii: "0"), 0, UInt8(ascii: "7"): isFile = !name.hasSuffix("/")
+            case UInt8(ascii: "5"): isFile = false
             case UInt8(ascii: "1")...UInt8(ascii: "6"):
-                kind = .other
+                isFile = false
                 byteCount = 0  // a hard link may repeat its target's size, without its content
             default:
                 throw DatasetError.unsupported(path: path, feature: "tar entries of type '\(escaped([type]))'")
             }
             left = byteCount
             padding = TarReader.padding(byteCount)
-            return Entry(name: name, kind: kind, byteCount: byteCount, contentOffset: contentOffset)
+            return Entry(name: name, isFile: isFile, byteCount: byteCount, contentOffset: contentOffset)
         }
     }
 

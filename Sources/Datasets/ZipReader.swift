@@ -34,8 +34,9 @@ public final class ZipReader: DecompressedStream {
     public init(path: String, maximumBytes: Int) throws {
         precondition(maximumBytes >= 0, "maximumBytes is \(maximumBytes)")
         let file = try FileBytes(path: path)
-        if let format = FileFormat(of: Array(try file.available())), format != .zip {
-            throw DatasetError.otherFormat(path: path, found: format.name)
+        let start = Array(try file.available())
+        if !isZip(start), let format = formatName(of: start) {
+            throw DatasetError.otherFormat(path: path, found: format)
         }
         let directory = try ZipReader.findDirectory(file)
 

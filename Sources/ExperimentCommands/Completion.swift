@@ -47,9 +47,7 @@ extension CompletionKind {
 
     /// CONFIG/SEED in a folder of runs.
     private static func runs(in folder: URL) -> [URL] {
-        RunFolder.readableFolders(in: folder).flatMap(RunFolder.readableFolders).filter {
-            RunFolder(url: $0).holdsRecord
-        }
+        RunFolder.seeds(in: folder) { _ in }.filter { RunFolder(url: $0).holdsRecord }
     }
 
     private static func name(_ run: URL) -> String {

@@ -51,7 +51,7 @@ public struct Evaluate<Options: EvaluationOptions>: ParsableCommand {
     public init() {}
 
     public func run() throws {
-        let url = try modelLocation(model, experiment: Work.program)
+        let url = try modelLocation(model, of: Work.self)
         var configuration = try configuration(of: url)
         options.apply(to: &configuration)
         let opened = try data.open(configuration, of: Work.self)

@@ -20,6 +20,8 @@ public final class FigureFolder {
     private let url: URL
     private let isCheck: Bool
     private let isWhole: Bool
+    /// Whether somebody named the models, and waits for pictures of them.
+    private let isNamed: Bool
     /// Names of files that were drawn, and of those that are not what was drawn.
     private var drawn: Set<String> = [], others: [String] = []
 
@@ -34,6 +36,7 @@ public final class FigureFolder {
                     + " has those of the committed weights")
         }
         self.isWhole = isWhole && options.output == nil
+        isNamed = !isWhole
         url =
             try options.output.map { URL(fileURLWithPath: $0, isDirectory: true) }
             ?? experimentFolder(experiment).appendingPathComponent("figures", isDirectory: true)
@@ -43,8 +46,12 @@ public final class FigureFolder {
 
     /// To be called when all is drawn.
     ///
-    /// - Throws: `UserError` naming the files that are not what was drawn, or that nothing draws any more.
+    /// - Throws: `UserError` naming the files that are not what was drawn, or that nothing draws any more; or if nothing was
+    ///   drawn of models that were named.
     public func finish() throws {
+        guard !isNamed || !drawn.isEmpty else {
+            throw UserError(description: "nothing was drawn: the models that were named have nothing to show")
+        }
         guard others.isEmpty else {
             throw UserError(
                 description:
@@ -108,8 +115,11 @@ public final class FigureFolder {
     }
 }
 
-/// The last part of a path or name with words in it, for titles and file names: `table3-lstm` of `runs/table3-lstm/0`.
+/// The last part of a path or name with words in it, for titles and file names: `table3-lstm` of `runs/table3-lstm/0`, and
+/// of `.` in that folder; `mine` of `mine.safetensors`.
 public func shortName(_ model: String) -> String {
-    let parts = model.split(separator: "/").filter { Int($0) == nil && $0 != "checkpoints" && !$0.hasPrefix("step-") }
+    let parts = URL(fileURLWithPath: model).standardizedFileURL.path.split(separator: "/").filter {
+        Int($0) == nil && $0 != "checkpoints" && !$0.hasPrefix("step-") && $0 != CheckpointFile.model
+    }
     return parts.last.map { $0.replacingOccurrences(of: ".safetensors", with: "") } ?? model
 }

@@ -7,7 +7,11 @@ public struct Keep<Work: Experiment>: ParsableCommand {
     public static var configuration: CommandConfiguration {
         CommandConfiguration(
             commandName: "keep",
-            abstract: "Put a finished run's record and weights among the committed ones.")
+            abstract: "Put a finished run's record and weights among the committed ones.",
+            discussion: """
+                The record stands with its configuration and its log. Weights of more than \
+                \(grouped(CommittedRun.greatestSize)) bytes are refused.
+                """)
     }
 
     @Argument(
@@ -15,17 +19,25 @@ public struct Keep<Work: Experiment>: ParsableCommand {
     var runFolder: String
     @Flag(help: "Round the weights to half precision: half the bytes, nearly the same figures.")
     var half = false
+    @Flag(help: "Keep no weights: for a model that is too large even in half precision.")
+    var withoutWeights = false
     @Flag(help: "Overwrite another record, or other weights, in its place.")
     var replace = false
     @OptionGroup var project: ProjectOption
 
     public init() {}
 
+    public func validate() throws {
+        guard !(half && withoutWeights) else {
+            throw ValidationError("--half rounds weights and --without-weights keeps none: give one of them")
+        }
+    }
+
     public func run() throws {
         let run = try onlySeed(in: URL(fileURLWithPath: runFolder, isDirectory: true))
         try RunFolder(url: run).requireRun(experiment: Work.program)
         let kept = try CommittedRun.keep(
-            run, in: try experimentFolder(Work.program), half: half, replace: replace)
+            run, in: try experimentFolder(Work.program), half: half, replace: replace, withoutWeights: withoutWeights)
         note("kept \(kept.name) in \(kept.folder.path); `make figures` brings pictures and documents in step")
     }
 }

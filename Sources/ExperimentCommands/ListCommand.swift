@@ -36,7 +36,7 @@ public struct List<Work: Experiment>: ParsableCommand {
             throw UserError(
                 description: "--budget expects one of \(budgets.joined(separator: ", ")), found '\(budget)'")
         }
-        let hours = try RunHours<Work>(experiment: folder)
+        let hours = RunHours<Work>(experiment: folder) { note("left out: \($0)") }
         let listed = all.filter { configuration in
             (table == nil || configuration.values.reproduces?.table == table)
                 && (budget == nil || configuration.values.budget == budget)

@@ -4,17 +4,17 @@ import Foundation
 /// The folder or file of weights that an argument means: a path, or the name of committed weights.
 ///
 /// - Throws: `UserError` that lists what there is; `RecordError.otherProgram`.
-public func modelLocation(_ argument: String, experiment: String) throws -> URL {
+public func modelLocation<Work: Experiment>(_ argument: String, of experiment: Work.Type) throws -> URL {
     if FileManager.default.fileExists(atPath: argument) {
         let location = try onlySeed(in: URL(fileURLWithPath: argument))
-        if let run = owningRun(of: location), run.record.experiment != experiment {
+        if let run = owningRun(of: location), run.record.experiment != Work.program {
             throw RecordError.otherProgram(
-                path: run.folder.path, expected: experiment, found: run.record.experiment)
+                path: run.folder.path, expected: Work.program, found: run.record.experiment)
         }
         return location
     }
-    let weights = ProjectFolder.locate().map { committedWeights(in: $0.experiment(experiment)) } ?? []
-    if let found = CommittedRun.named(argument, among: weights) {
+    let weights = ProjectFolder.locate().map { committedWeights(in: $0.experiment(Work.program)) } ?? []
+    if let found = CommittedRun.named(argument, among: weights, tables: Work.tables) {
         note("\(argument): \(found.name), \(grouped(found.record.training.stepsDone)) steps, in \(found.folder.path)")
         return found.folder
     }
@@ -31,9 +31,11 @@ public func modelLocation(_ argument: String, experiment: String) throws -> URL 
 /// The same for each argument; without any the committed weights of every row, of several budgets the longest.
 ///
 /// - Throws: `UserError` also where two have one short name, by which files are called.
-public func modelLocations(_ arguments: [String], experiment: String) throws -> [(name: String, url: URL)] {
+public func modelLocations<Work: Experiment>(
+    _ arguments: [String], of experiment: Work.Type
+) throws -> [(name: String, url: URL)] {
     if arguments.isEmpty {
-        let weights = committedWeights(in: try experimentFolder(experiment))
+        let weights = committedWeights(in: try experimentFolder(Work.program))
         return CommittedRun.longestOfEachRow(among: weights).map { ($0.name, $0.folder) }
     }
     for (index, argument) in arguments.enumerated() {
@@ -42,7 +44,7 @@ public func modelLocations(_ arguments: [String], experiment: String) throws -> 
             description: "\(other) and \(argument) are both called \(shortName(argument)), and so would their pictures"
                 + " be: draw one at a time, with an --output of its own")
     }
-    return try arguments.map { ($0, try modelLocation($0, experiment: experiment)) }
+    return try arguments.map { ($0, try modelLocation($0, of: experiment)) }
 }
 
 /// The committed weights of an experiment; those whose record is damaged are named and left out.

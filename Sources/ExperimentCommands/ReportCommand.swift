@@ -25,7 +25,7 @@ struct RunArguments<Work: Experiment>: ParsableArguments {
         let candidates = [URL(fileURLWithPath: argument), committed].compactMap { $0 }
         if let found = candidates.first(where: { FileManager.default.fileExists(atPath: $0.path) }) { return found }
         let runs = experiment.map { CommittedRun.all(in: $0) { note("left out: \($0)") } } ?? []
-        if let found = CommittedRun.named(argument, among: runs) { return found.folder }
+        if let found = CommittedRun.named(argument, among: runs, tables: Work.tables) { return found.folder }
         let nearest = nearestName(to: argument, among: runs.flatMap { [$0.row, $0.record.configuration] })
         throw UserError(
             description:

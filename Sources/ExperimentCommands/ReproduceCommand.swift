@@ -120,7 +120,7 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
     private func runs(of configurations: [NamedConfiguration<Work.Configuration>]) throws -> [QueuedRun] {
         var queue: [QueuedRun] = []
         let seeds = try chosenSeeds()
-        let hours = try RunHours<Work>(experiment: try experimentFolder(Work.program))
+        let hours = RunHours<Work>(experiment: try experimentFolder(Work.program)) { note("left out: \($0)") }
         for configuration in configurations {
             for seed in seeds ?? configuration.values.seeds {
                 let folder = TrainingRun<Work>.folder(in: out.url, configuration: configuration.name, seed: seed)
@@ -194,6 +194,7 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
         let all = try NamedConfiguration<Work.Configuration>.all(in: try configurationFolder(of: Work.self))
         guard let suite = Work.suites.first(where: { $0.name == suite }) ?? Work.suites.first else { return ([], nil) }
         let isNamed = !row.isEmpty && self.suite == nil
+        if !isNamed { try requireRows(of: suite, among: all) }
         var wanted = all.filter { isNamed || suite.dataNames.contains($0.values.dataName) }
         // The sample has one budget, whatever the profile is called.
         if suite.dataNames == suite.sampleDataNames, !isNamed { return (try select(wanted, among: all), nil) }
@@ -219,6 +220,19 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
         return (wanted, nil)
     }
 
+    /// Holds the rows that were named to being of a suite's data.
+    ///
+    /// - Throws: `UserError`.
+    private func requireRows(of suite: Suite, among all: [NamedConfiguration<Work.Configuration>]) throws {
+        for name in row {
+            guard let data = all.first(where: { $0.name == name })?.values.dataName, !suite.dataNames.contains(data)
+            else { continue }
+            let title = Work.suites.first { $0.dataNames.contains(data) }?.title ?? data
+            throw UserError(
+                description: "'\(name)' is of \(title), not of \(suite.title): leave out --\(Work.suiteOption)")
+        }
+    }
+
     /// The configurations of a budget whose own name, or whose row's own configuration, was given.
     private func select(
         _ configurations: [NamedConfiguration<Work.Configuration>],
@@ -230,18 +244,21 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
             // A row is called by its own configuration; the name of another one means that one alone.
             let named = all.first { $0.name == name }
             let paper = named?.values.budget == "paper" ? named?.values.reproduces : nil
-            let found = configurations.filter { configuration in
+            func isMeant(_ configuration: NamedConfiguration<Work.Configuration>) -> Bool {
                 guard let paper, let row = configuration.values.reproduces else { return configuration.name == name }
                 return row.isSameRow(as: paper) || configuration.name == name
             }
+            let found = configurations.filter(isMeant)
             // A name that is itself of the budget means that one file, not all of its row.
             let exact = found.filter { $0.name == name }
             guard !found.isEmpty else {
                 let budget = configurations.first?.values.budget ?? profile
+                let others = Set(all.filter(isMeant).map(\.values.budget)).sorted()
                 throw UserError(
-                    description: "no row '\(name)' with the budget '\(budget)'; "
-                        + (named.map { "it has the budget '\($0.values.budget)': add --profile '\($0.values.budget)'" }
-                            ?? "it has \(configurations.map(\.name).joined(separator: ", "))"))
+                    description: "no row '\(name)' with the budget '\(budget)'"
+                        + (others.isEmpty
+                            ? ", which has \(configurations.map(\.name).joined(separator: ", "))"
+                            : ": add " + others.map { "--profile '\($0)'" }.joined(separator: " or ")))
             }
             selected += exact.isEmpty ? found : exact
         }

@@ -142,9 +142,11 @@ extension DatasetError {
 func namedConfiguration<Work: Experiment>(
     _ configuration: String, of experiment: Work.Type, overrides: [String] = [], name: String? = nil
 ) throws -> NamedConfiguration<Work.Configuration> {
-    let isPath = FileManager.default.fileExists(atPath: configuration) && configuration.hasSuffix(".yaml")
+    // A file needs no checkout.
+    var isFolder: ObjCBool = false
+    let isFile = FileManager.default.fileExists(atPath: configuration, isDirectory: &isFolder) && !isFolder.boolValue
     let url =
-        isPath
+        isFile
         ? URL(fileURLWithPath: configuration)
         : try ConfigurationFile.locate(configuration, in: try configurationFolder(of: experiment))
     return try NamedConfiguration(try ConfigurationFile(contentsOf: url, overrides: overrides, name: name))

@@ -6,9 +6,10 @@ public final class CharacterModel: Module {
     public let layers: [any RecurrentCell]
     public let output: Linear
 
-    /// A model with the initial values of A.2.3, a function of `seed` alone.
+    /// A model with the initial values of A.2.3, drawn by `seed`; the same bits with the same build, instruction set
+    /// and BLAS, on any number of threads.
     ///
-    /// - Precondition: `configuration.validate()` throws nothing.
+    /// - Precondition: `configuration.validate()` throws nothing, and a cell with recurrent dropout has `maskWidths`.
     public init(
         configuration: CharacterModelConfiguration, vocabularySize V: Int,
         initialValues: RecurrentInitialValues = RecurrentInitialValues(), seed: UInt64
@@ -22,7 +23,15 @@ public final class CharacterModel: Module {
             configuration.cell.make(configuration, layer == 0 ? V : units, initialValues, &random)
         }
         output = Linear(inputs: units, outputs: V, random: &random)
+        for (index, keep) in recurrentKeeps.enumerated() where keep < 1 {
+            precondition(
+                layers.allSatisfy { index < $0.maskWidths.count },
+                "the cell '\(configuration.cell.rawValue)' lists .recurrentDropout, but has no maskWidths[\(index)]")
+        }
     }
+
+    /// Keep probabilities of what a cell's `maskWidths` are the extents of.
+    private var recurrentKeeps: [Float] { [configuration.keepRecurrent, configuration.keepHyperRecurrent] }
 
     public var parameters: [NamedParameter] {
         layers.enumerated().flatMap { index, layer in
@@ -83,8 +92,7 @@ public final class CharacterModel: Module {
                 keep: keep, steps: steps, batch: whole, units: units, rows: rows, random: &random!)
         }
         let input = mask(configuration.keepInput, 1)
-        let keeps = [configuration.keepRecurrent, configuration.keepHyperRecurrent]
-        let layers = layers.map { cell in zip(keeps, cell.maskWidths).map { mask($0, $1) } }
+        let layers = layers.map { cell in zip(recurrentKeeps, cell.maskWidths).map { mask($0, $1) } }
         return Masks(input: input, layers: layers, output: mask(configuration.keepOutput, configuration.units))
     }
 

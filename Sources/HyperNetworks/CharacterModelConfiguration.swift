@@ -86,22 +86,24 @@ public struct CharacterModelConfiguration: Sendable, Codable, Equatable {
     ///
     /// - Throws: `InvalidModelSetting`, the first that cannot be.
     public func validate() throws(InvalidModelSetting) {
+        /// Refuses a value that the cell does not read: it would be a lie in every record.
+        func refuse(
+            _ key: String, _ value: String, if isSet: Bool, expected: String, lacking part: String,
+            _ features: CellKind.Feature...
+        ) throws(InvalidModelSetting) {
+            guard isSet, !cell.features.isSuperset(of: features) else { return }
+            throw InvalidModelSetting(
+                key: key, expected: "\(expected) for the cell '\(cell.rawValue)', which has no \(part)", found: value)
+        }
+
         let dimensions = 1...Self.mostUnits
         try Self.check("layers", layers, in: 1...Self.mostLayers)
         try Self.check("units", units, in: dimensions)
         for (key, value) in [("hyperUnits", hyperUnits), ("embeddingSize", embeddingSize)] {
-            if cell.features.contains(.hyperCell) {
-                try Self.check(key, value, in: dimensions)
-            } else if value != 0 {
-                throw InvalidModelSetting(
-                    key: key, expected: "0 for the cell '\(cell.rawValue)', which has no hyper cell", found: "\(value)")
-            }
+            try refuse(key, "\(value)", if: value != 0, expected: "0", lacking: "hyper cell", .hyperCell)
+            if cell.features.contains(.hyperCell) { try Self.check(key, value, in: dimensions) }
         }
-        if layerNorm, !cell.features.contains(.layerNorm) {
-            throw InvalidModelSetting(
-                key: "layerNorm", expected: "false for the cell '\(cell.rawValue)', which has no layer normalization",
-                found: "true")
-        }
+        try refuse("layerNorm", "true", if: layerNorm, expected: "false", lacking: "layer normalization", .layerNorm)
         for (key, keep) in [
             ("keepInput", keepInput), ("keepOutput", keepOutput), ("keepRecurrent", keepRecurrent),
             ("keepHyperRecurrent", keepHyperRecurrent),
@@ -109,43 +111,29 @@ public struct CharacterModelConfiguration: Sendable, Codable, Equatable {
             guard keep > 0, keep <= 1 else {
                 throw InvalidModelSetting(key: key, expected: "a keep probability above 0, up to 1", found: "\(keep)")
             }
-            if keep < 1, key.hasSuffix("Recurrent"), !cell.features.contains(.recurrentDropout) {
-                throw InvalidModelSetting(
-                    key: key, expected: "1 for the cell '\(cell.rawValue)', which has no recurrent dropout",
-                    found: "\(keep)")
-            }
         }
+        for (key, keep) in [("keepRecurrent", keepRecurrent), ("keepHyperRecurrent", keepHyperRecurrent)] {
+            try refuse(key, "\(keep)", if: keep < 1, expected: "1", lacking: "recurrent dropout", .recurrentDropout)
+        }
+        try refuse(
+            "keepHyperRecurrent", "\(keepHyperRecurrent)", if: keepHyperRecurrent < 1, expected: "1",
+            lacking: "hyper cell", .hyperCell)
         guard forgetBias.isFinite else {
             throw InvalidModelSetting(key: "forgetBias", expected: "a finite number", found: "\(forgetBias)")
         }
-        // A value that the cell does not read would be a lie in every record.
-        if keepHyperRecurrent < 1, !cell.features.contains(.hyperCell) {
-            throw InvalidModelSetting(
-                key: "keepHyperRecurrent", expected: "1 for the cell '\(cell.rawValue)', which has no hyper cell",
-                found: "\(keepHyperRecurrent)")
-        }
-        if forgetBias != 1, !cell.features.contains(.forgetGate) {
-            throw InvalidModelSetting(
-                key: "forgetBias", expected: "1 for the cell '\(cell.rawValue)', which has no forget gate",
-                found: "\(forgetBias)")
-        }
-        if hyperStateForEmbeddings != .current, !cell.features.contains(.hyperCell) {
-            throw InvalidModelSetting(
-                key: "hyperStateForEmbeddings",
-                expected: "'current' for the cell '\(cell.rawValue)', which has no hyper cell",
-                found: "'\(hyperStateForEmbeddings.rawValue)'")
-        }
-        if hyperLayerNorm != .matchMain, !cell.features.isSuperset(of: [.layerNorm, .hyperCell]) {
-            throw InvalidModelSetting(
-                key: "hyperLayerNorm",
-                expected: "'match-main' for the cell '\(cell.rawValue)', which has no layer-normalized hyper cell",
-                found: "'\(hyperLayerNorm.rawValue)'")
-        }
+        try refuse(
+            "forgetBias", "\(forgetBias)", if: forgetBias != 1, expected: "1", lacking: "forget gate", .forgetGate)
+        try refuse(
+            "hyperStateForEmbeddings", "'\(hyperStateForEmbeddings.rawValue)'", if: hyperStateForEmbeddings != .current,
+            expected: "'current'", lacking: "hyper cell", .hyperCell)
+        try refuse(
+            "hyperLayerNorm", "'\(hyperLayerNorm.rawValue)'", if: hyperLayerNorm != .matchMain,
+            expected: "'match-main'", lacking: "layer-normalized hyper cell", .layerNorm, .hyperCell)
         guard layerNormEpsilon > 0, layerNormEpsilon.isFinite else {
             throw InvalidModelSetting(
                 key: "layerNormEpsilon", expected: "a number above 0", found: "\(layerNormEpsilon)")
         }
-        if layerNormEpsilon != Self.usualEpsilon, !layerNorm, !normalizesHyperCell {
+        if layerNormEpsilon != Self.usualEpsilon, !normalizesHyperCell {
             throw InvalidModelSetting(
                 key: "layerNormEpsilon", expected: "\(Self.usualEpsilon) for a model that normalizes nothing",
                 found: "\(layerNormEpsilon)")

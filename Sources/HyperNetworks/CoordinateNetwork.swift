@@ -12,7 +12,7 @@
 ///     W[p, u] = scale · net(x_p, y_p, x_u, y_u)          scale = 0.01
 public final class CoordinateNetwork: ImageClassifier {
     /// Where the matrix of the hidden layer comes from.
-    public struct Configuration: Sendable, Codable, Equatable {
+    public struct Configuration: Sendable, Equatable {
         public var weights: KernelSource
 
         public init(weights: KernelSource) { self.weights = weights }
@@ -52,32 +52,27 @@ public final class CoordinateNetwork: ImageClassifier {
 
     public let imageShape = [imageSide, imageSide, 1]
 
-    /// (x, y) of the pixel, (x, y) of the hidden unit for each element of the matrix in its order, each in −1 … 1:
-    /// [784 · 256, 4].
-    private let coordinates: Variable
-
-    /// A network with initial values that are a function of `seed` alone (deviation `staticCoordinates`): an orthogonal
-    /// classifier and else He's normal weights, in the small network with standard normal biases on its hidden layers, and its
-    /// last layer scaled and shifted so that its outputs start with mean 0 and standard deviation 1.
+    /// A network with initial values drawn by `seed` (deviation `staticCoordinates`): an orthogonal classifier and else
+    /// He's normal weights, in the small network with standard normal biases on its hidden layers, and its last layer
+    /// scaled and shifted so that its outputs start with mean 0 and standard deviation 1. They are the same bits with
+    /// the same build, instruction set, BLAS and number of threads.
     public init(configuration: Configuration, seed: UInt64) {
         self.configuration = configuration
         var random = RandomStream.initialValues(seed: seed)
         let pixels = Self.imageSide * Self.imageSide, units = Self.hiddenSide * Self.hiddenSide
         b = Initializer.constant(0, [units])
         output = Linear(inputs: units, outputs: 10, random: &random)
-        coordinates = Variable(Tensor(Self.coordinateTable, shape: [pixels * units, 4]))
         switch configuration.weights {
         case .owned:
             let deviation = (2 / Float(pixels)).squareRoot()
             weights = .owned(Initializer.normal(standardDeviation: deviation, [pixels, units], random: &random))
         case .generated:
-            weights = .generated(
-                Self.startingLayers(coordinates, random: &random))
+            weights = .generated(Self.startingLayers(random: &random))
         }
     }
 
     /// The small network's layers, so that what they make has mean 0 and standard deviation 1.
-    private static func startingLayers(_ coordinates: Variable, random: inout RandomStream) -> [Linear] {
+    private static func startingLayers(random: inout RandomStream) -> [Linear] {
         var layers: [Linear] = []
         for (inputs, outputs) in zip(coordinateUnits, coordinateUnits.dropFirst()) {
             let W = Initializer.normal(
@@ -88,7 +83,7 @@ public final class CoordinateNetwork: ImageClassifier {
                 ? Initializer.constant(0, [1]) : Initializer.normal(standardDeviation: 1, [outputs], random: &random)
             layers.append(Linear(W: W, b: b))
         }
-        let made = withoutGradient { generate(layers, coordinates) }.value.floats.map { Double($0) }
+        let made = withoutGradient { generate(layers) }.value.floats.map { Double($0) }
         let mean = made.reduce(0, +) / Double(made.count)
         let variance = made.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(made.count)
         let scale = 1 / Float(variance.squareRoot()), last = layers[layers.count - 1]
@@ -97,20 +92,23 @@ public final class CoordinateNetwork: ImageClassifier {
         return layers
     }
 
-    private static var coordinateTable: [Float] {
+    /// (x, y) of the pixel, (x, y) of the hidden unit for each element of the matrix in its order, each in −1 … 1:
+    /// [784 · 256, 4].
+    private static let coordinates: Tensor = {
         func place(_ index: Int, of side: Int) -> [Float] {
             [index % side, index / side].map { 2 * Float($0) / Float(side - 1) - 1 }
         }
         let units = (0..<hiddenSide * hiddenSide).map { place($0, of: hiddenSide) }
-        return (0..<imageSide * imageSide).flatMap { pixel -> [Float] in
+        let values = (0..<imageSide * imageSide).flatMap { pixel -> [Float] in
             let pixel = place(pixel, of: imageSide)
             return units.flatMap { pixel + $0 }
         }
-    }
+        return Tensor(values, shape: [values.count / 4, 4])
+    }()
 
-    /// The small network on rows of coordinates, [R, 4] to [R, 1].
-    private static func generate(_ layers: [Linear], _ coordinates: Variable) -> Variable {
-        var x = coordinates
+    /// What the small network makes of all coordinates, [784 · 256, 1].
+    private static func generate(_ layers: [Linear]) -> Variable {
+        var x = Variable(coordinates)
         for (index, layer) in layers.enumerated() {
             x = layer(x)
             if index < layers.count - 1 { x = relu(x) }
@@ -132,7 +130,7 @@ public final class CoordinateNetwork: ImageClassifier {
     public func matrix() -> Variable {
         switch weights {
         case .owned(let W): W
-        case .generated(let layers): reshape(affine(Self.generate(layers, coordinates), scale: Self.scale), [784, 256])
+        case .generated(let layers): reshape(affine(Self.generate(layers), scale: Self.scale), [784, 256])
         }
     }
 

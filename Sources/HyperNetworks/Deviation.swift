@@ -1,5 +1,5 @@
-// Decisions where the paper is silent or contradicts itself. docs/deviations.md prints them; `key` names the configuration
-// key that switches one.
+// Decisions where the paper is silent or contradicts itself. docs/deviations.md prints them; `keys` names the
+// configuration keys that switch one.
 
 /// A decision that the paper leaves open.
 public struct Deviation: Sendable, Equatable {
@@ -13,16 +13,16 @@ public struct Deviation: Sendable, Equatable {
     public let choice: String
     /// Why.
     public let reason: String
-    /// The configuration key that switches it, if one does.
-    public let key: String?
+    /// The configuration keys that switch it; empty where none does.
+    public let keys: [String]
 
-    private init(_ id: String, _ section: String, paper: String, choice: String, reason: String, key: String? = nil) {
+    private init(_ id: String, _ section: String, paper: String, choice: String, reason: String, keys: [String] = []) {
         self.id = id
         self.section = section
         self.paper = paper
         self.choice = choice
         self.reason = reason
-        self.key = key
+        self.keys = keys
     }
 
     /// Concerns both.
@@ -31,7 +31,7 @@ public struct Deviation: Sendable, Equatable {
         paper: "names early stopping on MNIST and enwik8, and elsewhere does not say which checkpoint is tested",
         choice: "the best on the validation split (of characters read as many streams until training ends, and as one "
             + "sequence then); the test split is read once, after that",
-        reason: "any other choice would use the test split to select", key: "evaluation.validateAt")
+        reason: "any other choice would use the test split to select", keys: ["evaluation.validateAt"])
 
     /// Those that concern the character models.
     public static let characters: [Deviation] = [
@@ -41,15 +41,15 @@ public struct Deviation: Sendable, Equatable {
             paper: "prints ĥ_{t-1}, but says in §3.2 that ĥ_t makes the weights of the same step", choice: "ĥ_t",
             reason: "the text of §3.2 and the author's code, "
                 + "[hardmaru/supercell](https://github.com/hardmaru/supercell)",
-            key: "deviations.hyperStateForEmbeddings"),
+            keys: ["deviations.hyperStateForEmbeddings"]),
         Deviation(
             "forgetBias", "Eq. 9–13", paper: "has no forget bias",
             choice: "1 is added to f after its normalization, in the hyper cell "
-                + "too", reason: "the author's code", key: "deviations.forgetBias"),
+                + "too", reason: "the author's code", keys: ["deviations.forgetBias"]),
         Deviation(
             "hyperLayerNorm", "Eq. 10", paper: "prints layer normalization in the hyper cell in every case",
             choice: "the hyper cell has it exactly where the main cell has", reason: "the author's code",
-            key: "deviations.hyperLayerNorm"),
+            keys: ["deviations.hyperLayerNorm"]),
         Deviation(
             "layerNormBias", "Eq. 10, 12",
             paper: "prints a bias under layer normalization, which has a shift of its own; its count of the Layer Norm "
@@ -85,7 +85,7 @@ public struct Deviation: Sendable, Equatable {
                 + "October 18, 2016",
             choice: "orthogonal",
             reason: "the paper; a one-hot input then adds little to a unit at first, 1/√1000 in a "
-                + "plain LSTM of 1000 units, which therefore starts slowly", key: "deviations.inputInitialValues"),
+                + "plain LSTM of 1000 units, which therefore starts slowly", keys: ["deviations.inputInitialValues"]),
         Deviation(
             "scalingInitialValues", "A.2.3",
             paper:
@@ -95,7 +95,7 @@ public struct Deviation: Sendable, Equatable {
                 + "numbers, it does not",
             reason: "the paper and the author's code; `distinct` starts the elements apart: "
                 + "[shortfalls.md](shortfalls.md)",
-            key: "deviations.scalingInitialValues"),
+            keys: ["deviations.scalingInitialValues"]),
         Deviation(
             "outputInitialValues", "A.2.3, A.3.3",
             paper: "has all weights of the baselines orthogonal; gives no initial values for the output layer of a "
@@ -112,14 +112,14 @@ public struct Deviation: Sendable, Equatable {
         Deviation(
             "carryState", "A.3.3", paper: "does not say whether the state is carried from one sequence to the next",
             choice: "carried, zero at the start of an epoch", reason: "evaluation reads the split as one sequence",
-            key: "training.carryState"),
+            keys: ["training.carryState"]),
         Deviation(
             "clipByGlobalNorm", "A.3.3", paper: "gradient clipping of 1.0, by norm or by value",
             choice: "by the global norm of all gradients",
             reason: "the usual meaning for recurrent networks, and what the author's notebook for MNIST does"),
         Deviation(
             "layerNormEpsilon", "Eq. 10, 12", paper: "gives no ε", choice: "1e-3 under the square root",
-            reason: "the author's code", key: "deviations.layerNormEpsilon"),
+            reason: "the author's code", keys: ["deviations.layerNormEpsilon"]),
         Deviation(
             "numberOfSteps", "A.3.3, A.3.4",
             paper:
@@ -131,7 +131,7 @@ public struct Deviation: Sendable, Equatable {
             reason:
                 "the author's plot is best at step 37,000, and the curves of Figure 6 end at about 80,000 (the plot's rate "
                 + "is not stated; the author's notebook for MNIST lets it fall)",
-            key: "training.steps, training.learningRate, training.patience"),
+            keys: ["training.steps", "training.learningRate", "training.patience"]),
         Deviation(
             "characterBatches", "A.3.3, A.3.4", paper: "does not say how a text is divided into batches and sequences",
             choice:
@@ -147,7 +147,7 @@ public struct Deviation: Sendable, Equatable {
                 "all three on Penn Treebank, at the rates of §4.3 and A.3.3; Eq. 13's alone on enwik8; each with a mask "
                 + "of its own at every step, that of the input over whole characters",
             reason: "these sections are those of the experiments",
-            key: "model.keepInput, model.keepOutput, model.keepRecurrent"),
+            keys: ["model.keepInput", "model.keepOutput", "model.keepRecurrent"]),
         Deviation(
             "dropoutBetweenLayers", "A.3.3", paper: "does not say whether dropout acts between two layers",
             choice: "input dropout on the one-hot input, output dropout on the last layer, recurrent dropout in each; "
@@ -157,11 +157,11 @@ public struct Deviation: Sendable, Equatable {
             "dropoutInHyperCell", "A.3.3, A.3.4",
             paper: "names recurrent dropout in the hyper cell for the model of 2048 units only",
             choice: "that model alone has it", reason: "the paper's words",
-            key: "model.keepHyperRecurrent"),
+            keys: ["model.keepHyperRecurrent"]),
         Deviation(
             "adamConstants", "A.3.3, A.3.4", paper: "gives Adam's rate alone",
             choice: "β₁ = 0.9, β₂ = 0.999, ε = 1e-8", reason: "the values of Kingma and Ba, and every framework's",
-            key: "training.adam.beta1, training.adam.beta2, training.adam.epsilon"),
+            keys: ["training.adam.beta1", "training.adam.beta2", "training.adam.epsilon"]),
         Deviation(
             "gateChangeNorm", "Figure 4",
             paper: "shows how much each gate's weights changed, without saying in which norm",
@@ -190,18 +190,18 @@ public struct Deviation: Sendable, Equatable {
             choice: "generated kernels start with the standard deviation of He et al. for their layer's fan-in: W_i "
                 + "orthogonal, W_out with orthogonal rows, each z of the length that its layer needs; biases 0",
             reason: "one generator serves fan-ins from 144 to 1,152; only the embeddings differ between layers",
-            key: "deviations.generatorInitialValues"),
+            keys: ["deviations.generatorInitialValues"]),
         Deviation(
             "shardNormalization", "§4.2", paper: "does not say whether a batch was divided among devices",
             choice: "a batch in shards is normalized by the statistics of all of its images",
             reason: "the figures do not depend on the number of shards then; by shard it is another regularization",
-            key: "deviations.batchNormalization"),
+            keys: ["deviations.batchNormalization"]),
         Deviation(
             "staticL2", "A.3.2", paper: "L2 regularization of 0.0005%",
             choice: "0.0005 as the coefficient of ½‖K‖² over all convolution kernels, owned and generated",
             reason: "the WRN paper's value, near whose figures the paper's baselines lie; the printed one is a "
                 + "hundredth of it, and was not tried",
-            key: "training.l2"),
+            keys: ["training.l2"]),
         Deviation(
             "staticInputNormalization", "§4.1, 4.2", paper: "does not say how images are normalized",
             choice: "CIFAR-10: mean 0 and standard deviation 1 for each channel, by the statistics of the training "
@@ -216,12 +216,14 @@ public struct Deviation: Sendable, Equatable {
         Deviation(
             "staticMNISTSplit", "A.3.1", paper: "does not say which 5,000 training images validate on MNIST",
             choice: "5,000 drawn at random, by a seed of their own", reason: "as the paper draws CIFAR-10's",
-            key: "data.splitSeed"),
+            keys: ["data.splitSeed"]),
         Deviation(
             "staticOptimizers", "A.3.1, A.3.2", paper: "gives rates alone for Nesterov's momentum and for Adam",
             choice: "a momentum of 0.9; β₁ = 0.9, β₂ = 0.999, ε = 1e-8",
             reason: "the values of the Wide ResNet paper, and of Kingma and Ba",
-            key: "training.nesterov.momentum, training.adam.beta1, training.adam.beta2, training.adam.epsilon"),
+            keys: [
+                "training.nesterov.momentum", "training.adam.beta1", "training.adam.beta2", "training.adam.epsilon",
+            ]),
         Deviation(
             "staticBatchNorm", "§4.2", paper: "gives no constants of batch normalization",
             choice: "ε = 1e-5; running statistics move by 0.1 of the difference a step",
@@ -256,7 +258,7 @@ public struct Deviation: Sendable, Equatable {
             reason:
                 "twice the 50 epochs of the author's notebook, whose rate falls from 0.005 to 0.0001 meanwhile; the "
                 + "validation falls slowly by then, and the Hyper Convnet's was still falling",
-            key: "training.steps, training.patience"),
+            keys: ["training.steps", "training.patience"]),
         Deviation(
             "staticCoordinates", "A.1",
             paper:

@@ -404,17 +404,8 @@ private final class HyperLSTMBackward {
         for (slot, parameter) in [
             (Slot.b_0, cell.b_0), (.hyper_b, hyper.b), (.W_hz, cell.W_hz), (.W_xz, cell.W_xz), (.W_bz, cell.W_bz),
         ] { sums.add(slot, to: parameter) }
-        if let norm = cell.update.layerNorm {
-            for (slot, parameter) in [
-                (Slot.gamma, norm.gamma), (.beta, norm.beta), (.gammaC, norm.gamma_c), (.betaC, norm.beta_c),
-            ] { sums.add(slot, to: parameter) }
-        }
-        if let norm = hyper.update.layerNorm {
-            for (slot, parameter) in [
-                (Slot.hyperGamma, norm.gamma), (.hyperBeta, norm.beta), (.hyperGammaC, norm.gamma_c),
-                (.hyperBetaC, norm.beta_c),
-            ] { sums.add(slot, to: parameter) }
-        }
+        sums.add([.gamma, .beta, .gammaC, .betaC], to: cell.update.layerNorm)
+        sums.add([.hyperGamma, .hyperBeta, .hyperGammaC, .hyperBetaC], to: hyper.update.layerNorm)
         sums.add(.embeddingBias, to: cell.b_hhat_h)
         sums.add(.embeddingBias, from: bias, to: cell.b_hhat_x)
     }

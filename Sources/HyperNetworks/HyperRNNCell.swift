@@ -1,5 +1,5 @@
 /// The HyperRNN (§3.2, Equations 5–8): a small recurrent cell, the hyper cell, makes or rescales the weights of a main
-/// one at every step. The HyperLSTM is what the experiments use; this is the form that the paper derives it from.
+/// one at every step. The HyperLSTM is what the paper's experiments use; this is the form that it is derived from.
 ///
 /// | symbol | name | shape |
 /// |---|---|---|

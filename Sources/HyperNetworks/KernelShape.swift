@@ -1,5 +1,5 @@
 /// The extents of a convolution's kernel: C_in × C_out filters of f × f.
-public struct KernelShape: Sendable, Equatable, Codable {
+public struct KernelShape: Sendable, Equatable {
     /// f.
     public let size: Int
     /// C_in.

@@ -7,7 +7,7 @@
 /// | 3 | linear, 784 → 10 | `output` |
 public final class MNISTConvNet: ImageClassifier {
     /// Where the second kernel comes from, and the sizes of what makes it.
-    public struct Configuration: Sendable, Codable, Equatable {
+    public struct Configuration: Sendable, Equatable {
         public var kernels: KernelSource
         /// N_z = d of the hypernetwork.
         public var embeddingSize: Int
@@ -57,7 +57,8 @@ public final class MNISTConvNet: ImageClassifier {
 
     public let imageShape = [28, 28, 1]
 
-    /// A network with initial values that are a function of `seed` alone: He's for the kernels, biases 0.
+    /// A network with initial values drawn by `seed`: He's for the kernels, biases 0. They are the same bits with the
+    /// same build, instruction set and BLAS, on any number of threads.
     public init(configuration: Configuration, seed: UInt64) {
         self.configuration = configuration
         var random = RandomStream.initialValues(seed: seed)

@@ -14,7 +14,7 @@ public struct RecurrentInitialValues: Equatable, Sendable {
 
 /// The initial values of W_hz and W_xz, which make the scales d of rows from embeddings z (deviation
 /// `scalingInitialValues`).
-public enum ScalingInitialValues: String, CaseIterable, Codable, Sendable {
+public enum ScalingInitialValues: String, CaseIterable, Sendable {
     /// 0.1 / N_z, as A.2.3 says.
     ///
     /// W_ĥh, W_ĥx and their biases start with constants as well, so that the N_z elements of an embedding have equal

@@ -39,8 +39,9 @@ public final class WideResNet: ImageClassifier {
 
     public let imageShape = [imageSide, imageSide, 3]
 
-    /// A network with initial values that are a function of `seed` alone: kernels with the standard deviation of He et
-    /// al. (deviation `staticInitialValues` where a hypernetwork makes them), γ = 1, every bias 0.
+    /// A network with initial values drawn by `seed`: kernels with the standard deviation of He et al. (deviation
+    /// `staticInitialValues` where a hypernetwork makes them), γ = 1, every bias 0. They are the same bits with the
+    /// same build, instruction set and BLAS, on any number of threads.
     public init(configuration: WideResNetConfiguration, seed: UInt64) {
         self.configuration = configuration
         var random = RandomStream.initialValues(seed: seed)

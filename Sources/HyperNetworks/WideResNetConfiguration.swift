@@ -1,5 +1,5 @@
 /// The extents of a Wide ResNet 40-k and where its kernels come from (§4.2, A.3.2).
-public struct WideResNetConfiguration: Sendable, Codable, Equatable {
+public struct WideResNetConfiguration: Sendable, Equatable {
     public var kernels: KernelSource
     /// N, blocks in each of the three groups; 6 makes 40 layers.
     public var blocks: Int

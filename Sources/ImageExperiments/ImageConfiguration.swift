@@ -50,7 +50,7 @@ public struct ImageConfiguration: RunConfiguration {
     public let reproduces: ReproducedRow?
     public let data: Data
     public let model: ImageModelConfiguration
-    public let normalizedImages: NormalizedImages
+    public let batchNormScope: BatchNormScope
     public let training: Training
     public let evaluation: Evaluation
     public let loop: TrainingLoopSettings
@@ -63,7 +63,7 @@ public struct ImageConfiguration: RunConfiguration {
     public static func isLabel(_ key: String, in root: ConfigurationNode) -> Bool {
         guard key == "training.shards" else { return RunRecord.isLabel(key) }
         return root["deviations"]?["batchNormalization"]?.content
-            != .scalar(text: NormalizedImages.shard.rawValue, type: .text)
+            != .scalar(text: BatchNormScope.shard.rawValue, type: .text)
     }
 
     /// - Throws: `ConfigurationError` naming file, key path, what was expected and what was found.
@@ -81,7 +81,7 @@ public struct ImageConfiguration: RunConfiguration {
                     "whether the statistics are those of the whole batch, or of each of its shards (deviation"
                     + " `shardNormalization`)",
             ],
-            younger: ["batchNormalization": .scalar(text: NormalizedImages.batch.rawValue, type: .text)])
+            younger: ["batchNormalization": .scalar(text: BatchNormScope.batch.rawValue, type: .text)])
         model = try Self.model(
             reader, initialValues: try deviations.choice("generatorInitialValues", of: GeneratorInitialValues.self))
         guard model.initialValues == .he || model.hasHypernetwork else {
@@ -89,7 +89,7 @@ public struct ImageConfiguration: RunConfiguration {
                 "generatorInitialValues", expected: "'he' where nothing reads it",
                 found: "'\(model.initialValues.rawValue)'")
         }
-        normalizedImages = try deviations.choice("batchNormalization", of: NormalizedImages.self)
+        batchNormScope = try deviations.choice("batchNormalization", of: BatchNormScope.self)
         deviations.finish()
         let trainingReader = try reader.section(
             "training",

@@ -115,8 +115,13 @@ public final class ImageExperiment: Experiment {
         var need = MemoryNeed(
             parameters: parameterCount(configuration, dataset), copies: 2 * shards + training.optimizer.moments,
             keys: sizes.isEmpty ? ["model.network"] : sizes)
-        // One after the other, so the larger counts.
-        let step = training.batch / configuration.loop.shards, trainingNumbers = model.trainingNumbers(batch: step)
+        // Shards that share the statistics of a normalization wait for each other in the middle of a step, all with what
+        // they have computed; others take turns on the threads.
+        let areTogether = isWide && configuration.batchNormScope == .batch
+        let shardsAtOnce = areTogether ? shards : min(shards, ComputeEnvironment.threads)
+        let step = training.batch / configuration.loop.shards * shardsAtOnce
+        let trainingNumbers = model.trainingNumbers(batch: step)
+        // A step and a reading come one after the other, so the larger counts.
         let reading = min(configuration.evaluation.batch, max(dataset.validation.count, dataset.test.count))
         let readingNumbers = model.readingNumbers(batch: reading)
         if trainingNumbers >= readingNumbers {
@@ -141,7 +146,7 @@ public final class ImageExperiment: Experiment {
     /// The cross entropy; minimized with the L2 penalty on all kernels, owned and generated.
     public func nextLoss() -> BatchLoss {
         let (images, targets) = nextBatch()
-        let result = CurrentShard.$normalizedImages.withValue(configuration.normalizedImages) {
+        let result = CurrentShard.$batchNormScope.withValue(configuration.batchNormScope) {
             model.forward(images, mode: .training)
         }
         let loss = crossEntropy(result.logits, targets), coefficient = configuration.training.l2
@@ -208,7 +213,9 @@ public final class ImageExperiment: Experiment {
             name: split.rawValue)
     }
 
-    public static func dataName(ofWeights url: URL) throws -> String? { try TrainedImageModel(at: url).dataset }
+    public static func dataName(ofWeights url: URL) throws -> String? {
+        try Checkpoint(at: url).weights().metadata["dataset"]
+    }
 
     /// Reads the weights of a checkpoint or of a file such as a baked network.
     public static func evaluate(

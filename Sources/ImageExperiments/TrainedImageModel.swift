@@ -15,8 +15,6 @@ public struct TrainedImageModel {
     /// The type of number that the file holds, if another than F32; the model has the weights converted.
     public let convertedType: String?
     private let metadata: [String: String]
-    /// The name of the data set that it was trained on, if the file says.
-    public var dataset: String? { metadata["dataset"] }
 
     /// - Parameter url: a run's folder, a checkpoint's, or a file of weights.
     /// - Throws: `CheckpointError` if there is none, it is damaged, or its weights do not fit what it says of itself.
@@ -61,7 +59,8 @@ public struct TrainedImageModel {
             throw CheckpointError.file(
                 path: url.path,
                 reason:
-                    "expected at least \(grouped(learned)) numbers by the metadata 'model', found \(grouped(numbers))")
+                    "expected \(grouped(learned)) numbers that are learned, by the metadata 'model', and at most as many"
+                    + " running statistics, found \(grouped(numbers)) numbers")
         }
         model = configuration.model(seed: 0)
         let channels = model.imageShape[2]
@@ -84,7 +83,7 @@ public struct TrainedImageModel {
         plain.embeddingSize = 0
         let baked = model.baked()
         var metadata = metadata
-        metadata["model"] = try Self.json(plain)
+        metadata["model"] = try StableJSON.text(plain)
         metadata["bakedFrom"] = configuration.kernels.rawValue
         do {
             try baked.saveWeights(to: url.path, metadata: .init(sorting: metadata))
@@ -98,13 +97,9 @@ public struct TrainedImageModel {
         _ configuration: ImageModelConfiguration, dataset: String, normalization: ImageDataset
     ) throws -> [String: String] {
         [
-            "model": try json(configuration), "dataset": dataset,
-            "channelMeans": try json(normalization.channelMeans),
-            "channelDeviations": try json(normalization.channelDeviations),
+            "model": try StableJSON.text(configuration), "dataset": dataset,
+            "channelMeans": try StableJSON.text(normalization.channelMeans),
+            "channelDeviations": try StableJSON.text(normalization.channelDeviations),
         ]
-    }
-
-    private static func json(_ value: some Encodable) throws -> String {
-        String(decoding: try StableJSON.encodeLine(value), as: UTF8.self).trimmingCharacters(in: .newlines)
     }
 }

@@ -48,8 +48,8 @@ public enum CurrentShard {
     @TaskLocal public static var exchange: (any ShardExchange)?
 
     /// The images that batch normalization takes its statistics of, in the passes that begin now.
-    @TaskLocal public static var normalizedImages = NormalizedImages.batch
+    @TaskLocal public static var batchNormScope = BatchNormScope.batch
 
     /// The shards to take the statistics of batch normalization from; nil for the images at hand alone.
-    static var normalizationExchange: (any ShardExchange)? { normalizedImages == .batch ? exchange : nil }
+    static var normalizationExchange: (any ShardExchange)? { batchNormScope == .batch ? exchange : nil }
 }

@@ -41,4 +41,9 @@ package final class ChunkSums<Slot: RawRepresentable & CaseIterable> where Slot.
             add(slot, from: first, to: gradient.pointer, count: gradient.count)
         }
     }
+
+    /// Adds the vectors of all chunks to the gradients of a normalization's parameters, a slot for each in their order.
+    package func add(_ slots: [Slot], to norm: LSTMLayerNorm?) {
+        for (slot, parameter) in zip(slots, norm?.parameters ?? []) { add(slot, to: parameter.variable) }
+    }
 }

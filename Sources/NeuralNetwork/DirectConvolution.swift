@@ -119,24 +119,24 @@ struct DirectConvolution: ConvolutionAlgorithm {
     }
 
     private func withPointers(
-        _ taps: Taps, _ kernel: (UnsafePointer<Int64>, UnsafePointer<Int64>) -> ConvolutionKernel,
-        _ body: (UnsafePointer<ConvolutionKernel>) -> Void
+        _ taps: Taps, _ extents: (UnsafePointer<Int64>, UnsafePointer<Int64>) -> ConvolutionExtents,
+        _ body: (UnsafePointer<ConvolutionExtents>) -> Void
     ) {
         taps.offsets.withUnsafeBufferPointer { offsets in
             taps.rows.withUnsafeBufferPointer { rows in
                 // A phase without taps writes zeros; an array has an address without elements too.
-                withUnsafePointer(to: kernel(offsets.baseAddress!, rows.baseAddress!), body)
+                withUnsafePointer(to: extents(offsets.baseAddress!, rows.baseAddress!), body)
             }
         }
     }
 
     /// The convolution for `rows` rows of output that lie `outputRow` floats apart, from the padded rows under them.
-    private func withForward(rows: Int, outputRow: Int, _ body: (UnsafePointer<ConvolutionKernel>) -> Void) {
+    private func withForward(rows: Int, outputRow: Int, _ body: (UnsafePointer<ConvolutionExtents>) -> Void) {
         let width = shape.width + 2 * shape.padding
         withPointers(
             forward,
             { offsets, firstRows in
-                ConvolutionKernel(
+                ConvolutionExtents(
                     rows: Int64(rows), columns: Int64(shape.outputWidth), outputs: Int64(shape.outputs),
                     inputRow: Int64(shape.stride * width * shape.inputs),
                     inputColumn: Int64(shape.stride * shape.inputs),
@@ -148,12 +148,12 @@ struct DirectConvolution: ConvolutionAlgorithm {
 
     /// The convolutions of the padded gradient of the output that give the gradient of the input, and where in the image
     /// each begins.
-    private func forEachPhase(_ body: (UnsafePointer<ConvolutionKernel>, _ firstOutput: Int) -> Void) {
+    private func forEachPhase(_ body: (UnsafePointer<ConvolutionExtents>, _ firstOutput: Int) -> Void) {
         for phase in phases {
             withPointers(
                 phase.taps,
                 { offsets, firstRows in
-                    ConvolutionKernel(
+                    ConvolutionExtents(
                         rows: Int64(phase.rows), columns: Int64(phase.columns), outputs: Int64(shape.inputs),
                         inputRow: Int64(gradientRow), inputColumn: Int64(shape.outputs),
                         outputRow: Int64(shape.stride * shape.width * shape.inputs),

@@ -1,5 +1,5 @@
 /// The initial values of the input weights W_x of a recurrent cell (deviation `inputInitialValues`).
-public enum InputInitialValues: String, Sendable, Codable, CaseIterable {
+public enum InputInitialValues: String, Sendable, CaseIterable {
     /// (Semi-)orthogonal gate by gate, as A.2.3 says of all weights.
     case orthogonal
     /// Uniform with variance 1/inputs: the author's code leaves W_x at the default of its framework since October 18, 2016,

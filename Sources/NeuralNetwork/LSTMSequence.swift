@@ -164,11 +164,7 @@ private final class LSTMBackward {
         state.h.addGradient(dh)
         state.c.addGradient(dc)
         sums.add(.b, to: cell.b)
-        if let norm = cell.update.layerNorm {
-            for (slot, parameter) in [
-                (Slot.gamma, norm.gamma), (.beta, norm.beta), (.gammaC, norm.gamma_c), (.betaC, norm.beta_c),
-            ] { sums.add(slot, to: parameter) }
-        }
+        sums.add([.gamma, .beta, .gammaC, .betaC], to: cell.update.layerNorm)
         cell.W_h.addGradient { forward.h.weightGradient(dY, to: $0.matrix, accumulate: $1) }
         if forward.projection.isGathered { sums.add(.W_x, to: cell.W_x) }
         guard let x = forward.input.variable else { return }

@@ -3,7 +3,7 @@ import Foundation
 /// The learning rate as a function of the step, counted from 1.
 public enum LearningRateSchedule: Sendable, Equatable {
     /// A rate and the last step that it holds for.
-    public struct Stage: Sendable, Equatable, Codable {
+    public struct Stage: Sendable, Equatable {
         public let untilStep: Int
         public let rate: Double
 

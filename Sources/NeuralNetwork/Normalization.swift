@@ -14,7 +14,9 @@ struct Normalization {
         moments: ChannelMoments, isBatch: Bool, exchange: (any ShardExchange)?, gamma: Tensor, beta: Tensor,
         epsilon: Float
     ) {
-        let reciprocals = moments.variance.map { 1 / ($0 + Double(epsilon)).squareRoot() }
+        // The reciprocal of an infinite variance would be 0, and all values β: finite, as if nothing had happened.
+        let greatest = Double(Float.greatestFiniteMagnitude)
+        let reciprocals = moments.variance.map { $0 <= greatest ? 1 / ($0 + Double(epsilon)).squareRoot() : Double.nan }
         let shape = [moments.mean.count]
         mean = Tensor(moments.mean.map { Float($0) }, shape: shape)
         reciprocal = Tensor(reciprocals.map { Float($0) }, shape: shape)

@@ -24,9 +24,9 @@ struct WinogradConvolution: ConvolutionAlgorithm {
     var group: Int { max(1, 32 * Self.tileSide * Self.tileSide / shape.pixels) }
 
     /// The extents for images of `rows` rows.
-    private func tiles(rows: Int, inputs: Int, outputs: Int) -> WinogradKernel {
+    private func tiles(rows: Int, inputs: Int, outputs: Int) -> WinogradExtents {
         let columns = shape.width / Self.tileSide
-        return WinogradKernel(
+        return WinogradExtents(
             rows: Int64(rows / Self.tileSide), columns: Int64(columns), inputs: Int64(inputs), outputs: Int64(outputs),
             inputRow: Int64((shape.width + 2) * inputs), outputRow: Int64(shape.width * outputs))
     }

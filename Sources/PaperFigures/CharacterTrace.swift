@@ -9,9 +9,11 @@ public struct CharacterTrace {
 
     /// The characters read.
     public private(set) var characters: [String] = []
-    /// d_h of every step, as the cell used it, [4 H], gate by gate; empty for a model without a hyper cell.
+    /// d_h of every step, as the cell used it, [4 H], gate by gate; empty for a model without a HyperLSTM in its first
+    /// layer.
     public private(set) var scalings: [[Float]] = []
-    /// The last φ of Eq. 13 (Eq. 9): φ(LN(c_t)), or φ(c_t) without layer normalization; all units of all steps.
+    /// The last φ of Eq. 13 (Eq. 9): φ(LN(c_t)), or φ(c_t) without layer normalization; all units of all steps. Empty for
+    /// a model whose first layer has no cell state c.
     public private(set) var cellOutputs: [Float] = []
     private let model: CharacterModel
     private var isHyper: Bool { model.layers[0] is HyperLSTMCell }
@@ -81,7 +83,7 @@ public struct CharacterTrace {
         }
     }
 
-    /// Figure 4; nil for a model without a hyper cell.
+    /// Figure 4; nil for a model without a HyperLSTM in its first layer.
     public func figure4(name: String) -> ColoredText? {
         guard !scalings.isEmpty else { return nil }
         let changes = gateChanges
@@ -128,7 +130,8 @@ public struct CharacterTrace {
             })
     }
 
-    /// The weight scaling vector d_h over the text, a picture a gate; nil for a model without a hyper cell.
+    /// The weight scaling vector d_h over the text, a picture a gate; nil for a model without a HyperLSTM in its first
+    /// layer.
     public func weightScaling(name: String) -> ImageGrid? {
         guard let first = scalings.first else { return nil }
         let H = first.count / 4, T = scalings.count

@@ -32,7 +32,8 @@ public enum ProcessError: Error, Equatable, CustomStringConvertible {
         case .otherCount(let started, let found):
             return "started as one of \(started) processes, but MPI finds \(found): the library is not that of the"
                 + " program that started them (with Slurm: srun --mpi=pmix or --mpi=pmi2; with both Open MPI and MPICH here:"
-                + " HYPERNETWORKS_MPI=libmpi.so.40 or libmpich.so.12; see docs/cluster.md)"
+                + " \(MPIProcesses.libraryVariable)=libmpi.so.40 or libmpich.so.12; where each process is to run alone,"
+                + " \(MPIProcesses.libraryVariable)=none; see docs/cluster.md)"
         case .badSetting(let name, let found):
             return "\(name) expected a number of seconds above 0, found '\(found)'"
         case .call(let name, let rank, let host, let limit):

@@ -48,8 +48,8 @@ public struct AtomicFileError: Error, Equatable, Sendable, CustomStringConvertib
 /// Writes a file so that at every moment the path holds the old file or the new one, each whole.
 ///
 /// A temporary file in the same folder takes the bytes, is brought to the disk, and is renamed; then the folder is brought
-/// to the disk. After a failure the old file stands as it was and no temporary file is left. A symbolic link at `path` is
-/// replaced, not followed.
+/// to the disk. After a failure the old file stands as it was and no temporary file is left. The new file has the
+/// permissions of the old one. A symbolic link at `path` is replaced, not followed.
 ///
 /// - Parameter path: the file to make or replace, no device and no pipe; its folder must exist.
 /// - Parameter body: calls the function that it is given once for each run of bytes, in order.
@@ -95,7 +95,8 @@ package func writeFileAtomically(
     }
     // Of a link what it leads to: /dev/stdout is one.
     var status = stat()
-    if stat(path, &status) == 0, ![S_IFREG, S_IFDIR].contains(status.st_mode & S_IFMT) {
+    let isThere = stat(path, &status) == 0
+    if isThere, ![S_IFREG, S_IFDIR].contains(status.st_mode & S_IFMT) {
         throw AtomicFileError(path: path, operation: .replace, code: EEXIST)
     }
     let folder = folder(of: path)
@@ -103,6 +104,8 @@ package func writeFileAtomically(
     let temporary = folder + "/." + String(UInt64.random(in: .min ... .max), radix: 36) + ".tmp"
     let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else { throw failure(.create) }
+    // Before a byte is in it. A file system without permissions refuses, and has none to keep.
+    if isThere { _ = fchmod(descriptor, status.st_mode & 0o777) }
 
     var isOpen = true
     do {

@@ -6,7 +6,7 @@ public enum SafetensorsError: Error, Equatable, Sendable {
     case unreadable(path: String, code: Int32)
     /// The file ends inside the header; byte counts of the length field and the header together, and of the whole file.
     case truncatedHeader(path: String, expected: UInt64, found: Int)
-    /// The header is longer than the format allows; in bytes.
+    /// The header would be longer than the format allows, in bytes: most often the file is of another format.
     case headerTooLarge(path: String, expected: Int, found: UInt64)
     /// The header is not the JSON that the format asks for, at the byte `offset` of the header.
     case badHeader(path: String, offset: Int, expected: String, found: String)
@@ -38,7 +38,8 @@ extension SafetensorsError: CustomStringConvertible {
         case .truncatedHeader(let path, let expected, let found):
             "\(path): ends inside its header: expected at least \(expected) bytes, found \(found)"
         case .headerTooLarge(let path, let expected, let found):
-            "\(path): header too long: expected at most \(expected) bytes, found \(found)"
+            "\(path): no safetensors file: its first 8 bytes state a header of \(found) bytes,"
+                + " expected at most \(expected) (a Git LFS pointer, or another format?)"
         case .badHeader(let path, let offset, let expected, let found):
             "\(path): header, byte \(offset): expected \(expected), found \(found)"
         case .unknownDType(let path, let name, let expected, let found):

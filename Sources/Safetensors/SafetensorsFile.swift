@@ -257,7 +257,7 @@ extension SafetensorsFile {
         return floats
     }
 
-    /// The types of number that `floats` converts, such as "BF16"; nil where all are F32.
+    /// The types of number that `floats` converts, such as "BF16"; nil where there is nothing to convert.
     public var convertedType: String? {
         let types = Set(entries.map(\.dtype)).intersection([.float16, .bfloat16, .float64])
         return types.isEmpty ? nil : types.map(\.rawValue).sorted().joined(separator: " and ")

@@ -18,7 +18,8 @@ struct LSTMKernelTests {
     /// Everything that goes in, drawn once.
     private struct Inputs {
         let gamma: [Float], beta: [Float], gammaC: [Float], betaC: [Float]
-        let y: [Float], c: [Float], mask: [Float], dh: [Float], dc: [Float]
+        var y: [Float], c: [Float]
+        let mask: [Float], dh: [Float], dc: [Float]
         let rows: Int, ldy: Int, cell: Cell
 
         init(_ cell: Cell, rows: Int) {
@@ -113,6 +114,22 @@ struct LSTMKernelTests {
         }
         if !cell.layerNorm {
             #expect(gradients["dgamma"] == [Float](repeating: 1, count: 4 * cell.units), "no layer norm, no gradient")
+        }
+    }
+
+    /// A reciprocal of 0 would make zeros of a row, which a loss would not show.
+    @Test(arguments: Kernels.available) func aVarianceBeyondAllFloatsIsNoNumber(simd: String) throws {
+        let kernels = try #require(Kernels.named(simd)), H = 33
+        let inputs = Inputs(Cell(units: H, layerNorm: true, masked: false), rows: 1)
+        var (gate, state) = (inputs, inputs)
+        for j in stride(from: 0, to: H, by: 2) {
+            gate.y[j] = 1e20
+            state.c[j] = 1e20
+        }
+        // The reciprocals of the first gate and of the new cell state.
+        for (inputs, place) in [(gate, 1), (state, 9)] {
+            let step = forward(kernels, inputs)
+            #expect(step["stats"]![place].isNaN && step["h"]!.allSatisfy { $0.isNaN })
         }
     }
 

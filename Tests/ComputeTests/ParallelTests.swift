@@ -197,13 +197,13 @@ struct ParallelTests {
         // Refused before anything is set: the process keeps its threads.
         let threads = ComputeEnvironment.threads
         for requested in [0, -1, 257, 1_000_000_000_000] {
-            #expect(throws: ComputeError.threads(requested: requested, source: "--threads")) {
+            #expect(throws: ComputeError.threads(found: "\(requested)", source: "--threads")) {
                 try ComputeEnvironment.configure(threads: requested)
             }
         }
         #expect(ComputeEnvironment.threads == threads)
         #expect(
-            ComputeError.threads(requested: 0, source: "--threads").description
+            ComputeError.threads(found: "0", source: "--threads").description
                 == "--threads: expected a number of threads from 1 to 256, found 0")
     }
 }

@@ -59,8 +59,16 @@ import Testing
     func aNumberOutOfRangeIsRefusedByTheNameOfItsVariable(name: String) {
         // Above what the pool can have a limit binds nothing.
         for value in [0, -2] + (name == "OPENBLAS_NUM_THREADS" ? [257] : []) {
-            #expect(throws: ComputeError.threads(requested: value, source: name)) { try choose([name: "\(value)"]) }
+            #expect(throws: ComputeError.threads(found: "\(value)", source: name)) { try choose([name: "\(value)"]) }
         }
+    }
+
+    @Test func theSuitesVariableIsANumberAndBlanksAroundItDoNotCount() throws {
+        #expect(try choose(["OPENBLAS_NUM_THREADS": " 5 "]).count == 5)
+        for blank in ["", "  "] { #expect(try choose(["OPENBLAS_NUM_THREADS": blank]) == (8, "physical cores")) }
+        let error = #expect(throws: ComputeError.self) { try choose(["OPENBLAS_NUM_THREADS": "four"]) }
+        #expect(
+            error?.description == "OPENBLAS_NUM_THREADS: expected a number of threads from 1 to 256, found \"four\"")
     }
 
     /// (files of a root folder, quota)

@@ -146,6 +146,18 @@ struct VariableTests {
         }
     }
 
+    /// The second gradient would not reach x.
+    @Test func twoLossesOfOneResultAreAddedBeforeBackward() async {
+        let x = parameter([3]), y = x * x
+        (affine(y, scale: 2) + affine(y, scale: 5)).backward()
+        #expect(x.gradient?.floats == [42])
+        await #expect(processExitsWith: .failure) {
+            let x = Variable(Tensor([3], shape: [1]), requiresGradient: true), y = x * x
+            affine(y, scale: 2).backward()
+            affine(y, scale: 5).backward()
+        }
+    }
+
     @Test func withoutGradientRecordsNothingAndEndsWithItsBody() throws {
         struct Stop: Error {}
         let x = parameter([2])

@@ -108,13 +108,14 @@ import Testing
             Issue.record("\(error)")
             return
         }
+        #expect("\(error)".contains("`data/download.sh --replace`"), "\(error)")
     }
 
     @Test func corpus_emptySplitIsRejected() throws {
         try writePTB(train: " ab \n", valid: "", test: " b \n")
-        #expect(
-            try datasetError { try CharacterCorpus.open(.ptb, dataFolder: folder.dataFolder) }
-                == .tooShort(path: folder.path("ptb/ptb.valid.txt.gz"), minimumBytes: 1, found: 0))
+        let error = try datasetError { try CharacterCorpus.open(.ptb, dataFolder: folder.dataFolder) }
+        #expect(error == .tooShort(path: folder.path("ptb/ptb.valid.txt.gz"), minimumBytes: 1, found: 0))
+        #expect("\(error)".hasSuffix("expected at least 1 byte of text, found 0"), "\(error)")
     }
 
     // MARK: text8 and enwik8

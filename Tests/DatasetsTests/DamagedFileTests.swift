@@ -122,6 +122,7 @@ import Testing
             let path = try folder.write(content, to: file).path
             let error = try datasetError { try readIDX(path, maximumBytes: 1000, dimensions: 1) }
             #expect("\(error)".contains(name) && "\(error)".hasPrefix(path), "\(error)")
+            #expect("\(error)".contains("`data/download.sh --replace`"), "\(error)")
         }
     }
 

@@ -25,4 +25,9 @@ import Testing
         let folder = DataFolder.resolve(option: path, environment: [:], workingDirectory: "/project")
         #expect(folder.path == URL(fileURLWithPath: path).path)
     }
+
+    @Test func dataFolder_anApostropheInAPathIsQuotedForTheShell() {
+        let folder = DataFolder(path: "/it's data", origin: .option)
+        #expect(folder.downloadCommand(for: ["ptb"]) == #"data/download.sh --data '/it'\''s data' ptb"#)
+    }
 }

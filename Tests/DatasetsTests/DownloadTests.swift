@@ -83,6 +83,22 @@ struct DownloadTests {
         #expect(run.output.components(separatedBy: "already here").count - 1 == 3)
     }
 
+    /// Texts that are not compressed, under either name. Where both names are there, the programs read the one in .gz.
+    @Test func download_plainTextsThatAreHereAreNotFetched() throws {
+        let server = try LocalServer(pennTreebank)
+        defer { server.stop() }
+        try folder.write(train, to: "data/ptb/ptb.train.txt")
+        try folder.write(valid, to: "data/ptb/ptb.valid.txt.gz")
+        try folder.write(valid, to: "data/ptb/ptb.test.txt")
+        let run = try download(["ptb"], from: server, sums: pennTreebankSums)
+        #expect(run.status == 0, "\(run.output)")
+        #expect(run.output.components(separatedBy: "already here, not compressed").count - 1 == 2, "\(run.output)")
+        #expect(server.requests.map(\.path) == ["/ptb/ptb.test.txt"], "its text has another sum")
+        try folder.write(gzipCompressed(valid), to: "data/ptb/ptb.train.txt.gz")
+        let covered = try download(["ptb"], from: server, sums: pennTreebankSums)
+        #expect(covered.status == 1, "\(covered.output)")
+    }
+
     @Test func download_droppedConnectionIsResumedWhereItBroke() throws {
         var resources = pennTreebank
         resources["/ptb/ptb.train.txt"]?.dropAfter = 100_000
@@ -217,7 +233,7 @@ struct DownloadTests {
         #expect(try names("enwik8") == [])
     }
 
-    @Test func download_zipWithoutAnyUnzipperIsLeftForTheReaderToCheck() throws {
+    @Test func download_zipIsCheckedWithGzipWhereThereIsNoUnzip() throws {
         try FileManager.default.createDirectory(atPath: folder.path("bin"), withIntermediateDirectories: true)
         for name in ["awk", "curl", "cut", "dirname", "gzip", "md5sum", "mkdir", "mv", "rm", "sleep", "tr", "wc"] {
             guard let installed = program(name) else { continue }
@@ -227,9 +243,13 @@ struct DownloadTests {
         let archive = ZipFile(train).bytes
         let server = try LocalServer(["/text8/text8.zip": .init(archive)])
         defer { server.stop() }
-        let run = try download(["text8"], from: server, sums: ["text8.zip": train], path: folder.path("bin"))
-        #expect(run.status == 0, "\(run.output)")
-        #expect(run.output.contains("checked when a program reads it"))
+        try folder.write(ZipFile(valid).bytes, to: "data/text8/text8.zip")
+        let steps: [([String], Int32)] = [(["text8"], 1), (["--replace", "text8"], 0), (["text8"], 0)]
+        for (arguments, status) in steps {
+            let run = try download(arguments, from: server, sums: ["text8.zip": train], path: folder.path("bin"))
+            #expect(run.status == status, "\(run.output)")
+        }
+        #expect(server.requests.count == 1)
         #expect(try folder.read("data/text8/text8.zip") == archive)
     }
 

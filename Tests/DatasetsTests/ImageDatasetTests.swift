@@ -1,7 +1,8 @@
-import Datasets
 import Foundation
 import TestSupport
 import Testing
+
+@testable import Datasets
 
 @Suite struct ImageDatasetTests {
     let folder: TemporaryFolder
@@ -204,6 +205,37 @@ import Testing
         guard case .otherFormat(path, _) = try error(Array("<html>404</html>".utf8)) else {
             Issue.record("a web page passed")
             return
+        }
+    }
+
+    /// An archive that is not the official one keeps CIFAR-10's name by these numbers alone.
+    @Test func cifar10_statisticsAreOfficialOnlyIfEveryNumberIs() {
+        let training = CIFAR10Files.Statistics(
+            counts: [Int](repeating: 5000, count: 10), means: [125.307, 122.950, 113.865],
+            deviations: [62.993, 62.089, 66.705])
+        let test = CIFAR10Files.Statistics(
+            counts: [Int](repeating: 1000, count: 10), means: [126.025, 123.709, 114.854],
+            deviations: [62.896, 61.938, 66.706])
+        // Whether they are after a change of the training split alone, and after the same of the test split alone.
+        func areOfficial(after change: (inout CIFAR10Files.Statistics) -> Void) -> [Bool] {
+            var (changedTraining, changedTest) = (training, test)
+            change(&changedTraining)
+            change(&changedTest)
+            return [
+                CIFAR10Files.areOfficial(training: changedTraining, test: test),
+                CIFAR10Files.areOfficial(training: training, test: changedTest),
+            ]
+        }
+        #expect(areOfficial { _ in } == [true, true])
+        #expect(!CIFAR10Files.areOfficial(training: test, test: training))
+        for change in [-1, 1] {
+            #expect(areOfficial { $0.counts[9] += change } == [false, false])
+            for channel in 0..<3 {
+                // Half of the last decimal is rounding; a whole one is another number.
+                #expect(areOfficial { $0.means[channel] += 0.000_5 * Double(change) } == [true, true])
+                #expect(areOfficial { $0.means[channel] += 0.001 * Double(change) } == [false, false])
+                #expect(areOfficial { $0.deviations[channel] += 0.001 * Double(change) } == [false, false])
+            }
         }
     }
 

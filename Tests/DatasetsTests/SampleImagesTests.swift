@@ -39,7 +39,6 @@ import Testing
         #expect(dataset.source.notes == [])
         #expect(dataset.name == "sample-\(layout.rawValue)")
         #expect(dataset.displayName.hasPrefix("Generated sample, "))
-        #expect(dataset.classes == SampleImages.classNames.count)
         #expect(dataset.splitCounts == [2000, 400, 500])
         #expect(dataset.test.classCounts(classes: 10) == [Int](repeating: 50, count: 10))
         let counts = [dataset.train, dataset.validation].map { $0.classCounts(classes: 10) }

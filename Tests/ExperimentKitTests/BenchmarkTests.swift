@@ -1,3 +1,4 @@
+import ExperimentKit
 import Foundation
 import TestSupport
 import Testing
@@ -18,6 +19,89 @@ import Testing
         #expect(outcome.status == 64 && outcome.output.isEmpty)
         #expect(outcome.errors.contains("\(parts[0]) expects a whole number from 1 to"), "\(outcome.errors)")
         #expect(outcome.errors.contains("found \(parts[1])"), "\(outcome.errors)")
+    }
+
+    @Test(arguments: [
+        ("AMD EPYC", "amd"), ("Intel(R) Xeon(R) Processor", "intel"), ("13th Gen Intel(R) Core(TM) i7", "intel"),
+        ("unknown", "other"),
+    ])
+    func aFileIsCalledByTheMakerOfTheProcessor(name: String, maker: String) {
+        #expect(processorMaker(name) == maker)
+    }
+
+    /// What puts another `python3` in the place of the system's, and holds the program to one set of kernels.
+    private static func setting(python script: String, in folder: TemporaryFolder) throws -> String {
+        try folder.writeScript(script, to: "bin/python3")
+        return "export HYPERNETWORKS_SIMD=portable PATH='\(folder.path("bin"))':\"$PATH\";"
+    }
+
+    /// Without PyTorch, or with a kind that is named, a part is measured.
+    @Test(arguments: [[], ["lstm"]] as [[String]])
+    func aPartOfTheMeasurementsDoesNotTakeThePlaceOfAll(kinds: [String]) throws {
+        let folder = try TemporaryFolder(), before = try Self.setting(python: "exit 1", in: folder)
+        for maker in ["intel", "amd", "apple", "arm", "other"] {
+            try folder.write("{}", to: "measured/portable-\(maker).json")
+        }
+        let outcome = try Self.program.run(["compare", "--output", folder.path("measured")] + kinds, before: before)
+        #expect(
+            outcome.status == 1 && outcome.errors.contains("name another folder with --output"), "\(outcome.errors)")
+    }
+
+    @Test func aFolderWithoutThePeersIsRefused() throws {
+        let folder = try TemporaryFolder(), before = try Self.setting(python: "exit 0", in: folder)
+        let outcome = try Self.program.run(["compare", "--peers", folder.path], before: before)
+        #expect(
+            outcome.status == 1 && outcome.errors.contains("there is no char.py in \(folder.path)"),
+            "\(outcome.errors)")
+    }
+
+    /// A checkout with what `tables` reads: step times without a rate to compare with, and those of processes in 16
+    /// shards.
+    private static func project(processes: [Int]) throws -> TemporaryFolder {
+        let project = try TemporaryFolder(), measured = "experiments/benchmarks/measured"
+        for mark in ["Package.swift", "Sources/ExperimentKit/a.swift"] { try project.write("", to: mark) }
+        for (document, sections) in [
+            ("README.md", ["benchmarks"]), ("docs/scaling.md", ["steps", "messages", "model", "prediction"]),
+        ] {
+            let markers = sections.map { "<!-- \($0): begin -->\n<!-- \($0): end -->\n" }
+            try project.write(markers.joined(), to: document)
+        }
+        try project.write(
+            """
+            {"date": "", "cpu": "a", "threads": 1, "blas": "", "simd": "avx2", "sgemm": [], "rounds": 1,
+             "stepsARound": 1, "library": [], "steps": [{"kind": "lstm", "ours":
+              {"mode": "swift", "parameters": 1, "median": 1, "minimum": 1, "gflops": 1e300, "peak": 1}}]}
+            """, to: "\(measured)/avx2-a.json")
+        let runs = processes.map {
+            #"{"model": "lstm", "processes": \#($0), "threads": 1, "shards": 16, "median": \#(1 / Double($0))}"#
+        }
+        try project.write(
+            #"{"cpu": "a", "physical": 16, "runs": [\#(runs.joined(separator: ", "))]}"#,
+            to: "\(measured)/scaling-a.json")
+        for experiment in ["char-hyperlstm", "static-hypernet"] {
+            try FileManager.default.createSymbolicLink(
+                atPath: project.path("experiments/\(experiment)"),
+                withDestinationPath: checkout.experiment(experiment).path)
+        }
+        return project
+    }
+
+    @Test func tablesAreMadeOfAnyNumbersAndAnyNumberOfShards() throws {
+        let project = try Self.project(processes: [1, 2, 4])
+        let outcome = try Self.program.run(["tables", "--project", project.path])
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        let results = String(decoding: try project.read("experiments/benchmarks/RESULTS.md"), as: UTF8.self)
+        #expect(results.contains("| lstm | 1.00 | 1.00 | 1") && results.contains("| - % |"), "\(results)")
+        let scaling = String(decoding: try project.read("docs/scaling.md"), as: UTF8.self)
+        #expect(scaling.contains("| lstm, computed | 2 | 0.500 | 0.500 |"), "\(scaling)")
+    }
+
+    @Test func aFileThatNoModelCanBeFittedToIsNamed() throws {
+        let project = try Self.project(processes: [1, 2])
+        let outcome = try Self.program.run(["tables", "--project", project.path])
+        #expect(
+            outcome.status == 1 && outcome.errors.contains("scaling-a.json: expected the step times"),
+            "\(outcome.errors)")
     }
 
     /// What is there is neither passed over nor replaced.

@@ -108,7 +108,8 @@ import Testing
             train(run, ["--set", "training.steps=1000000", "--set", "model.units=1000"]))
         let index = runFolder(run).appendingPathComponent("checkpoints/index.json")
         while process.isRunning, !FileManager.default.fileExists(atPath: index.path) { usleep(1000) }
-        for _ in 0..<2 {
+        // Two that come while the process has no turn are one to it.
+        while process.isRunning {
             kill(process.processIdentifier, SIGINT)
             usleep(20_000)
         }
@@ -250,6 +251,8 @@ import Testing
         let run = try TestRun(), project = try TemporaryFolder(), experiment = "experiments/char-hyperlstm"
         for mark in ["Package.swift", "Sources/ExperimentKit/a.swift"] { try project.write("", to: mark) }
         try project.write(TestRun.yaml, to: "\(experiment)/configs/tiny.yaml")
+        // Damage to another record costs the estimates that it would give, and no more.
+        let damaged = try project.write("{", to: "\(experiment)/runs/damaged/0/record.json").deletingLastPathComponent()
         let out = run.folder.url.appendingPathComponent("out"), here = ["--project", project.url.path]
         func records() throws -> [RunRecord] {
             try (0...1).map { try RunRecord(contentsOf: out.appendingPathComponent("tiny/\($0)/record.json")) }
@@ -261,6 +264,11 @@ import Testing
             ] + here
         let first = try Self.run(reproduce)
         #expect(first.status == 0 && first.output.contains("mean ± s.d."), "\(first.errors)\(first.output)")
+        let listed = try Self.run(["list"] + here)
+        #expect(listed.status == 0 && listed.output.contains("\ntiny "), "\(listed.errors)")
+        for errors in [first.errors, listed.errors] {
+            #expect(errors.contains("left out: \(damaged.path)"), "\(errors)")
+        }
         let finished = try records()
         #expect(finished.map(\.status) == [.finished, .finished])
         // Finished runs are kept as they are.
@@ -269,6 +277,9 @@ import Testing
 
         let kept = try Self.run(["keep", out.appendingPathComponent("tiny/0").path, "--half"] + here)
         #expect(kept.status == 0, "\(kept.errors)")
+        let record = try Self.run(["keep", out.appendingPathComponent("tiny/1").path, "--without-weights"] + here)
+        #expect(record.status == 0 && project.exists("\(experiment)/runs/tiny/1/record.json"), "\(record.errors)")
+        #expect(!project.exists("\(experiment)/runs/tiny/1/\(CheckpointFile.model)"))
         let sample = try Self.run(["sample", "tiny", "--length", "20", "--gates", "--threads", "1"] + here)
         #expect(sample.status == 0 && !sample.output.isEmpty, "\(sample.errors)")
         let pictures = run.folder.url.appendingPathComponent("pictures").path
@@ -280,6 +291,22 @@ import Testing
                 "figure-4-gate-changes-tiny.svg", "figure-5-cell-outputs.svg", "weight-scaling-tiny.png",
                 "weight-scaling-tiny.svg",
             ])
+    }
+
+    @Test func aModelWithoutACellStateSaysThatThereIsNothingToDraw() throws {
+        let run = try TestRun(overrides: [
+            "training.steps=2", "model.cell=rnn", "model.layerNorm=false", "model.hyperUnits=0",
+            "model.embeddingSize=0", "model.keepRecurrent=1", "model.keepHyperRecurrent=1",
+        ])
+        let training = try run.begin()
+        _ = try training.run()
+        let options = [training.folder.path, "--length", "20", "--threads", "1"]
+        let gates = try Self.run(["sample", "--gates"] + options)
+        #expect(gates.status == 1 && gates.errors.contains("a model without a HyperLSTM"), "\(gates.errors)")
+        let pictures = run.folder.url.appendingPathComponent("pictures").path
+        let drawn = try Self.run(["figures", "--output", pictures] + options)
+        #expect(drawn.status == 1 && drawn.errors.contains("tiny: nothing to draw"), "\(drawn.errors)")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: pictures).isEmpty)
     }
 
     @Test func variantsWithNamesHaveFoldersAndLinesOfTheirOwn() throws {
@@ -359,6 +386,8 @@ import Testing
                 ["no row 'table3-lstm-steps-5000' with the budget 'quick'", "--profile 'steps-5000'"]
             ),
             (["reproduce", "table3-lsmt"], ["no row 'table3-lsmt'", "table3-lstm-quick"]),
+            (["reproduce", "table3-hyperlstm"], ["add --profile 'paper' or --profile 'steps-5000'"]),
+            (["keep", "/nonexistent", "--half", "--without-weights"], ["give one of them"]),
             (["train", "sample-lstm", "--set", "training.seeds=[0, 0]"], ["each seed once", "[0, 0]"]),
             (
                 ["train", "ptb-rnn", "--set", "deviations.forgetBias=0"],
@@ -403,6 +432,10 @@ import Testing
         #expect(
             try call(["show", "sample-lstm"], "\(ProjectFolder.variable)='\(checkout.url.path)'").output == shown.output
         )
+        // A file of any name needs none.
+        let file = try folder.write(TestRun.yaml, to: "mine.yml").path
+        let own = try call(["show", file])
+        #expect(own.status == 0 && own.output.contains("# mine: "), "\(own.errors)")
         // The generated sample is the checkout's.
         let out = folder.url.appendingPathComponent("runs").path
         let trained = try call(

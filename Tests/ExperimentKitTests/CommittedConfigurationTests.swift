@@ -62,7 +62,9 @@ import Testing
 
     /// Both rows of 40,000 steps of 128 × 100 characters: what differs is the size.
     @Test func theHoursOfARowWithoutARunAreThoseOfAnotherSizeByTheMultiplications() throws {
-        let hours = try RunHours<CharacterExperiment>(experiment: checkout.experiment(CharacterExperiment.program))
+        let hours = RunHours<CharacterExperiment>(experiment: checkout.experiment(CharacterExperiment.program)) {
+            Issue.record("\($0)")
+        }
         func cost(_ name: String) throws -> (seconds: Double, isMeasured: Bool) {
             let file = checkout.experiment(CharacterExperiment.program).appendingPathComponent("configs/\(name).yaml")
             return try #require(hours.seconds(try NamedConfiguration(try ConfigurationFile(contentsOf: file))))
@@ -129,7 +131,7 @@ import Testing
         // As the decoders read them: a younger key need not stand in a file.
         let leaves = try KeyReference(of: CharacterConfiguration.self, files: try all().map(\.file)).keys.map(\.path)
         for deviation in Deviation.characters {
-            for key in (deviation.key ?? "").split(separator: ",").map({ $0.trimmingCharacters(in: .whitespaces) }) {
+            for key in deviation.keys {
                 #expect(leaves.contains(key), "\(deviation.id): \(key)")
             }
         }

@@ -58,7 +58,7 @@ struct CommittedConfigurations<Work: Experiment> {
 
     /// - Parameter expectation: A row's line `Expected`, of the paper's figure.
     func expectHeaders(_ expectation: (_ test: Double) -> String) throws {
-        let hours = try RunHours<Work>(experiment: checkout.experiment(Work.program))
+        let hours = RunHours<Work>(experiment: checkout.experiment(Work.program)) { Issue.record("\($0)") }
         for (file, decoded) in all {
             #expect(file.header.command == "\(Work.program) train \(file.name)")
             #expect(file.header.expected != nil, "\(file.name)")

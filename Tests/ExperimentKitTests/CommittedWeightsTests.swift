@@ -21,6 +21,33 @@ import Testing
         #expect(CommittedRun.rowName(configuration, budget: budget) == row)
     }
 
+    private func named(_ name: String, among runs: [CommittedRun]) -> CommittedRun? {
+        CommittedRun.named(name, among: runs, tables: CharacterExperiment.tables)
+    }
+
+    /// Losses on different data cannot be compared, and a generated sample has no row of the paper's.
+    @Test func aRowOnEachDataSetIsOneOfItsOwn() throws {
+        let test = try TestRun()
+        func run(_ name: String, on data: String, nats: Double) throws -> CommittedRun {
+            let file = try ConfigurationFile(
+                contentsOf: test.folder.url.appendingPathComponent("tiny.yaml"), name: name)
+            var record = RunRecord(
+                experiment: "char-hyperlstm", configuration: file, decoded: try test.configuration, unit: "characters",
+                seed: 0, code: RunRecord.Code(commit: "test", treeDirty: nil),
+                data: DataDescription(name: data, displayName: data, official: true, files: [], notes: []),
+                parameterCount: 1)
+            record.validation = SplitEvaluation(lossNats: nats, predictions: 1, streams: 1, seconds: 0)
+            return CommittedRun(folder: test.folder.url, record: record)
+        }
+        let runs = [
+            try run("sample-lstm", on: "sample", nats: 0.1), try run("table3-lstm", on: "ptb", nats: 1),
+            try run("table4-lstm", on: "enwik8", nats: 0.5),
+        ]
+        #expect(runs.map(\.row) == ["lstm", "lstm", "lstm"])
+        #expect(CommittedRun.longestOfEachRow(among: runs).map(\.name) == ["table3-lstm", "table4-lstm"])
+        #expect(named("lstm", among: runs)?.name == "table3-lstm")
+    }
+
     @Test func aFinishedRunIsKeptWithItsWeightsAndFoundByItsRow() throws {
         let test = try TestRun(), run = try test.begin()
         _ = try run.run()
@@ -30,8 +57,8 @@ import Testing
         let all = CommittedRun.withWeights(in: experiment.url) { Issue.record("\($0)") }
         #expect(all.map(\.record) == [run.record])
         let row = CommittedRun.rowName(run.record.configuration, budget: run.record.budget)
-        #expect(CommittedRun.named(row, among: all)?.folder.path == kept.folder.path)
-        #expect(CommittedRun.named("another", among: all) == nil)
+        #expect(named(row, among: all)?.folder.path == kept.folder.path)
+        #expect(named("another", among: all) == nil)
         // Without a seed 0 the configuration's name means the best of its seeds, and each can be named.
         var second = run.record
         second.validation = SplitEvaluation(lossNats: 1e-3, predictions: 1, streams: 1, seconds: 0)
@@ -41,10 +68,10 @@ import Testing
             CommittedRun(folder: folders[1], record: second),
         ]
         #expect(run.record.seed == 3)
-        #expect(CommittedRun.named(run.record.configuration, among: seeds)?.folder == folders[1])
+        #expect(named(run.record.configuration, among: seeds)?.folder == folders[1])
         for name in [run.record.configuration, row] {
-            #expect(CommittedRun.named("\(name)/3", among: Array(seeds.prefix(1)))?.folder == folders[0])
-            #expect(CommittedRun.named("\(name)/5", among: seeds) == nil)
+            #expect(named("\(name)/3", among: Array(seeds.prefix(1)))?.folder == folders[0])
+            #expect(named("\(name)/5", among: seeds) == nil)
         }
         // Half precision has 11 binary digits.
         let original = try Checkpoint(at: run.folder).tensors(CheckpointFile.model)
@@ -75,6 +102,35 @@ import Testing
         var damages: [any Error] = []
         #expect(CommittedRun.withWeights(in: experiment.url) { damages.append($0) }.isEmpty)
         #expect(damages.map { "\($0)".hasPrefix(record.path) } == [true])
+    }
+
+    /// As those of the paper's larger models are.
+    @Test func aRunWhoseWeightsAreTooLargeIsKeptWithoutThem() throws {
+        let test = try TestRun(overrides: ["training.steps=2"]), run = try test.begin()
+        _ = try run.run()
+        let count = CommittedRun.greatestSize / 2 + 1
+        var large = SafetensorsFile()
+        large.append("large", shape: [count], .float32([Float](repeating: 0, count: count)))
+        // Weights in the run's own folder come before those of its checkpoints.
+        let file = run.folder.appendingPathComponent(CheckpointFile.model)
+        try large.write(to: file.path)
+        let experiment = try TemporaryFolder()
+        let error = #expect(throws: KeepError.self) {
+            try CommittedRun.keep(run.folder, in: experiment.url, half: true, replace: false)
+        }
+        #expect(error?.description.hasSuffix("--without-weights keeps the record alone") == true)
+        let kept = try CommittedRun.keep(
+            run.folder, in: experiment.url, half: false, replace: false, withoutWeights: true)
+        #expect(try Set(RunFolder.names(in: kept.folder)) == ["config.yaml", "record.json", "steps.jsonl"])
+        #expect(kept.record == run.record)
+        // Weights that are there go as they come: with --replace alone.
+        try FileManager.default.removeItem(at: file)
+        _ = try CommittedRun.keep(run.folder, in: experiment.url, half: true, replace: false)
+        #expect(throws: KeepError.self) {
+            try CommittedRun.keep(run.folder, in: experiment.url, half: false, replace: false, withoutWeights: true)
+        }
+        _ = try CommittedRun.keep(run.folder, in: experiment.url, half: false, replace: true, withoutWeights: true)
+        #expect(CommittedRun.withWeights(in: experiment.url) { Issue.record("\($0)") }.isEmpty)
     }
 
     @Test func damagedWeightsAreNotKept() throws {

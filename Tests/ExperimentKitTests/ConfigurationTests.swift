@@ -317,6 +317,14 @@ import Testing
         #expect(try ConfigurationNode(yaml: node.yaml, path: "x") == node)
     }
 
+    /// An editor's link for a file that is open leads nowhere.
+    @Test func aHiddenFileIsNoConfiguration() throws {
+        let folder = try TemporaryFolder()
+        try folder.write("", to: "a.yaml")
+        try FileManager.default.createSymbolicLink(atPath: folder.path(".#a.yaml"), withDestinationPath: "nowhere")
+        #expect(try ConfigurationFile.all(in: folder.url).map(\.lastPathComponent) == ["a.yaml"])
+    }
+
     @Test func anUnknownConfigurationIsAnsweredWithTheNearestName() throws {
         do {
             _ = try ConfigurationFile.locate("table3-layernorm-lstm", in: committedConfigurations)

@@ -25,7 +25,7 @@ import Testing
         _ configuration: ImageModelConfiguration, _ dataset: ImageDatasetName, channels: Int
     ) throws -> SafetensorsFile {
         var file = SafetensorsFile(metadata: [
-            "model": String(decoding: try StableJSON.encodeLine(configuration), as: UTF8.self),
+            "model": try StableJSON.text(configuration),
             "dataset": dataset.rawValue, "channelMeans": "\([Double](repeating: 33, count: channels))",
             "channelDeviations": "\([Double](repeating: 78, count: channels))",
         ])

@@ -48,6 +48,20 @@ import Testing
         #expect(validation.errors.contains("does not say how its run divided the data"), "\(validation.errors)")
     }
 
+    @Test func nothingIsBakedIntoTheCommittedRecords() throws {
+        let folder = try TemporaryFolder()
+        let baked = try Self.program.run(
+            ["bake", "table7-hyper-convnet-quick", "--threads", "1", "--project", checkout.url.path],
+            before: "cd '\(folder.path)';")
+        #expect(baked.status == 0 && folder.exists("baked.safetensors"), "\(baked.errors)")
+    }
+
+    @Test func aNetworkWithoutAPictureIsNamed() throws {
+        let folder = try TemporaryFolder()
+        let drawn = try Self.program.run(["figures", "a1-coordinates", "--output", folder.path, "--threads", "1"])
+        #expect(drawn.status == 1 && drawn.errors.contains("a1-coordinates: nothing to draw"), "\(drawn.errors)")
+    }
+
     @Test func aSignalWritesACheckpointAndResumeGoesOn() throws {
         let run = try ImageTestRun()
         let data = try ImageTestRun.dataFolder().path, out = run.folder.url.appendingPathComponent("runs").path
@@ -97,6 +111,10 @@ import Testing
             (["bake", "/nonexistent"], ["/nonexistent", "no checkpoint"]),
             (["evaluate", "/nonexistent.safetensors"], ["/nonexistent.safetensors", "No such file"]),
             (["reproduce", "--experiment", "ptb"], ["cifar", "mnist"]),
+            (
+                ["reproduce", "--experiment", "mnist", "--profile", "paper", "table2-wide-resnet-40-1"],
+                ["'table2-wide-resnet-40-1' is of CIFAR-10, not of MNIST: leave out --experiment"]
+            ),
         ]
         for (arguments, words) in cases {
             let outcome = try Self.program.run(arguments)

@@ -65,6 +65,12 @@ import Testing
         }
     }
 
+    /// They wait for each other at every normalization, so all of them hold what they have computed.
+    @Test func theShardsOfAWideResNetTogetherNeedWhatTheWholeBatchDoes() throws {
+        let name = "table2-wide-resnet-40-1"
+        #expect(try Self.images(name, shards: 8) >= Self.images(name))
+    }
+
     private static func characters(_ name: String) throws -> Double {
         let url = checkout.experiment("char-hyperlstm").appendingPathComponent("configs/\(name).yaml")
         let configuration = try CharacterConfiguration(try ConfigurationFile(contentsOf: url).root)
@@ -78,14 +84,15 @@ import Testing
         return need.bytes
     }
 
-    private static func images(_ name: String) throws -> Double {
+    private static func images(_ name: String, shards: Int = 1) throws -> Double {
         let url = checkout.experiment("static-hypernet").appendingPathComponent("configs/\(name).yaml")
-        let configuration = try ImageConfiguration(try ConfigurationFile(contentsOf: url).root)
+        let configuration = try ImageConfiguration(
+            try ConfigurationFile(contentsOf: url, overrides: ["training.shards=\(shards)"]).root)
         let data = try ImageExperiment.open(
             try ImageConfiguration(
                 try ConfigurationFile(
                     contentsOf: url, overrides: ["data.dataset=sample-cifar10", "data.validationImages=100"]
                 ).root), in: DataFolder(path: checkout.data.path, origin: .standard))
-        return ImageExperiment.memory(configuration, data, shards: 1).bytes
+        return ImageExperiment.memory(configuration, data, shards: shards).bytes
     }
 }

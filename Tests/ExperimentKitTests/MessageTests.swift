@@ -32,6 +32,12 @@ import Testing
         #expect(!FigureFolder.agree([0x89, 0xff], [0x89, 0xfe]))
     }
 
+    @Test func picturesAreCalledByTheFolderOfTheirRun() {
+        #expect(shortName("runs/table3-lstm/0") == "table3-lstm" && shortName("table3-lstm/1") == "table3-lstm")
+        #expect(shortName("a/model.safetensors") == "a" && shortName("a/mine.safetensors") == "mine")
+        #expect(shortName(".") == shortName(FileManager.default.currentDirectoryPath))
+    }
+
     @Test func picturesOfPixelsAgreeUpToALevelOfGray() {
         func raster(_ value: UInt8) -> Raster { Raster(width: 3, height: 2, fill: value) }
         func page(_ raster: Raster) -> [UInt8] {

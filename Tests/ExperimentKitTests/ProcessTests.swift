@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Processes
@@ -28,6 +29,27 @@ import Testing
             Issue.record("it was loaded")
         } catch {
             #expect("\(error)".contains("/none/libmpi.so") && "\(error)".contains("2 processes"))
+        }
+    }
+
+    /// In a process of its own: LD_LIBRARY_PATH counts at the start of a program.
+    @Test func whyALibraryThatIsThereCannotBeLoadedIsSaid() throws {
+        let folder = try TemporaryFolder()
+        for name in ["libmpi.so.40", "libmpi.so.12", "libmpi.so", "libmpich.so.12"] {
+            try folder.write("no library", to: name)
+        }
+        let outcome = try BuiltProgram(name: "char-hyperlstm").run(
+            ["train", "sample-lstm", "--out", folder.path("runs")],
+            before: "unset \(MPIProcesses.libraryVariable); export OMPI_COMM_WORLD_SIZE=2"
+                + " LD_LIBRARY_PATH='\(folder.path)':\"$LD_LIBRARY_PATH\";")
+        let reason = "MPI cannot be loaded: \(folder.path("libmpi.so.40")): "
+        #expect(outcome.status == 1 && outcome.errors.contains(reason), "\(outcome.errors)")
+    }
+
+    @Test func aCountOfOtherProcessesNamesTheWaysOn() {
+        let message = ProcessError.otherCount(started: 2, found: 1).description
+        for words in ["one of 2 processes", "MPI finds 1", "HYPERNETWORKS_MPI=libmpi.so.40", "HYPERNETWORKS_MPI=none"] {
+            #expect(message.contains(words), "\(message)")
         }
     }
 

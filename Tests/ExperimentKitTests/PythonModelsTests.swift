@@ -77,7 +77,7 @@ struct PythonModelsTests {
         try Self.write(
             model.parameters.map { ($0.name, $0.variable.value) },
             [
-                "model": String(decoding: try StableJSON.encodeLine(configuration), as: UTF8.self),
+                "model": try StableJSON.text(configuration),
                 "vocabulary": corpus.vocabulary.bytes.map(String.init).joined(separator: " "), "corpus": "sample",
             ], to: path)
         let evaluator = CharacterEvaluator(
@@ -127,7 +127,7 @@ struct PythonModelsTests {
         try Self.write(
             model.parameters.map { ($0.name, $0.variable.value) },
             [
-                "model": String(decoding: try StableJSON.encodeLine(configuration.model), as: UTF8.self),
+                "model": try StableJSON.text(configuration.model),
                 "vocabulary": corpus.vocabulary.bytes.map(String.init).joined(separator: " "), "corpus": corpus.name,
             ], to: initial)
 

@@ -137,7 +137,8 @@ import Testing
         ("\"seed\" : 3,", "", "the key 'seed' is missing"),
         ("\"seed\" : 3", "\"seed\" : \"x\"", "'seed' expected a whole number"),
         ("\"stepsDone\" : 0", "\"stepsDone\" : null", "'training.stepsDone' expected a whole number, found null"),
-        ("\"formatVersion\" : 1", "\"formatVersion\" : 2", "of format 2"), ("{", "", "not JSON"),
+        ("\"formatVersion\" : 1,\n  \"parameterCount\" : 1,", "\"formatVersion\" : 2,", "of format 2"),
+        ("{", "", "not JSON"),
         ("\"budget\" : ", "\"budget\" : [", "not JSON"),
     ])
     func aFaultOfADocumentIsNamedByItsKey(found: String, damage: String, words: String) throws {
@@ -235,7 +236,8 @@ import Testing
         let (folder, head) = try repository()
         #expect(try found(folder.url) == "(\"\(head)\", false, nil)")
         try shell(
-            "mkdir -p docs experiments/a/runs/b && touch experiments/a/runs/b/record.json RESULTS.md docs/deviations.md",
+            "mkdir -p docs experiments/a/runs/b experiments/a/cross-check && touch experiments/a/runs/b/record.json"
+                + " experiments/a/cross-check/lstm.json RESULTS.md docs/deviations.md",
             in: folder.url)
         #expect(try found(folder.url) == "(\"\(head)\", false, nil)")
         try shell("touch new.swift", in: folder.url)

@@ -48,9 +48,8 @@ import Testing
         #expect(again.sections.map(\.id) == ["char-hyperlstm", "static-hypernet"])
         #expect(again.text.contains("## Images\n\ntable") && !again.text.contains("## Characters\n"))
         // Without its end it would be lost with all that follows.
-        let end = "<!-- char-hyperlstm: end -->"
-        #expect(throws: SectionedDocument.UnendedSection(end: end)) {
-            try SectionedDocument(preamble: "# Results\n", first.replacing(end, with: ""))
+        #expect(throws: SectionedDocument.UnpairedMarkers(id: "char-hyperlstm")) {
+            try SectionedDocument(preamble: "# Results\n", first.replacing("<!-- char-hyperlstm: end -->", with: ""))
         }
     }
 
@@ -78,11 +77,23 @@ import Testing
     }
 
     @Test func aSectionBetweenMarkersOfAWrittenDocumentIsReplacedAndNothingElse() throws {
-        let text = "a\n<!-- x: begin -->\nold\n<!-- x: end -->\nb\n"
+        let begin = "<!-- x: begin -->", end = "<!-- x: end -->", text = "a\n\(begin)\nold\n\(end)\nb\n"
         #expect(
-            SectionedDocument.replacing(id: "x", body: "new", in: text)
-                == "a\n<!-- x: begin -->\nnew\n<!-- x: end -->\nb\n")
-        #expect(SectionedDocument.replacing(id: "y", body: "new", in: text) == nil)
+            try SectionedDocument.replacing(id: "x", body: "new", in: text) == "a\n\(begin)\nnew\n\(end)\nb\n")
+        #expect(try SectionedDocument.replacing(id: "y", body: "new", in: text) == nil)
+        for damaged in [text.replacing(begin, with: ""), text.replacing(end, with: ""), "\(end)\n\(begin)\n"] {
+            #expect(throws: SectionedDocument.UnpairedMarkers(id: "x"), "\(damaged)") {
+                try SectionedDocument.replacing(id: "x", body: "new", in: damaged)
+            }
+        }
+    }
+
+    /// It would otherwise pass for one without a place for the section, and for one in step.
+    @Test func aDocumentWithHalfOfItsMarkersIsNamed() throws {
+        let experiment = try Experiment(), project = ProjectFolder(url: experiment.folder.url)
+        try experiment.folder.write("<!-- Summary: char-hyperlstm: begin -->\n", to: "README.md")
+        let error = #expect(throws: RecordError.self) { try experiment.results.staleFiles(project: project) }
+        #expect(error?.description.hasPrefix("README.md: cannot be read: expected the line '<!-- Summary") == true)
     }
 
     /// Settings that came back to the paper's before the end were others for a part of the steps.
@@ -189,7 +200,7 @@ import Testing
             if !changes.isEmpty { record.change(changes, from: file.root, to: file.root) }
             record.training.stepsDone = 1000
             if status == .finished { record.test = evaluation(test) }
-            if status == .finished { record.validation = evaluation(validation ?? test + 0.03) }
+            if status == .finished || validation != nil { record.validation = evaluation(validation ?? test + 0.03) }
             let path = "runs/\(file.name)/\(seed)"
             let url = try folder.write(file.root.yaml, to: "\(path)/config.yaml")
             try record.write(to: url.deletingLastPathComponent().appendingPathComponent("record.json"))
@@ -237,8 +248,44 @@ import Testing
         let two = try experiment.row("LSTM, 1000 units")
         #expect(two.contains("1.3700 ± 0.0707 (n = 2)") && two.contains("| not reproduced (+0.058"))
         #expect(two.contains("seeds ±0.0707"))
-        try experiment.add("table3-lstm", seed: 2, test: 1.3, status: .running)
-        #expect(try experiment.row("LSTM, 1000 units").contains("incomplete (step 1,000 of 40,000)"))
+        // Its validation split is read at the end, its test split not yet.
+        try experiment.add("table3-lstm", seed: 2, test: 1.3, validation: 9, status: .running)
+        let three = try experiment.row("LSTM, 1000 units")
+        #expect(three.contains("incomplete (step 1,000 of 40,000)") && three.contains("1.4000 ± 0.0707 (n = 2)"))
+    }
+
+    private func record(_ test: TestRun, seed: Int = 0) throws -> RunRecord {
+        let configuration = try test.configuration
+        return RunRecord(
+            experiment: "char-hyperlstm", configuration: test.file, decoded: configuration, unit: "characters",
+            seed: seed, code: RunRecord.Code(commit: "test", treeDirty: nil),
+            data: CharacterExperiment.describe(test.corpus, configuration), parameterCount: 1)
+    }
+
+    @Test func theMeanOfATableOfRunsIsOneOfFinishedRuns() throws {
+        let test = try TestRun(), configuration = try test.configuration
+        let records = try [(1.0, RunRecord.Status.finished), (9.0, .running)].enumerated().map { seed, run in
+            var record = try record(test, seed: seed)
+            record.validation = SplitEvaluation(lossNats: run.0 * log(2), predictions: 1, streams: 1, seconds: 0)
+            record.status = run.1
+            return record
+        }
+        let table = RunTable<CharacterExperiment>(records.map { (configuration: configuration, record: $0) })
+        let mean = try #require(table.rows.last)
+        #expect(mean[4] == "1.0000 (n = 1)")
+    }
+
+    @Test func aRunOnSeveralProcessesSaysHowMany() throws {
+        var record = try record(try TestRun())
+        func sitting(_ processes: Int, fromStep: Int) -> RunRecord.Sitting {
+            RunRecord.Sitting(
+                began: "", fromStep: fromStep, code: record.code, version: nil, programSHA256: nil, cpu: "A", cores: 8,
+                memoryGiB: 16, simd: "avx2", blasCore: nil, threads: 2, processes: processes)
+        }
+        record.sittings = [sitting(4, fromStep: 0), sitting(1, fromStep: 30)]
+        record.training.stepsDone = 40
+        #expect(record.threadsInWords == "mostly 4 processes × 2 threads")
+        #expect(record.provenance[1] == "A, 4 processes × 2 threads (30 steps), then A, 2 threads (10 steps)")
     }
 
     /// Its figure is no longer one of what the file says.
@@ -430,7 +477,7 @@ import Testing
                 with: #""peak": 0.002, "seed": 0, \#(changes), "curve": [[500, 2.0, 1.9]"#
             ).replacingOccurrences(of: of, with: #""peak": 0.002, "seed": 0, \#(changes)}"#), to: "cross-check/a.json")
         let result = SplitEvaluation(lossNats: 1.6905 * log(2), predictions: 50, streams: 16, seconds: 1)
-        let json = String(decoding: try StableJSON.encodeLine(result), as: UTF8.self)
+        let json = try StableJSON.text(result)
         try experiment.folder.write(
             #"{"split": "validation", "result": \#(json)}"#, to: "cross-check/a/validation.json")
         let lines = try Self.crossCheck(experiment)
@@ -455,7 +502,7 @@ import Testing
                 .replacingOccurrences(of: "[10, 3.0, 9]", with: "[10, 3.002, 9]"), to: "cross-check/b.json")
         for (split, streams, nats) in [("validation", 16, 1.6905 * log(2)), ("test", 1, 1.6 * log(2))] {
             let result = SplitEvaluation(lossNats: nats, predictions: 50, streams: streams, seconds: 1)
-            let json = String(decoding: try StableJSON.encodeLine(result), as: UTF8.self)
+            let json = try StableJSON.text(result)
             try experiment.folder.write(
                 #"{"split": "\#(split)", "result": \#(json)}"#, to: "cross-check/a/\(split).json")
         }

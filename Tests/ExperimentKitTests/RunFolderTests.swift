@@ -100,6 +100,20 @@ import Testing
         #expect(error?.description.contains("\(file.path): names no \"best\" checkpoint") == true, "\(error as Any)")
     }
 
+    /// The record would tell of weights that were not selected.
+    @Test func anotherCheckpointInThePlaceOfTheBestIsRefused() throws {
+        let run = try TestRun(), folder = try stoppedRun(run), store = try CheckpointStore(runFolder: folder)
+        let latest = try #require(store.latest), best = try #require(store.best)
+        try #require(latest.step != best.step)
+        let file = folder.appendingPathComponent("checkpoints/index.json"), name = latest.url.lastPathComponent
+        try Data("{\"latest\": \"\(name)\", \"best\": \"\(name)\"}".utf8).write(to: file)
+        let error = #expect(throws: CheckpointError.self) { try run.resume(folder).run() }
+        #expect(
+            error?.description.contains("names \"best\": \"\(name)\"") == true
+                && error?.description.contains("expected \"best\": \"\(best.url.lastPathComponent)\"") == true,
+            "\(error as Any)")
+    }
+
     @Test func aRunOfAnotherProgramIsRefused() throws {
         let run = try TestRun()
         let folder = try stoppedRun(run)
@@ -118,6 +132,16 @@ import Testing
         #expect(throws: RecordError.configurationEdited(path: file.path, keys: ["training.steps"])) {
             try run.resume(folder)
         }
+    }
+
+    @Test func aConfigurationEditedBeforeTheFirstCheckpointIsRefused() throws {
+        let run = try TestRun(), folder = try run.begin().folder
+        _ = try run.resume(folder, overrides: ["training.learningRate=0.002"])
+        _ = try run.resume(folder)
+        let file = folder.appendingPathComponent("config.yaml")
+        let text = try String(contentsOf: file, encoding: .utf8)
+        try Data(text.replacingOccurrences(of: "steps: 40", with: "steps: 80").utf8).write(to: file)
+        #expect(throws: RecordError.configurationReplaced(path: file.path)) { try run.resume(folder) }
     }
 
     @Test func anotherRateHoldsFromTheNextSittingOnAndIsRecorded() throws {
@@ -166,7 +190,7 @@ import Testing
         }
         #expect(try content(of: folder) == before)
         _ = try run.resume(folder).run()
-        #expect(throws: RecordError.finished(path: folder.path, keys: ["training.clipNorm"])) {
+        #expect(throws: RecordError.trained(path: folder.path, keys: ["training.clipNorm"])) {
             try run.resume(folder, overrides: ["training.clipNorm=2"])
         }
     }

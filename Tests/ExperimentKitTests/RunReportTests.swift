@@ -99,8 +99,20 @@ import Testing
         }
     }
 
-    private static let browser = ["chromium", "chromium-browser", "google-chrome"].first {
-        SystemCommand([$0, "--version"])?.status == 0
+    /// The first that reads a page of the temporary folder, which a browser in a sandbox of its own may not see.
+    private static let browser = ["chromium", "chromium-browser", "google-chrome"].first { browser in
+        guard let folder = try? TemporaryFolder(), let page = try? folder.write("<p>here</p>", to: "page.html") else {
+            return false
+        }
+        return content(of: page, read: browser)?.contains("here") == true
+    }
+
+    /// A page as a browser holds it.
+    private static func content(of page: URL, read browser: String) -> String? {
+        SystemCommand([
+            browser, "--headless", "--no-sandbox", "--disable-gpu",
+            "--user-data-dir=\(page.deletingLastPathComponent().path)/browser", "--dump-dom", "file://\(page.path)",
+        ])?.output
     }
 
     /// A browser mends a page that is not well formed: what it holds afterwards must be what was written.
@@ -112,12 +124,7 @@ import Testing
             rows: [.init(name: "row", cells: [.init(name: "cell", image: Raster(width: 2, height: 2))])])
         let page = try Self.report(out).html(pictures: [grid.svg])
         let file = try run.folder.write(page, to: "page.html")
-        let browser = try #require(Self.browser)
-        let command = SystemCommand([
-            browser, "--headless", "--no-sandbox", "--disable-gpu", "--user-data-dir=\(run.folder.url.path)/browser",
-            "--dump-dom", "file://\(file.path)",
-        ])
-        let read = try #require(command).output
+        let browser = try #require(Self.browser), read = try #require(Self.content(of: file, read: browser))
         for part in [
             "<h2>", "<p>", "<table", "<tr", "<th", "<td", "<svg", "<text", "<polyline", "<image", "mean ± s.d.",
         ] {

@@ -227,6 +227,8 @@ private final class ThreadGroup: @unchecked Sendable {
             }
         }
         #expect(ShardError.shards(1, processes: 2).description.contains("--set training.shards=2"))
+        let tooFew = ShardError.shards(4, processes: 3).description
+        #expect(tooFew.contains("expected 1, 2, 4 processes") && !tooFew.contains("--set"), "\(tooFew)")
     }
 
     @Test func aProcessWithoutTheDataIsNamed() throws {

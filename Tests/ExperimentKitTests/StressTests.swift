@@ -161,9 +161,7 @@ import Testing
         func folder(_ out: String) -> URL { run.folder.url.appendingPathComponent("\(out)/tiny/0") }
         let start = ContinuousClock.now
         #expect(try Self.program.run(arguments("unbroken")).status == 0)
-        let duration =
-            Double((ContinuousClock.now - start).components.attoseconds) * 1e-12
-            + Double((ContinuousClock.now - start).components.seconds) * 1e6
+        let duration = (ContinuousClock.now - start).seconds * 1e6
         let expected = try lastingState(of: folder("unbroken"))
         var damage = Damage(case: 0, seed: 2), killed = 0, runs = 0
         while killed < Self.kills {
@@ -207,13 +205,16 @@ import Testing
                 files[name] = try? Data(contentsOf: training.folder.appendingPathComponent(name))
             }
         }
-        let before = try content()
+        let before = try content(), start = ContinuousClock.now
+        let arguments = [
+            "evaluate", training.folder.path, "--data", run.folder.url.appendingPathComponent("data").path,
+        ]
+        #expect(try Self.program.run(arguments).status == 0)
+        let duration = (ContinuousClock.now - start).seconds * 1e6
         var damage = Damage(case: 0, seed: 3)
         for _ in 0..<Self.kills {
-            let (process, _, _) = try Self.program.start([
-                "evaluate", training.folder.path, "--data", run.folder.url.appendingPathComponent("data").path,
-            ])
-            usleep(UInt32(damage.below(60_000)))
+            let (process, _, _) = try Self.program.start(arguments)
+            usleep(UInt32(damage.below(Int(duration))))
             kill(process.processIdentifier, SIGKILL)
             process.waitUntilExit()
         }

@@ -67,6 +67,36 @@ import Testing
         #expect(unbroken.record.training.selectedStep == resumed.record.training.selectedStep)
     }
 
+    /// Reading a split can take hours.
+    @Test func aStopWhileTheTestSplitIsReadKeepsTheValidationThatWasReadBefore() throws {
+        /// Counts readings of validation, and asks for a stop at one of them.
+        final class Readings: ProgressReporter {
+            private(set) var count = 0
+            let last: Int
+            let interruption = Interruption()
+
+            init(stopAt last: Int) { self.last = last }
+
+            func report(_ event: ProgressEvent) {
+                guard case .evaluated("validation", _, _, _) = event else { return }
+                count += 1
+                if count == last { interruption.request(signal: 15) }
+            }
+        }
+        let run = try TestRun(), unbroken = try run.begin(out: "unbroken")
+        _ = try unbroken.run()
+        // Five times during training, and once as one sequence.
+        let first = Readings(stopAt: 6)
+        let broken = try run.begin(out: "broken", progress: first, interruption: first.interruption)
+        #expect(try broken.run() == .interrupted(signal: 15))
+        let validation = try #require(broken.record.validation)
+        #expect(broken.record.test == nil && broken.record.status == .interrupted)
+        let second = Readings(stopAt: .max), resumed = try run.resume(broken.folder, progress: second)
+        #expect(try resumed.run() == .finished)
+        #expect(second.count == 0 && resumed.record.validation == validation)
+        #expect(resumed.record.test?.lossNats == unbroken.record.test?.lossNats)
+    }
+
     @Test func aRunGoesThroughEpochsWithZeroStateAtTheStartOfEach() throws {
         let run = try TestRun()
         let training = try run.begin()

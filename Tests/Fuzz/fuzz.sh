@@ -27,5 +27,9 @@ for file in Tests/SafetensorsTests/Fixtures/*.safetensors; do seed 4 "$file"; do
 swiftc -O -sanitize=fuzzer,address -parse-as-library -package-name fuzz -module-name Fuzz \
     -Xcc -fmodule-map-file=Sources/CZlib/module.modulemap -I Sources/CZlib \
     Sources/Datasets/*.swift Sources/Safetensors/*.swift Tests/Fuzz/Fuzz.swift -lz -o "$work/fuzz"
+# The file that the readers read: in memory where the system has a folder there.
+folder=$(mktemp -d /dev/shm/hypernetworks-fuzz.XXXXXX 2>/dev/null || mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+export HYPERNETWORKS_FUZZ_FILE="$folder/file"
 "$work/fuzz" -max_total_time="${1:-60}" -timeout=10 -rss_limit_mb=1024 -max_len=20000 \
     -artifact_prefix="$work/" "$work/corpus" "$work/seeds"

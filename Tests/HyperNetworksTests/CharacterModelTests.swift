@@ -371,6 +371,23 @@ struct CharacterModelTests {
         }
     }
 
+    /// Without it nothing would be dropped, and the record would say that it was.
+    @Test func recurrentDropoutOfACellWithoutMaskWidths_isAProgrammersError() async {
+        await #expect(processExitsWith: .failure) {
+            let kind = CellKind("test-cell", features: [.recurrentDropout]) { settings, inputs, initialValues, random in
+                RNNCell(
+                    inputs: inputs, units: settings.units, inputInitialValues: initialValues.input, random: &random)
+            }
+            func model(keep: Float) -> CharacterModel {
+                CharacterModel(
+                    configuration: CharacterModelConfiguration(cell: kind, units: 8, keepRecurrent: keep),
+                    vocabularySize: 5, seed: 0)
+            }
+            #expect(model(keep: 1).layers.count == 1)
+            _ = model(keep: 0.9)
+        }
+    }
+
     // MARK: Fused = composed
 
     static let models: [CharacterModelConfiguration] = [

@@ -117,6 +117,8 @@ struct ConvolutionTests {
         [3, 8, 8, 16, 32, 3, 2, 1], [2, 7, 5, 32, 64, 3, 2, 1], [2, 1, 2, 16, 16, 3, 2, 1],
         [2, 19, 17, 48, 16, 3, 2, 1], [2, 14, 14, 16, 16, 7, 1, 3], [2, 9, 8, 16, 32, 5, 3, 1],
         [2, 5, 5, 16, 16, 1, 2, 0], [1, 8, 7, 16, 32, 3, 1, 0],
+        // An image of more tiles than a strip of Winograd's weight gradient has, as CIFAR-10's are.
+        [1, 12, 48, 16, 32, 3, 1, 1],
     ]
 
     @Test(arguments: shapes, Kernels.available)

@@ -22,6 +22,20 @@ struct AtomicFileTests {
         }
     }
 
+    @Test func theNewFileHasThePermissionsOfTheOldOne() throws {
+        try withTemporaryFolder { folder in
+            let path = folder + "/f"
+            try writeFileAtomically(path: path, bytes: old)
+            for permissions in [0o600, 0o666, 0o444] as [mode_t] {
+                #expect(chmod(path, permissions) == 0)
+                try writeFileAtomically(path: path, bytes: new)
+                var status = stat()
+                stat(path, &status)
+                #expect(status.st_mode & 0o777 == permissions)
+            }
+        }
+    }
+
     @Test func runsOfBytesAreWrittenInOrder() throws {
         try withTemporaryFolder { folder in
             try writeFileAtomically(path: folder + "/f") { append in

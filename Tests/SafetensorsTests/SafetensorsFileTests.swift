@@ -158,6 +158,13 @@ struct DamagedSafetensorsTests {
         #expect(error(bytes: largest) == .headerTooLarge(path: "p", expected: 100_000_000, found: .max))
     }
 
+    @Test func aPointerOfGitLFSIsNamedAsAFileOfAnotherFormat() {
+        #expect(
+            error(bytes: Array("version https://git-lfs.github.com/spec/v1\n".utf8))?.description
+                == "p: no safetensors file: its first 8 bytes state a header of 2336927755350992246 bytes,"
+                + " expected at most 100000000 (a Git LFS pointer, or another format?)")
+    }
+
     @Test(arguments: [
         "", "[]", "null", "{", "{\"x\"", "{\"x\":}", "{} x", "{,}", "{\"x\":1}", "{\"x\":{}}",
         #"{"x":{"dtype":"U8","shape":[1]}}"#,

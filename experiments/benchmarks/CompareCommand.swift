@@ -20,7 +20,11 @@ struct CompareCommand: ParsableCommand {
     @Option(help: "Steps that each program times in a round.") var steps = 3
     @Option(help: "Threads of all programs; without it what the process may use.") var threads: Int?
     @Option(help: "The folder of the PyTorch programs.") var peers = "experiments/benchmarks/pytorch"
-    @Option(help: "A folder that gets one file for each kind of machine, such as avx512-amd.json, for `tables`.")
+    @Option(
+        help: """
+            A folder that gets one file for each kind of machine, such as avx512-amd.json, for `tables`. One that is there \
+            is replaced by all steps beside PyTorch's, never by a part of them.
+            """)
     var output: String?
 
     func validate() throws {
@@ -35,7 +39,13 @@ struct CompareCommand: ParsableCommand {
         try ComputeEnvironment.configure(threads: threads)
         let threads = ComputeEnvironment.threads
         let hasPeers = has("torch")
-        if !hasPeers { note("python3 has no torch here: ours only (pip install torch==2.13.0+cpu brings it)") }
+        if !hasPeers { note("python3 has no torch here: ours only (pip install torch==2.13.0 brings it)") }
+        if hasPeers, try !RunFolder.exists(URL(fileURLWithPath: "\(peers)/char.py")) {
+            throw UserError(
+                description: "--peers expects the folder of the PyTorch programs, experiments/benchmarks/pytorch in the"
+                    + " checkout; there is no char.py in \(peers)")
+        }
+        if !kinds.isEmpty || !hasPeers { try requireNothingThere() }
         let before = ComputeEnvironment.measureGEMM()
         let steps = try grouped(kinds.isEmpty ? StepKind.inTable : kinds).flatMap { group in
             try compare(group, with: hasPeers ? group[0].peers : [], threads: threads)
@@ -46,8 +56,9 @@ struct CompareCommand: ParsableCommand {
         guard abs(before - after) <= 0.15 * max(before, after) else {
             throw UserError(
                 description:
-                    "the machine was busy: sgemm ran at \(Int(before)) GFLOP/s before and \(Int(after)) after, and "
-                    + "less than 15 % apart is expected; nothing was written. Stop what else runs and try again")
+                    "the machine was busy: sgemm ran at \(fixed(before, 0)) GFLOP/s before and \(fixed(after, 0)) "
+                    + "after, and less than 15 % apart is expected; nothing was written. Stop what else runs and try "
+                    + "again")
         }
         let measured = Comparison(
             date: String(ISO8601DateFormatter().string(from: Date()).prefix(10)), cpu: ComputeEnvironment.cpuName,
@@ -60,6 +71,20 @@ struct CompareCommand: ParsableCommand {
             try measured.write(to: URL(fileURLWithPath: output, isDirectory: true))
             note("wrote \(output)/\(measured.fileName); `benchmarks tables` puts it into the documents")
         }
+    }
+
+    /// Holds the file that `output` gets to not being there yet: a part of the measurements must not take the place of
+    /// all.
+    ///
+    /// - Throws: `UserError`.
+    private func requireNothingThere() throws {
+        guard let output else { return }
+        let name = Comparison.fileName(simd: ComputeEnvironment.simdName, cpu: ComputeEnvironment.cpuName)
+        let file = URL(fileURLWithPath: output, isDirectory: true).appendingPathComponent(name)
+        guard try RunFolder.exists(file) else { return }
+        throw UserError(
+            description: "\(file.path) is there already, and this call measures a part of what belongs into it: name"
+                + " another folder with --output")
     }
 
     /// Variables that hold OpenBLAS and PyTorch to AVX2 too, where our kernels are held to it.

@@ -79,12 +79,13 @@ struct Comparison: Codable {
     var kindOfMachine: String { "\(instructions), \(processorText(cpu))" }
 
     /// One is kept for each instruction set and maker of processors.
-    var fileName: String { "\(simd)-\(cpu.prefix { $0.isLetter }.lowercased()).json" }
+    static func fileName(simd: String, cpu: String) -> String { "\(simd)-\(processorMaker(cpu)).json" }
+    var fileName: String { Self.fileName(simd: simd, cpu: cpu) }
 
     /// A sentence on where and how it was measured.
     var provenance: String {
         let held = heldTo == nil ? "" : ", restricted to \(instructions) (this suite, OpenBLAS and PyTorch)"
-        let rates = sgemm.map { "\(Int($0.rounded()))" }.joined(separator: " and ")
+        let rates = sgemm.map { fixed($0, 0) }.joined(separator: " and ")
         return """
             \(date), \(cpu)\(held), \(threads) \(threads == 1 ? "thread" : "threads"). \(blas); sgemm 2048³ at \(rates) \
             GFLOP/s before and after. \(torch.map { "PyTorch \($0)." } ?? "PyTorch was not there.") \(rounds) \(rounds == 1 ? "round" : "rounds") of \
@@ -101,8 +102,8 @@ struct Comparison: Codable {
             steps.map { step in
                 [
                     step.kind, fixed(step.ours.median, 2), fixed(step.ours.minimum, 2),
-                    step.ours.gflops.map { "\(Int($0))" } ?? "–",
-                    step.ours.gflops.map { "\(Int($0 / ceiling * 100)) %" } ?? "–", "\(step.ours.peak)",
+                    step.ours.gflops.map(whole) ?? "–",
+                    step.ours.gflops.map { "\(whole($0 / ceiling * 100)) %" } ?? "–", "\(step.ours.peak)",
                     step.peer.map { "\(fixed($0.median, 2)) (\($0.mode))" } ?? "–", optional(step.ratio),
                     step.peer.map { "\($0.peak)" } ?? "–", optional(step.memoryRatio),
                 ]
@@ -110,7 +111,7 @@ struct Comparison: Codable {
         text += "\n\n\(provenance)\n"
         if let characters {
             let ratio = characters.peerSampled.map { fixed(characters.sampled / $0, 1) } ?? "–"
-            let peer = characters.peerSampled.map { "\(Int($0)) (\(characters.peerMode ?? ""))" } ?? "–"
+            let peer = characters.peerSampled.map { "\(whole($0)) (\(characters.peerMode ?? ""))" } ?? "–"
             text += "\nOne character at a time; every character needs all weights once.\n\n"
             text += markdownTable(
                 [
@@ -118,15 +119,15 @@ struct Comparison: Codable {
                     "PyTorch, characters/s (mode)", "ratio",
                 ],
                 [
-                    ["drawing a text", "\(Int(characters.sampled))", "\(Int(characters.samplingGB))", peer, ratio],
+                    ["drawing a text", whole(characters.sampled), whole(characters.samplingGB), peer, ratio],
                     [
-                        "reading a split as one sequence", "\(Int(characters.read))", "\(Int(characters.readingGB))",
-                        "–", "–",
+                        "reading a split as one sequence", whole(characters.read), whole(characters.readingGB), "–",
+                        "–",
                     ],
                 ])
             text +=
-                "\n\nA copy runs at \(Int(characters.copyGB)) GB/s, reading and writing counted; caches that hold the "
-            text += "weights are faster.\n"
+                "\n\nA copy runs at \(whole(characters.copyGB)) GB/s, reading and writing counted; caches that hold "
+            text += "the weights are faster.\n"
         }
         if !library.isEmpty {
             let package = library.compactMap { $0.peer?.package }.first ?? "hypnettorch"
@@ -147,6 +148,9 @@ struct Comparison: Codable {
     }
 
     private func optional(_ value: Double?) -> String { value.map { fixed($0, 2) } ?? "–" }
+
+    /// A number without its decimals.
+    private func whole(_ value: Double) -> String { fixed(value.rounded(.towardZero), 0) }
 }
 
 extension Comparison {

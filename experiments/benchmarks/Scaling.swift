@@ -1,3 +1,4 @@
+import ExperimentCommands
 import ExperimentKit
 import Figures
 import Foundation
@@ -102,15 +103,33 @@ struct ScalingPage {
     private let largest: ScaledSteps?
     private let networks: [ScalingModel.Network]
     private let models: [ScalingModel]
-    private static let shards = 8, counts = [1, 2, 4, 8, 16, 32, 64]
+    /// Parts of a batch in the runs that the computing is fitted to.
+    private let shards: Int
+    private static let counts = [1, 2, 4, 8, 16, 32, 64]
 
-    init(machines: [ScaledSteps], exchanges: [Exchange], paperSteps: [StepKind: Int]) {
-        (self.machines, self.exchanges, self.paperSteps) = (machines, exchanges, paperSteps)
-        let largest = machines.max { $0.physical < $1.physical }
-        self.largest = largest
+    /// - Throws: `UserError` naming the file of the largest machine, where no model can be fitted to it.
+    init(
+        machines: [(file: URL, value: ScaledSteps)], exchanges: [Exchange], paperSteps: [StepKind: Int]
+    ) throws {
+        self.machines = machines.map(\.value)
+        (self.exchanges, self.paperSteps) = (exchanges, paperSteps)
         networks = exchanges.map(ScalingModel.Network.init)
-        models = StepKind.inTable.compactMap { kind in
-            largest.flatMap { ScalingModel(kind, $0, shards: Self.shards) }
+        guard let largest = machines.max(by: { $0.value.physical < $1.value.physical }) else {
+            self.largest = nil
+            self.shards = 1
+            models = []
+            return
+        }
+        self.largest = largest.value
+        let runs = largest.value.runs.filter { $0.threads == 1 && $0.processes > 1 }
+        let shards = runs.map(\.shards).max() ?? 1
+        self.shards = shards
+        models = StepKind.inTable.compactMap { ScalingModel($0, largest.value, shards: shards) }
+        guard !models.isEmpty else {
+            throw UserError(
+                description: "\(largest.file.path): expected the step times of a model in \(shards) shards on three"
+                    + " numbers of processes of one thread, such as 1, 2 and 4, found none; measure anew with"
+                    + " scaling.py")
         }
     }
 
@@ -161,7 +180,7 @@ struct ScalingPage {
             Self.counts.compactMap { count -> [String]? in
                 guard
                     let measured = machine.seconds(
-                        model.kind.rawValue, processes: count, threads: 1, shards: Self.shards)
+                        model.kind.rawValue, processes: count, threads: 1, shards: self.shards)
                 else { return nil }
                 return row("\(model.kind.rawValue), computed", count, measured, model.computing(count))
             }

@@ -22,25 +22,17 @@ struct TablesCommand: ParsableCommand {
         let folder = project.url.appendingPathComponent("experiments/benchmarks")
         let measured = folder.appendingPathComponent("measured")
         let comparisons = try ["avx512-", "avx2-", "portable-"].flatMap {
-            try Self.all($0, Comparison.self, in: measured)
+            try Self.all($0, Comparison.self, in: measured).map(\.value)
         }
         let results = folder.appendingPathComponent("RESULTS.md")
         let readme = project.url.appendingPathComponent("README.md")
         let text = try String(contentsOf: readme, encoding: .utf8)
-        guard let replaced = SectionedDocument.replacing(id: "benchmarks", body: Self.summary(comparisons), in: text)
-        else {
-            throw UserError(
-                description: "README.md lacks the lines '<!-- benchmarks: begin -->' and '<!-- benchmarks: end -->'")
-        }
+        let replaced = try Self.replacing("benchmarks", Self.summary(comparisons), in: text, of: "README.md")
         let scaling = project.url.appendingPathComponent("docs/scaling.md")
         let page = try Self.scalingPage(measured, project)
         var pageText = try String(contentsOf: scaling, encoding: .utf8)
         for (id, body) in page.sections {
-            guard let next = SectionedDocument.replacing(id: id, body: body, in: pageText) else {
-                throw UserError(
-                    description: "docs/scaling.md lacks the lines '<!-- \(id): begin -->' and '<!-- \(id): end -->'")
-            }
-            pageText = next
+            pageText = try Self.replacing(id, body, in: pageText, of: "docs/scaling.md")
         }
         let figure = project.url.appendingPathComponent("docs/scaling.svg")
         let documents = [
@@ -56,16 +48,30 @@ struct TablesCommand: ParsableCommand {
         }
     }
 
+    /// A document with one section put anew.
+    ///
+    /// - Throws: `UserError` naming the file where it lacks the section's markers, or one of them.
+    private static func replacing(_ id: String, _ body: String, in text: String, of file: String) throws -> String {
+        guard let replaced = try? SectionedDocument.replacing(id: id, body: body, in: text) else {
+            throw UserError(
+                description: "\(file): expected the line '<!-- \(id): begin -->' and below it '<!-- \(id): end -->'")
+        }
+        return replaced
+    }
+
     /// What the JSON files of a folder hold whose names begin so, by name.
     ///
     /// - Throws: `RecordError.unreadable`.
-    private static func all<Value: Decodable>(_ prefix: String, _ type: Value.Type, in folder: URL) throws -> [Value] {
+    private static func all<Value: Decodable>(
+        _ prefix: String, _ type: Value.Type, in folder: URL
+    ) throws -> [(file: URL, value: Value)] {
         try FileManager.default.contentsOfDirectory(atPath: folder.path)
             .filter { $0.hasPrefix(prefix) && $0.hasSuffix(".json") }.sorted()
             .map { name in
                 let file = folder.appendingPathComponent(name)
                 do {
-                    return try StableJSON.decode(type, from: [UInt8](Data(contentsOf: file)))
+                    let value = try StableJSON.decode(type, from: [UInt8](Data(contentsOf: file)))
+                    return (file: file, value: value)
                 } catch {
                     throw RecordError.unreadable(
                         path: file.path,
@@ -83,9 +89,9 @@ struct TablesCommand: ParsableCommand {
                 contentsOf: configs.appendingPathComponent("\(row.configuration).yaml"))
             return file.root["training"]?["steps"]?.integer.map { (kind, $0) }
         }
-        return ScalingPage(
+        return try ScalingPage(
             machines: try all("scaling-", ScaledSteps.self, in: measured),
-            exchanges: try all("exchange-", Exchange.self, in: measured),
+            exchanges: try all("exchange-", Exchange.self, in: measured).map(\.value),
             paperSteps: Dictionary(uniqueKeysWithValues: steps))
     }
 

@@ -45,10 +45,9 @@ struct FiguresCommand: ParsableCommand {
     func validate() throws { try require("--length", length, in: Self.lengths) }
 
     func run() throws {
-        let experiment = CharacterExperiment.program
-        let locations = try modelLocations(models, experiment: experiment)
+        let locations = try modelLocations(models, of: CharacterExperiment.self)
         try threads.configure()
-        let folder = try FigureFolder(figures, experiment: experiment, isWhole: models.isEmpty)
+        let folder = try FigureFolder(figures, experiment: CharacterExperiment.program, isWhole: models.isEmpty)
         var traces: [(name: String, trace: CharacterTrace)] = []
         for (name, url) in locations {
             let trained = try TrainedCharacterModel(try Checkpoint(at: url)), name = shortName(name)
@@ -56,6 +55,10 @@ struct FiguresCommand: ParsableCommand {
             let trace = try trained.trace(
                 prompt: prompt ?? trained.usualPrompt, length: length, temperature: 1, seed: seed
             ).trace
+            guard !trace.cellOutputs.isEmpty else {
+                note("\(name): nothing to draw, for its first layer has no cell state c")
+                continue
+            }
             traces.append((name, trace))
             if let figure = trace.figure4(name: name) {
                 try folder.write("figure-4-gate-changes-\(name)", figure.svg)

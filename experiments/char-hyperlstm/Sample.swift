@@ -39,7 +39,7 @@ struct Sample: ParsableCommand {
     }
 
     func run() throws {
-        let location = try modelLocation(checkpoint, experiment: CharacterExperiment.program)
+        let location = try modelLocation(checkpoint, of: CharacterExperiment.self)
         let checkpoint = try Checkpoint(at: location)
         try threads.configure()
         let trained = try TrainedCharacterModel(checkpoint)
@@ -57,7 +57,9 @@ struct Sample: ParsableCommand {
     private func showGates(of trained: TrainedCharacterModel, name: String) throws {
         let trace = try trained.trace(prompt: prompt, length: length, temperature: temperature, seed: seed).trace
         guard let figure = trace.figure4(name: name) else {
-            throw UserError(description: "\(name): an LSTM; --gates shows what a hyper cell changes in a HyperLSTM")
+            throw UserError(
+                description: "\(name): a model without a HyperLSTM in its first layer; --gates shows what a hyper cell"
+                    + " changes there")
         }
         let environment = ProcessInfo.processInfo.environment
         let isTerminal = isatty(STDOUT_FILENO) != 0

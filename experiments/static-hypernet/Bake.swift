@@ -20,24 +20,35 @@ struct Bake: ParsableCommand {
         help: "A run's folder, a checkpoint's, or a name of committed weights.",
         completion: .models(of: ImageExperiment.program))
     var model: String
-    @Option(help: "The file to write. Default: baked.safetensors in the folder of the model.")
+    @Option(
+        help: """
+            The file to write. Default: baked.safetensors in the folder of the model; of committed weights that are \
+            called by name, in the working folder.
+            """)
     var output: String?
     @OptionGroup var threads: ThreadOptions
     @OptionGroup var project: ProjectOption
 
     func run() throws {
-        let url = try modelLocation(model, experiment: ImageExperiment.program)
+        let url = try modelLocation(model, of: ImageExperiment.self)
         try threads.configure()
         let trained = try TrainedImageModel(at: url)
         noteConverted(model, from: trained.convertedType)
         guard trained.configuration.kernels == .generated else {
             throw UserError(description: "\(url.path): a plain network already, there is nothing to bake")
         }
-        let folder = url.pathExtension == "safetensors" ? url.deletingLastPathComponent() : url
-        let file = output.map { URL(fileURLWithPath: $0) } ?? folder.appendingPathComponent("baked.safetensors")
+        let file = output.map { URL(fileURLWithPath: $0) } ?? usualFile(for: url)
         let plain = try trained.writeBaked(to: file)
         try writeResult(
             "\(file.path): \(grouped(trained.model.parameterCount)) parameters with the hypernetwork,"
                 + " \(grouped(plain.parameterCount)) without")
+    }
+
+    private func usualFile(for url: URL) -> URL {
+        let name = "baked.safetensors"
+        // A name means committed weights: nothing is put among the records.
+        guard FileManager.default.fileExists(atPath: model) else { return URL(fileURLWithPath: name) }
+        let folder = url.pathExtension == "safetensors" ? url.deletingLastPathComponent() : url
+        return folder.appendingPathComponent(name)
     }
 }

@@ -29,21 +29,22 @@ struct FiguresCommand: ParsableCommand {
     @OptionGroup var project: ProjectOption
 
     func run() throws {
-        let experiment = ImageExperiment.program
-        let locations = try modelLocations(models, experiment: experiment)
+        let locations = try modelLocations(models, of: ImageExperiment.self)
         try threads.configure()
-        let folder = try FigureFolder(figures, experiment: experiment, isWhole: models.isEmpty)
+        let folder = try FigureFolder(figures, experiment: ImageExperiment.program, isWhole: models.isEmpty)
         var convNets: [KernelFigures.Named<MNISTConvNet>] = [], residuals: [KernelFigures.Named<WideResNet>] = []
         for (name, url) in locations {
             let trained = try TrainedImageModel(at: url)
             noteConverted(name, from: trained.convertedType)
             let label = "\(shortName(name)), \(trained.configuration.kernels.rawValue)"
-            if let network = trained.model as? MNISTConvNet { convNets.append((label, network)) }
-            if let network = trained.model as? WideResNet {
+            switch trained.model {
+            case let network as MNISTConvNet: convNets.append((label, network))
+            case let network as WideResNet:
                 residuals.append((label, network))
                 if let map = EmbeddingMap.figure(of: network, name: shortName(name)) {
                     try folder.write("embeddings-\(shortName(name))", map.svg)
                 }
+            default: note("\(name): nothing to draw")
             }
         }
         // Owned kernels first, as the paper has them.

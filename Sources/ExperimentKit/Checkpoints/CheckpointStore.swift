@@ -50,23 +50,25 @@ public final class CheckpointStore {
         if let latest = index.latest, try !RunFolder.exists(url.appendingPathComponent(latest)) {
             throw CheckpointError.file(
                 path: file.path,
-                reason: "names \(latest), which is not there: put that folder back, or name another that is there")
+                reason:
+                    "names \(latest), which is not there: put that folder back, or name another that is there, with the"
+                    + " \"best\" that its \(CheckpointFile.state) tells")
         }
     }
 
     /// Holds the index to the state of the latest checkpoint: without the checkpoint of its best validation a run could go on,
-    /// and never end.
+    /// and never end; with another one the record would tell of weights that were not selected.
     ///
     /// - Throws: `CheckpointError.file`, also for weights of the best that cannot be read; `SafetensorsError`.
     func requireBest(ofStep step: Int?) throws {
-        guard let best else {
-            guard let step else { return }
-            throw CheckpointError.file(
-                path: url.appendingPathComponent("index.json").path,
-                reason: "names no \"best\" checkpoint, and the best validation was that of step \(grouped(step)):"
-                    + " expected \"best\": \"\(Self.name(step))\", and that folder from where the run was copied")
-        }
-        _ = try best.weights()
+        guard let step else { return }
+        let found = try best?.weights().metadata["step"]
+        guard best == nil || found ?? String(step) != String(step) else { return }
+        throw CheckpointError.file(
+            path: url.appendingPathComponent("index.json").path,
+            reason: "names " + (index.best.map { "\"best\": \"\($0)\"" } ?? "no \"best\" checkpoint")
+                + ", and the best validation was that of step \(grouped(step)): expected \"best\":"
+                + " \"\(Self.name(step))\", and that folder from where the run was copied")
     }
 
     /// The checkpoint to resume from; nil before the first.

@@ -120,7 +120,8 @@ public struct ConfigurationFile: Sendable {
             name: name, nearest: nearestName(to: name, among: names), directory: directory.path)
     }
 
-    /// Every configuration file of a folder, by name; none where there is no folder.
+    /// Every configuration file of a folder, by name; none where there is no folder. Hidden ones are an editor's or a
+    /// file manager's.
     ///
     /// - Throws: `.unreadableFile` for a folder that cannot be read.
     public static func all(in directory: URL) throws(ConfigurationError) -> [URL] {
@@ -132,7 +133,9 @@ public struct ConfigurationFile: Sendable {
         } catch {
             throw .unreadableFile(path: directory.path, reason: "\(error)")
         }
-        return names.filter { $0.hasSuffix(".yaml") }.sorted().map { directory.appendingPathComponent($0) }
+        return names.filter { $0.hasSuffix(".yaml") && !$0.hasPrefix(".") }.sorted().map {
+            directory.appendingPathComponent($0)
+        }
     }
 }
 

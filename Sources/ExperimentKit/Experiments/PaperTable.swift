@@ -160,15 +160,15 @@ public struct OpenDecision: Sendable {
     public let paper: String
     public let choice: String
     public let reason: String
-    /// The configuration key that switches it, if one does.
-    public let key: String?
+    /// The configuration keys that switch it; empty where none does.
+    public let keys: [String]
 
-    public init(id: String, section: String, paper: String, choice: String, reason: String, key: String?) {
+    public init(id: String, section: String, paper: String, choice: String, reason: String, keys: [String]) {
         self.id = id
         self.section = section
         self.paper = paper
         self.choice = choice
         self.reason = reason
-        self.key = key
+        self.keys = keys
     }
 }

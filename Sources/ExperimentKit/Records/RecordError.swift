@@ -18,8 +18,10 @@ public enum RecordError: Error, Equatable, CustomStringConvertible {
     case lockLost(path: String)
     /// The configuration in the folder is not the one that its checkpoints were made with.
     case configurationEdited(path: String, keys: [String])
-    /// `resume --set` of a run that is finished.
-    case finished(path: String, keys: [String])
+    /// The same, before the first checkpoint.
+    case configurationReplaced(path: String)
+    /// `resume --set` of a run whose training is over.
+    case trained(path: String, keys: [String])
     /// `resume --set` of a key that a run keeps from its beginning to its end.
     case unchangeable(path: String, keys: [String], changeable: [String])
 
@@ -55,9 +57,12 @@ public enum RecordError: Error, Equatable, CustomStringConvertible {
         case .configurationEdited(let path, let keys):
             return "\(path): edited since the run's last checkpoint: \(keys.joined(separator: ", ")); put the old"
                 + " values back, or begin a run with the new ones"
-        case .finished(let path, let keys):
-            return "\(path): the run is finished, so \(keys.joined(separator: ", ")) can no longer change: begin"
-                + " another with `train … --set …`"
+        case .configurationReplaced(let path):
+            return "\(path): edited since the run was begun: expected the file whose checksum record.json has; put it"
+                + " back, or remove the run's folder and begin anew, for no step was done"
+        case .trained(let path, let keys):
+            return "\(path): the training of this run is over, so \(keys.joined(separator: ", ")) can no longer"
+                + " change: begin another with `train … --set …`"
         case .unchangeable(let path, let keys, let changeable):
             return "\(path): a run may change \(changeable.joined(separator: " and ")) while it is under way, not"
                 + " \(keys.joined(separator: ", ")): begin another run with it"

@@ -57,10 +57,24 @@ public struct RunFolder {
         return nil
     }
 
+    /// The folders OUT/CONFIG/SEED, in the order of their names, whatever they hold.
+    ///
+    /// - Parameter damaged: Told of a folder that cannot be read.
+    package static func seeds(in out: URL, damaged: (any Error) -> Void) -> [URL] {
+        func folders(_ folder: URL) -> [URL] {
+            do {
+                return try Self.folders(in: folder)
+            } catch {
+                damaged(error)
+                return []
+            }
+        }
+        return folders(out).flatMap(folders)
+    }
+
     /// The folders of runs below OUT or OUT/CONFIG: OUT/CONFIG/SEED. Others that lie there need not be readable.
     static func runs(below folder: URL) -> [URL] {
-        let below = readableFolders(in: folder)
-        return (below + below.flatMap(readableFolders)).filter { RunFolder(url: $0).holdsRecord }
+        (readableFolders(in: folder) + seeds(in: folder) { _ in }).filter { RunFolder(url: $0).holdsRecord }
     }
 
     /// The content of a file.

@@ -9,9 +9,9 @@ public struct RunRecord: Codable, Equatable, Sendable {
     public enum Status: String, Codable, Sendable {
         /// Training was under way when the record was last written; a killed run stays so until it is resumed.
         case running
-        /// Stopped by Ctrl-C or SIGTERM, with a checkpoint.
+        /// Stopped by a signal, with a checkpoint.
         case interrupted
-        /// The loss or gradient was not finite.
+        /// A number was NaN or infinite: a loss, a gradient, a figure or a tensor; `stopReason` says which.
         case notFinite = "not finite"
         /// Trained to its end (the last step or an early stop) and evaluated.
         case finished
@@ -27,7 +27,8 @@ public struct RunRecord: Codable, Equatable, Sendable {
         public var unknownBecause: String?
     }
 
-    /// One call of the program that worked on the run: a resumed run may go on elsewhere and with other code.
+    /// One call of the program that worked on the run: a resumed run may go on elsewhere and with other code. Of several
+    /// processes that share the work, the host, kernels and threads are those of the first.
     public struct Sitting: Codable, Equatable, Sendable {
         /// When it began: ISO 8601, UTC.
         public let began: String
@@ -52,7 +53,7 @@ public struct RunRecord: Codable, Equatable, Sendable {
         public var changes: [String]?
     }
 
-    /// The machine and the libraries.
+    /// The machine and the libraries, of the first process.
     public struct Environment: Codable, Equatable, Sendable {
         public let swift: String
         public let operatingSystem: String
@@ -96,6 +97,8 @@ public struct RunRecord: Codable, Equatable, Sendable {
     public private(set) var differences: [ConfigurationFile.Difference]
     /// Changes by `resume --set` since the run was begun, as `key.path=value` in order; nil for none.
     public private(set) var changes: [String]?
+    /// SHA-256 of the run's `config.yaml`; nil in records from before it was written down.
+    public private(set) var configurationSHA256: String?
     public let seed: Int
     public var status: Status
     /// The reason why a run did not finish.
@@ -118,8 +121,17 @@ public struct RunRecord: Codable, Equatable, Sendable {
     /// - Throws: `RecordError.unreadable`, for a number that no run can have written too: it names the key.
     public init(contentsOf url: URL) throws {
         let bytes = try RunFolder.bytes(of: url)
+        struct Format: Decodable { let formatVersion: Int }
         do {
+            let format = try StableJSON.decode(Format.self, from: bytes).formatVersion
+            guard format == 1 else {
+                throw RecordError.unreadable(
+                    path: url.path,
+                    reason: "of format \(format), where this version of the suite knows 1: use a later one")
+            }
             self = try StableJSON.decode(RunRecord.self, from: bytes)
+        } catch let error as RecordError {
+            throw error
         } catch {
             throw RecordError.unreadable(path: url.path, reason: StableJSON.fault(error))
         }
@@ -128,11 +140,6 @@ public struct RunRecord: Codable, Equatable, Sendable {
 
     private func checkNumbers(path: String) throws(RecordError) {
         let check = NumberCheck(path: path)
-        guard formatVersion == 1 else {
-            throw .unreadable(
-                path: path,
-                reason: "of format \(formatVersion), where this version of the suite knows 1: use a later one")
-        }
         try check.count("seed", seed, upTo: .max)
         try check.count("parameterCount", parameterCount)
         try check.count("training.stepsPlanned", training.stepsPlanned)
@@ -168,6 +175,7 @@ extension RunRecord {
         self.configuration = configuration.name
         budget = decoded.budget
         differences = configuration.differences.filter { !type(of: decoded).isLabel($0.key, in: configuration.root) }
+        configurationSHA256 = Checksum.sha256([UInt8](configuration.root.yaml.utf8))
         self.seed = seed
         status = .running
         self.code = code
@@ -183,6 +191,7 @@ extension RunRecord {
     /// Adds what `resume --set` changes.
     mutating func change(_ overrides: [String], from before: ConfigurationNode, to after: ConfigurationNode) {
         changes = (changes ?? []) + overrides
+        configurationSHA256 = Checksum.sha256([UInt8](after.yaml.utf8))
         for change in ConfigurationFile.differences(of: after, from: before) {
             let base = differences.first { $0.key == change.key }?.base ?? change.base
             differences.removeAll { $0.key == change.key }

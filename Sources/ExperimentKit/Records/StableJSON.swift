@@ -16,6 +16,11 @@ public enum StableJSON {
         try bytes(value, formatting: [.sortedKeys, .withoutEscapingSlashes])
     }
 
+    /// One line without its end, such as a text of the metadata of weights.
+    public static func text(_ value: some Encodable) throws -> String {
+        String(decoding: try encodeLine(value).dropLast(), as: UTF8.self)
+    }
+
     private static func bytes(_ value: some Encodable, formatting: JSONEncoder.OutputFormatting) throws -> [UInt8] {
         let encoder = JSONEncoder()
         encoder.outputFormatting = formatting

@@ -4,8 +4,8 @@ import Safetensors
 /// A committed run, `runs/CONFIG/SEED` of an experiment. Where it has weights, `model.safetensors` beside its record, the
 /// folder can be given wherever a checkpoint is asked for.
 public struct CommittedRun {
-    /// The best checkpoint's weights may be kept up to this many bytes; in half precision a model of Penn Treebank is
-    /// within it.
+    /// The best checkpoint's weights may be kept up to this many bytes; in half precision a model of one layer of 1000
+    /// units is within it.
     public static let greatestSize = 12_000_000
 
     public let folder: URL
@@ -34,16 +34,8 @@ public struct CommittedRun {
     private static func runs(
         in experiment: URL, damaged: (any Error) -> Void, where isWanted: (URL) -> Bool
     ) -> [CommittedRun] {
-        func folders(_ folder: URL) -> [URL] {
-            do {
-                return try RunFolder.folders(in: folder)
-            } catch {
-                damaged(error)
-                return []
-            }
-        }
-        let configurations = folders(experiment.appendingPathComponent("runs", isDirectory: true))
-        return configurations.flatMap(folders).filter(isWanted).compactMap { run in
+        let runs = experiment.appendingPathComponent("runs", isDirectory: true)
+        return RunFolder.seeds(in: runs, damaged: damaged).filter(isWanted).compactMap { run in
             do {
                 return CommittedRun(folder: run, record: try RunRecord(contentsOf: RunFolder(url: run).record))
             } catch {
@@ -53,24 +45,37 @@ public struct CommittedRun {
         }
     }
 
-    /// One a row of the paper: the run with the most steps, then the best validation; in the order of the names.
+    /// One a row of the paper and data set: the run with the most steps, then the best validation; in the order of the
+    /// names. Runs on a generated sample are of no row.
     public static func longestOfEachRow(among all: [CommittedRun]) -> [CommittedRun] {
-        var seen: Set<String> = []
-        return all.map(\.row).filter { seen.insert($0).inserted }.compactMap { row in
-            longest(among: all.filter { $0.row == row })
+        // Losses on different data cannot be compared.
+        func key(_ run: CommittedRun) -> [String] { [run.row, run.record.data.name] }
+        let rows = all.filter { !$0.record.data.isSample }
+        var seen: Set<[String]> = []
+        return rows.map(key).filter { seen.insert($0).inserted }.compactMap { row in
+            longest(among: rows.filter { key($0) == row })
         }
     }
 
     /// The run that a name means: a configuration, or a row by the words of its configuration without the table and the
     /// budget, such as `hyper-wide-resnet-40-1`, either with `/SEED`: of several the run with the most steps, then the one
     /// with the best validation.
-    public static func named(_ name: String, among all: [CommittedRun]) -> CommittedRun? {
+    ///
+    /// - Parameter tables: Those of the paper: of a row on several data sets the one of the first table is meant.
+    public static func named(_ name: String, among all: [CommittedRun], tables: [PaperTable]) -> CommittedRun? {
         if let exact = all.first(where: { $0.name == name }) { return exact }
         func isNamed(_ run: CommittedRun, _ word: String) -> Bool {
             name == word || name == "\(word)/\(run.record.seed)"
         }
-        return longest(among: all.filter { isNamed($0, $0.record.configuration) })
-            ?? longest(among: all.filter { isNamed($0, $0.row) })
+        if let run = longest(among: all.filter { isNamed($0, $0.record.configuration) }) { return run }
+        /// The first table of a run's data; unofficial data have a name that begins with the official one's.
+        func table(_ run: CommittedRun) -> Int {
+            let data = run.record.data.name
+            return tables.firstIndex { data == $0.dataName || data.hasPrefix("\($0.dataName)-") } ?? tables.count
+        }
+        let ofRow = all.filter { isNamed($0, $0.row) }
+        let first = ofRow.map(table).min()
+        return longest(among: ofRow.filter { table($0) == first })
     }
 
     /// Errors say more than the loss where they are counted. Steps are those planned: a seed that stopped early is not less.
@@ -98,15 +103,18 @@ public struct CommittedRun {
     }
 
     /// Puts a finished run among the committed records: record, configuration, log, and the best checkpoint's weights,
-    /// which are held to their checksum.
+    /// which are held to their checksum, or none.
     ///
     /// - Parameters:
     ///   - run: The run's folder.
     ///   - experiment: The experiment's folder in the checkout.
     ///   - half: Whether to round the weights to half precision.
     ///   - replace: Whether another record, or other weights, in its place may be overwritten.
+    ///   - withoutWeights: Whether to keep record, configuration and log alone.
     /// - Throws: `KeepError`, `RecordError`, `CheckpointError`, `SafetensorsError`.
-    public static func keep(_ run: URL, in experiment: URL, half: Bool, replace: Bool) throws -> CommittedRun {
+    public static func keep(
+        _ run: URL, in experiment: URL, half: Bool, replace: Bool, withoutWeights: Bool = false
+    ) throws -> CommittedRun {
         let source = RunFolder(url: run)
         guard source.holdsRecord else { throw RecordError.noRun(path: run.path) }
         let record = try RunRecord(contentsOf: source.record)
@@ -120,6 +128,38 @@ public struct CommittedRun {
             throw KeepError.otherRecord(path: folder.path)
         }
 
+        let weights = withoutWeights ? nil : try encodedWeights(of: run, half: half)
+        // All of them are read before anything is written.
+        var files = try [source.configuration, source.log, source.record].map {
+            (name: $0.lastPathComponent, bytes: try RunFolder.bytes(of: $0))
+        }
+        if let weights { files.append((CheckpointFile.model, weights)) }
+        let weightsInPlace = folder.appendingPathComponent(CheckpointFile.model)
+        let hasWeights = try RunFolder.exists(weightsInPlace)
+        if hasWeights, !replace {
+            let earlier = try RunFolder.bytes(of: weightsInPlace)
+            guard earlier == weights else {
+                throw KeepError.otherWeights(
+                    path: weightsInPlace.path, bytes: earlier.count, found: weights?.count ?? 0)
+            }
+        }
+        try RunFolder(url: folder).make()
+        // Weights of the run before would stand beside the record of this one.
+        if hasWeights, weights == nil {
+            do {
+                try FileManager.default.removeItem(at: weightsInPlace)
+            } catch {
+                throw RecordError.unwritable(path: weightsInPlace.path, reason: error.localizedDescription)
+            }
+        }
+        for file in files {
+            try RunFolder.write(to: folder.appendingPathComponent(file.name)) { file.bytes }
+        }
+        return CommittedRun(folder: folder, record: record)
+    }
+
+    /// The best checkpoint's weights as the file that is kept.
+    private static func encodedWeights(of run: URL, half: Bool) throws -> [UInt8] {
         let weights = try Checkpoint(at: run).weights()
         var kept = SafetensorsFile(metadata: weights.metadata)
         for entry in weights.entries {
@@ -134,23 +174,7 @@ public struct CommittedRun {
         guard bytes.count <= greatestSize else {
             throw KeepError.tooLarge(path: weights.errorPath, bytes: bytes.count, half: half)
         }
-        // All of them are read before anything is written.
-        var files = try [source.configuration, source.log, source.record].map {
-            (name: $0.lastPathComponent, bytes: try RunFolder.bytes(of: $0))
-        }
-        files.append((CheckpointFile.model, bytes))
-        let weightsInPlace = folder.appendingPathComponent(CheckpointFile.model)
-        if !replace, try RunFolder.exists(weightsInPlace) {
-            let earlier = try RunFolder.bytes(of: weightsInPlace)
-            guard earlier == bytes else {
-                throw KeepError.otherWeights(path: weightsInPlace.path, bytes: earlier.count, found: bytes.count)
-            }
-        }
-        try RunFolder(url: folder).make()
-        for file in files {
-            try RunFolder.write(to: folder.appendingPathComponent(file.name)) { file.bytes }
-        }
-        return CommittedRun(folder: folder, record: record)
+        return bytes
     }
 }
 
@@ -172,11 +196,13 @@ public enum KeepError: Error, Equatable, CustomStringConvertible {
             return "\(path) holds the record of another run: --replace overwrites it"
         case .otherWeights(let path, let bytes, let found):
             return "\(path): \(grouped(bytes)) bytes of weights of this run are there already, and differ from the"
-                + " \(grouped(found)) to be kept (--half, or not, as the first time?): --replace overwrites them"
+                + " \(grouped(found)) to be kept (--half or --without-weights, or not, as the first time?):"
+                + " --replace overwrites them"
         case .tooLarge(let path, let bytes, let half):
+            let advice = half ? "--without-weights keeps the record alone" : "--half rounds them to half precision"
             return
-                "\(path): \(grouped(bytes)) bytes of weights, at most \(grouped(CommittedRun.greatestSize)) are kept"
-                + (half ? "" : ": --half rounds them to half precision")
+                "\(path): \(grouped(bytes)) bytes of weights, at most \(grouped(CommittedRun.greatestSize)) are kept:"
+                + " \(advice)"
         case .notFinite(let path, let name, let value, let half):
             return
                 "\(path): \(name): expected finite weights"

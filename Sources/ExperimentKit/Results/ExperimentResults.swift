@@ -462,7 +462,8 @@ public struct ExperimentResults<Work: Experiment> {
             + markdownTable(
                 ["name", "where", "the paper", "here", "why", "key of the configuration"],
                 Work.openDecisions.map {
-                    [$0.id, $0.section, $0.paper, $0.choice, $0.reason, $0.key.map { "`\($0)`" } ?? "-"]
+                    let keys = $0.keys.isEmpty ? "-" : "`\($0.keys.joined(separator: ", "))`"
+                    return [$0.id, $0.section, $0.paper, $0.choice, $0.reason, keys]
                 })
     }
 

@@ -29,23 +29,42 @@ public struct RecordedRun<Work: Experiment>: Sendable {
             : try StepLog.read(files.log)
     }
 
-    /// `runs/<configuration>/<seed>` of the experiment's folder, in the order of the names.
-    ///
-    /// - Throws: `RecordError`, also for a folder that cannot be read; `ConfigurationError`.
-    static func committed(in experiment: URL) throws -> [RecordedRun] {
-        try RunFolder.folders(in: experiment.appendingPathComponent("runs")).flatMap { configuration in
-            try RunFolder.folders(in: configuration).filter { RunFolder(url: $0).holdsRecord }.map { seed in
-                let name = "\(configuration.lastPathComponent)/\(seed.lastPathComponent)"
-                let run = try RecordedRun(seed, path: "experiments/\(Work.program)/runs/\(name)")
-                // A copy would count as another seed.
-                let own = "\(run.record.configuration)/\(run.record.seed)"
-                guard name == own else {
-                    throw RecordError.unreadable(
-                        path: seed.path, reason: "expected a run of \(name), found one of \(own): remove it")
-                }
-                return run
-            }
+    /// Reads `runs/<configuration>/<seed>` of the experiment's folder.
+    private init(committed folder: URL) throws {
+        let name = "\(folder.deletingLastPathComponent().lastPathComponent)/\(folder.lastPathComponent)"
+        try self.init(folder, path: "experiments/\(Work.program)/runs/\(name)")
+        // A copy would count as another seed.
+        let own = "\(record.configuration)/\(record.seed)"
+        guard name == own else {
+            throw RecordError.unreadable(
+                path: folder.path, reason: "expected a run of \(name), found one of \(own): remove it")
         }
+    }
+
+    /// The committed runs of an experiment, in the order of the names.
+    ///
+    /// - Parameter damaged: Told of those whose files or folder cannot be read, which are left out.
+    static func committed(in experiment: URL, damaged: (any Error) -> Void) -> [RecordedRun] {
+        RunFolder.seeds(in: experiment.appendingPathComponent("runs"), damaged: damaged)
+            .filter { RunFolder(url: $0).holdsRecord }
+            .compactMap { folder in
+                do {
+                    return try RecordedRun(committed: folder)
+                } catch {
+                    damaged(error)
+                    return nil
+                }
+            }
+    }
+
+    /// All of them.
+    ///
+    /// - Throws: What is wrong with the first that cannot be read.
+    static func committed(in experiment: URL) throws -> [RecordedRun] {
+        var damages: [any Error] = []
+        let runs = committed(in: experiment) { damages.append($0) }
+        if let first = damages.first { throw first }
+        return runs
     }
 
     /// The runs of this experiment in a folder: a run's own, OUT/CONFIG with a run for each seed, or OUT.
@@ -111,7 +130,7 @@ struct RunGroup<Work: Experiment> {
 
     /// Mean and spread of a split's figure over the seeds; nil before any is finished.
     func figures(_ split: KeyPath<RunRecord, SplitEvaluation?>) -> SeedStatistics? {
-        SeedStatistics(runs.compactMap { $0.record[keyPath: split].flatMap(Work.metric.value) })
+        SeedStatistics(runs.compactMap { $0.record.reported(split).flatMap(Work.metric.value) })
     }
 
     /// The same for a table.
@@ -147,10 +166,17 @@ extension RunRecord {
         return "`\(configuration)` differs from the row's full settings in \(changes.joined(separator: ", "))."
     }
 
-    /// The machines that worked on the run, each with its threads and the steps that it did, in the order of the sittings.
-    var machines: [(cpu: String, threads: Int, steps: Int)] {
-        var machines: [(cpu: String, threads: Int, steps: Int)] = []
-        func add(_ cpu: String, _ threads: Int, steps: Int) {
+    /// A reported figure; nil before the run is finished, for that of validation is written before the test split is read.
+    func reported(_ split: KeyPath<RunRecord, SplitEvaluation?>) -> SplitEvaluation? {
+        status == .finished ? self[keyPath: split] : nil
+    }
+
+    /// The machines that worked on the run, each with its threads in words and the steps that it did, in the order of the
+    /// sittings.
+    var machines: [(cpu: String, threads: String, steps: Int)] {
+        var machines: [(cpu: String, threads: String, steps: Int)] = []
+        func add(_ cpu: String, _ threads: Int, processes: Int, steps: Int) {
+            let threads = threadsText(threads, processes: processes)
             if let known = machines.firstIndex(where: { $0.cpu == cpu && $0.threads == threads }) {
                 machines[known].steps += steps
             } else {
@@ -160,23 +186,23 @@ extension RunRecord {
         let sittings = sittings ?? [], ends = sittings.dropFirst().map(\.fromStep) + [training.stepsDone]
         // Steps from before sittings were written down.
         if let first = environments.first {
-            add(first.cpu, first.threads, steps: sittings.first?.fromStep ?? training.stepsDone)
+            add(first.cpu, first.threads, processes: 1, steps: sittings.first?.fromStep ?? training.stepsDone)
         }
         for (sitting, end) in zip(sittings, ends) {
-            add(sitting.cpu, sitting.threads, steps: max(0, end - sitting.fromStep))
+            add(sitting.cpu, sitting.threads, processes: sitting.processes, steps: max(0, end - sitting.fromStep))
         }
         let working = machines.filter { $0.steps > 0 }
         return working.isEmpty ? Array(machines.prefix(1)) : working
     }
 
-    /// `1 thread`; `mostly 1 thread` where others took part.
-    var threadsInWords: String? { mostly { threadsText($0.threads) } }
+    /// `1 thread`, `4 processes × 2 threads`; `mostly 1 thread` where others took part.
+    var threadsInWords: String? { mostly { $0.threads } }
 
     /// `1 thread, AMD EPYC`; `mostly 1 thread, AMD EPYC` where others took part.
-    var machineInWords: String? { mostly { "\(threadsText($0.threads)), \(processorText($0.cpu))" } }
+    var machineInWords: String? { mostly { "\($0.threads), \(processorText($0.cpu))" } }
 
     /// A property of the machine that did most steps, with a word where not all have it.
-    private func mostly(_ property: ((cpu: String, threads: Int, steps: Int)) -> String) -> String? {
+    private func mostly(_ property: ((cpu: String, threads: String, steps: Int)) -> String) -> String? {
         let machines = machines
         return machines.max { $0.steps < $1.steps }.map {
             (Set(machines.map(property)).count > 1 ? "mostly " : "") + property($0)
@@ -201,7 +227,7 @@ extension RunRecord {
                 }),
             list(
                 machines.map { machine in
-                    "\(machine.cpu), \(threadsText(machine.threads))"
+                    "\(machine.cpu), \(machine.threads)"
                         + (machines.count > 1 ? " (\(grouped(machine.steps)) steps)" : "")
                 }),
             list(environments.map { "\($0.blas); \($0.simd); \($0.swift)" }),
@@ -220,4 +246,7 @@ extension ConfigurationFile.Difference {
     }
 }
 
-private func threadsText(_ count: Int) -> String { "\(count) \(count == 1 ? "thread" : "threads")" }
+/// - Parameter count: Threads of each process.
+private func threadsText(_ count: Int, processes: Int) -> String {
+    (processes > 1 ? "\(processes) processes × " : "") + "\(count) \(count == 1 ? "thread" : "threads")"
+}

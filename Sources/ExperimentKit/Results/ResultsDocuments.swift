@@ -6,6 +6,9 @@ extension ExperimentResults {
     /// - Parameter existing: The text of a file as it is; empty where there is none.
     /// - Throws: `RecordError.unreadable`, and what `existing` throws.
     func files(existing: (String) throws -> String) throws -> [(path: String, text: String)] {
+        func unpaired(_ path: String, _ error: SectionedDocument.UnpairedMarkers) -> RecordError {
+            .unreadable(path: path, reason: "\(error): put it back as it was committed")
+        }
         func sectioned(
             _ path: String, _ preamble: String, _ parts: [(id: String, body: String)]
         ) throws -> (path: String, text: String) {
@@ -14,7 +17,7 @@ extension ExperimentResults {
             do {
                 document = try SectionedDocument(preamble: preamble, text)
             } catch {
-                throw RecordError.unreadable(path: path, reason: "\(error): put it back as it was committed")
+                throw unpaired(path, error)
             }
             for part in parts { document.replace(id: part.id, body: part.body) }
             return (path, document.text)
@@ -47,8 +50,13 @@ extension ExperimentResults {
         for (path, id, body) in [
             ("README.md", "Summary: \(id)", summaryOfRuns), ("docs/cross-check.md", id, crossChecks.section),
         ] {
-            let text = SectionedDocument.replacing(id: id, body: body, in: try existing(path))
-            if let text { files.append((path, text)) }
+            let before = try existing(path)
+            do {
+                let text = try SectionedDocument.replacing(id: id, body: body, in: before)
+                if let text { files.append((path, text)) }
+            } catch {
+                throw unpaired(path, error)
+            }
         }
         return files + figures.map { ($0.path, $0.chart.svg) } + crossChecks.figures.map { ($0.path, $0.chart.svg) }
     }

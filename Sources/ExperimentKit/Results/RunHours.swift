@@ -4,8 +4,10 @@ import Foundation
 public struct RunHours<Work: Experiment> {
     private let runs: [RecordedRun<Work>]
 
-    /// - Throws: `RecordError`, `ConfigurationError`.
-    public init(experiment: URL) throws { self.init(runs: try RecordedRun.committed(in: experiment)) }
+    /// - Parameter damaged: Told of records that cannot be read, which are left out.
+    public init(experiment: URL, damaged: (any Error) -> Void) {
+        self.init(runs: RecordedRun.committed(in: experiment, damaged: damaged))
+    }
 
     init(runs: [RecordedRun<Work>]) { self.runs = runs }
 

@@ -108,13 +108,16 @@ public struct RunReport<Work: Experiment> {
             runs.map { [name($0), "`\($0.path)`"] + $0.record.provenance })
         page.heading("Sittings: each call of the program that worked on a run")
         page.table(
-            ["run", "began", "from step", "commit", "machine", "cores", "memory", "instruction set", "threads"],
+            [
+                "run", "began", "from step", "commit", "machine", "cores", "memory", "instruction set", "processes",
+                "threads of each",
+            ],
             runs.flatMap { run in
                 (run.record.sittings ?? []).map { sitting in
                     [
                         name(run), sitting.began, grouped(sitting.fromStep), "`\(sitting.code.commit.prefix(10))`",
                         sitting.cpu, "\(sitting.cores)", "\(sitting.memoryGiB) GiB", sitting.simd,
-                        "\(sitting.threads)",
+                        "\(sitting.processes)", "\(sitting.threads)",
                     ]
                 }
             })

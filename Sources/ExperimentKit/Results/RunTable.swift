@@ -62,7 +62,7 @@ public struct RunTable<Work: Experiment> {
 
     private static func mean(_ records: [RunRecord], _ configuration: Work.Configuration) -> [String] {
         func text(_ split: KeyPath<RunRecord, SplitEvaluation?>) -> String {
-            let figures = SeedStatistics(records.compactMap { $0[keyPath: split].flatMap(Work.metric.value) })
+            let figures = SeedStatistics(records.compactMap { $0.reported(split).flatMap(Work.metric.value) })
             guard let figures else { return "-" }
             return figures.text(decimals: Work.metric.decimals) + (figures.count == 1 ? " (n = 1)" : "")
         }

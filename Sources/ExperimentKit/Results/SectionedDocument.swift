@@ -19,8 +19,8 @@ public struct SectionedDocument: Equatable, Sendable {
     /// - Parameters:
     ///   - preamble: What stands above the sections.
     ///   - text: The document as it is; what stands outside its markers is not kept.
-    /// - Throws: `UnendedSection`: what follows its beginning could belong to others.
-    public init(preamble: String, _ text: String = "") throws(UnendedSection) {
+    /// - Throws: `UnpairedMarkers` for a section without its end: what follows its beginning could belong to others.
+    public init(preamble: String, _ text: String = "") throws(UnpairedMarkers) {
         self.preamble = preamble
         var id: String?
         var lines: [Substring] = []
@@ -37,13 +37,16 @@ public struct SectionedDocument: Equatable, Sendable {
                 lines = []
             }
         }
-        if let id { throw UnendedSection(end: Self.end(id)) }
+        if let id { throw UnpairedMarkers(id: id) }
     }
 
-    /// A section whose end is missing.
-    public struct UnendedSection: Error, Equatable, CustomStringConvertible {
-        let end: String
-        public var description: String { "expected the line '\(end)' after the section's beginning, found none" }
+    /// A section that has one of its markers, or its end above its beginning.
+    public struct UnpairedMarkers: Error, Equatable, CustomStringConvertible {
+        let id: String
+        public var description: String {
+            "expected the line '\(SectionedDocument.begin(id))' and below it '\(SectionedDocument.end(id))',"
+                + " found one of them alone or in the wrong order"
+        }
     }
 
     /// Puts a section in its place, new or instead of the one that was there.
@@ -60,11 +63,14 @@ public struct SectionedDocument: Equatable, Sendable {
 
     /// A document written by hand with one generated section put anew between its markers.
     ///
-    /// - Returns: nil where the document has no such markers.
-    public static func replacing(id: String, body: String, in text: String) -> String? {
-        guard let begin = text.range(of: begin(id)), let end = text.range(of: end(id)),
-            begin.upperBound <= end.lowerBound
-        else { return nil }
-        return text[..<begin.upperBound] + "\n" + body + "\n" + text[end.lowerBound...]
+    /// - Returns: nil where the document has neither of the markers.
+    /// - Throws: `UnpairedMarkers`.
+    public static func replacing(id: String, body: String, in text: String) throws(UnpairedMarkers) -> String? {
+        let begin = text.range(of: Self.begin(id)), end = text.range(of: Self.end(id))
+        if begin == nil, end == nil { return nil }
+        guard let first = begin, let last = end, first.upperBound <= last.lowerBound else {
+            throw UnpairedMarkers(id: id)
+        }
+        return text[..<first.upperBound] + "\n" + body + "\n" + text[last.lowerBound...]
     }
 }

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// A request from outside to stop at the next safe place: what Ctrl-C and SIGTERM set and the training loop reads.
+/// A request from outside to stop at the next safe place: what a signal sets and the training loop reads.
 public final class Interruption: Sendable {
     private let requested = Atomic<Int32>(0)
 
@@ -21,7 +21,7 @@ public final class Interruption: Sendable {
     }
 }
 
-/// Thrown out of a long evaluation when a stop was asked for; nothing is lost, the evaluation starts anew on resume.
+/// Thrown out of the reading of a split when a stop was asked for; on resume that split is read from its beginning.
 public struct Interrupted: Error, Equatable {
     public let signal: Int32
 }

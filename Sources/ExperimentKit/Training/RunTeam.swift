@@ -12,11 +12,12 @@ public enum ShardError: Error, Equatable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .shards(let shards, let processes):
-            let why = processes & (processes - 1) == 0 ? "" : "; start 2, 4, 8, … processes"
-            return
-                "training.shards is \(shards), but \(processes) processes were started: each computes as many shards of"
-                + " the batch as every other, and at least one. Begin the run with --set training.shards=\(max(2, processes.roundedUpToPowerOfTwo)) or a"
-                + " multiple\(why)"
+            let fitting = (1...shards).filter { shards % $0 == 0 }.map(String.init).joined(separator: ", ")
+            let more =
+                processes > shards
+                ? "; for more begin another run, with --set training.shards=\(processes.roundedUpToPowerOfTwo)" : ""
+            return "training.shards is \(shards): expected \(fitting) \(shards == 1 ? "process" : "processes") to share"
+                + " the batch, found \(processes)\(more)"
         case .process(let rank, let host, let reason):
             return "process \(rank) on \(host): \(reason)"
         case .different(let what, let rank, let host, let expected, let found, let advice):

@@ -1,4 +1,5 @@
 import Compute
+import Datasets
 import Foundation
 import NeuralNetwork
 import Processes
@@ -125,7 +126,8 @@ public final class TrainingRun<Work: Experiment> {
         // with the old value. So a key counts as edited only where config.yaml differs both from the last checkpoint's
         // configuration and from that with the record's changes.
         let written = try ConfigurationFile(contentsOf: files.configuration).root
-        let last = try CheckpointStore(runFolder: folder).latest?.configuration() ?? written
+        let latest = try CheckpointStore(runFolder: folder).latest
+        let last = try latest?.configuration() ?? written
         let agreed = try last.overlaid(with: record.changes ?? [])
         func edits(of tree: ConfigurationNode) -> [String] {
             ConfigurationFile.differences(of: written, from: tree).map(\.key)
@@ -134,12 +136,17 @@ public final class TrainingRun<Work: Experiment> {
         guard edited.isEmpty else {
             throw RecordError.configurationEdited(path: files.configuration.path, keys: edited)
         }
+        // Before the first checkpoint only the record knows what the run was begun with.
+        if latest == nil, let begun = record.configurationSHA256, begun != Checksum.sha256([UInt8](agreed.yaml.utf8)) {
+            throw RecordError.configurationReplaced(path: files.configuration.path)
+        }
         let root = try agreed.overlaid(with: overrides)
         configuration = try Work.Configuration(root)
         resolvedYAML = root.yaml
         let changed = ConfigurationFile.differences(of: root, from: agreed).map(\.key)
-        guard record.status != .finished || changed.isEmpty else {
-            throw RecordError.finished(path: folder.path, keys: changed)
+        let isTrained = record.training.stoppedEarly || record.training.stepsDone >= configuration.loop.steps
+        guard !isTrained || changed.isEmpty else {
+            throw RecordError.trained(path: folder.path, keys: changed)
         }
         let others = changed.filter { key in !Self.changeable.contains { key == $0 || key.hasPrefix("\($0).") } }
         guard others.isEmpty else {
@@ -224,6 +231,8 @@ public final class TrainingRun<Work: Experiment> {
         if record.environments.last != environment { record.environments.append(environment) }
         record.status = .running
         record.stopReason = nil
+        // Training goes on from an earlier checkpoint, which somebody put in place of the last: the best may be another.
+        if loop.state.step < record.training.stepsDone { record.validation = nil }
         try update(from: loop.state)
 
         do {
@@ -257,20 +266,24 @@ public final class TrainingRun<Work: Experiment> {
         guard let best = checkpoints.best else { throw CheckpointError.noCheckpoint(path: folder.path) }
         try best.restore(work.tensors)
         let step = record.training.selectedStep ?? record.training.stepsDone
-        let validation = try work.report(.validation)
-        // Read as during training it was reported then.
-        let isNews = validation.lossNats != record.training.selectionValidation?.lossNats
-        if isNews { progress.report(.evaluated(split: "validation", step: step, result: validation, isBest: false)) }
-        let test = try work.report(.test)
-        for (split, result) in [("validation", validation), ("test", test)] {
+        func read(_ split: DataSplit) throws -> SplitEvaluation {
+            let result = try work.report(split)
             if let name = result.notFinite {
-                throw TrainingError.notFinite(what: "\(split) \(name)", step: step, lastCheckpoint: best.path)
+                throw TrainingError.notFinite(what: "\(split.rawValue) \(name)", step: step, lastCheckpoint: nil)
             }
+            // Read as during training it was reported then.
+            if split != .validation || result.lossNats != record.training.selectionValidation?.lossNats {
+                progress.report(.evaluated(split: split.rawValue, step: step, result: result, isBest: false))
+            }
+            record.training.wallSeconds += result.seconds
+            return result
         }
-        progress.report(.evaluated(split: "test", step: step, result: test, isBest: false))
-        record.validation = validation
-        record.test = test
-        record.training.wallSeconds += validation.seconds + test.seconds
+        if record.validation == nil {
+            record.validation = try read(.validation)
+            // A split can take hours to read; a stop while the test split is read leaves this one done.
+            try writeRecord()
+        }
+        record.test = try read(.test)
         record.status = .finished
         try writeRecord()
     }
@@ -289,7 +302,7 @@ public final class TrainingRun<Work: Experiment> {
         record.training.selectionValidation = state.best?.validation
         record.training.trainingSeconds = state.trainingSeconds
         record.training.secondsPerStep = state.step > 0 ? state.trainingSeconds / Double(state.step) : nil
-        record.training.wallSeconds = state.wallSeconds
+        record.training.wallSeconds = state.wallSeconds + (record.validation?.seconds ?? 0)
         try writeRecord()
     }
 }
