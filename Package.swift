@@ -87,7 +87,7 @@ let package = Package(
 
         // Tests: one bundle a target, and what they share.
         .target(
-            name: "TestSupport", dependencies: ["Compute", "Safetensors"], path: "Tests/TestSupport",
+            name: "TestSupport", dependencies: ["Compute", "Datasets", "Safetensors"], path: "Tests/TestSupport",
             exclude: ["oracle.py"]),
         .testTarget(name: "ComputeTests", dependencies: ["Compute", "CKernels", "TestSupport"]),
         .testTarget(

@@ -249,8 +249,9 @@ fetch() {
 
     # Only whole and checked files ever bear the final name: a rename within a folder is atomic.
     if [ "$kind" = text ]; then
-        if ! gzip -9nc <"$part" >"$final.new" || ! mv -f "$final.new" "$final"; then
-            rm -f "$final.new"
+        # Its own name: another download may be at work on the same file.
+        if ! gzip -9nc <"$part" >"$final.$$.new" || ! mv -f "$final.$$.new" "$final"; then
+            rm -f "$final.$$.new"
             complain "  $path: cannot write $final"
             return 1
         fi

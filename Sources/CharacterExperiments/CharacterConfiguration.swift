@@ -54,7 +54,7 @@ public struct CharacterConfiguration: RunConfiguration {
                 "inputInitialValues": "how W_x starts",
                 "scalingInitialValues": "how W_hz and W_xz start, which make the scales from the embeddings",
             ],
-            younger: [
+            addedLater: [
                 "inputInitialValues": .scalar(text: InputInitialValues.orthogonal.rawValue, type: .text),
                 "scalingInitialValues": .scalar(text: ScalingInitialValues.constant.rawValue, type: .text),
             ])
@@ -77,7 +77,7 @@ public struct CharacterConfiguration: RunConfiguration {
                 "carryState":
                     "whether the state is carried from one training sequence to the next, or is zero at the start of each",
                 "adam": "Adam's constants",
-            ]), younger: TrainingLoopSettings.younger)
+            ]), addedLater: TrainingLoopSettings.addedLater)
         training = Training(
             batch: try trainingReader.integer("batch", atLeast: 1),
             sequenceLength: try trainingReader.integer("sequenceLength", atLeast: 1),

@@ -19,11 +19,11 @@ public struct CharacterEvaluator {
     /// The mean loss over a split.
     ///
     /// - Parameters:
-    ///   - symbols: the split, [n].
-    ///   - streams: parallel streams that it is read as, each from a zero state; 1 reads it as one sequence, the
+    ///   - symbols: The split, [n].
+    ///   - streams: Parallel streams that it is read as, each from a zero state; 1 reads it as one sequence, the
     ///     paper's way. Every character is predicted but the split's first and those left over at its
     ///     end.
-    ///   - name: the split's name, for progress and errors.
+    ///   - name: The split's name, for progress and errors.
     /// - Throws: `CorpusError.tooShort`; `Interrupted` when a stop was asked for.
     public func evaluate(
         _ model: CharacterModel, symbols: [UInt8], streams: Int, name: String

@@ -32,7 +32,7 @@ public final class CharacterExperiment: Experiment {
     private static let dropoutStream: UInt64 = 0x64726f70_6f757400
 
     public let model: CharacterModel
-    /// Made when it is asked for: one shard of a batch alone has an optimizer.
+    /// Lazy: only the first shard of a process is asked for it, so the other shards allocate no moments.
     public private(set) lazy var optimizer: any CheckpointedOptimizer = configuration.training.adam.optimizer(
         parameters)
     private let configuration: CharacterConfiguration

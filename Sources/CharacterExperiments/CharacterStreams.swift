@@ -48,7 +48,7 @@ public struct CharacterStreams: Sendable {
     /// - Parameters:
     ///   - index: 0 ..< sequencesPerEpoch.
     ///   - streams: Those to read, B of them; nil for all.
-    /// - Returns: symbols, [T·B] each; the target is the character after the input.
+    /// - Returns: Symbols, [T·B] each; the target is the character after the input.
     public func sequence(_ index: Int, streams: Range<Int>? = nil) -> (inputs: [Int32], targets: [Int32]) {
         precondition((0..<sequencesPerEpoch).contains(index), "sequence \(index) of \(sequencesPerEpoch)")
         let start = index * sequenceLength

@@ -57,11 +57,12 @@ struct TextDemand {
     /// Characters of each stream that are read together.
     private var length: Int { min(sequenceLength, max(1, (characters - 1) / streams)) }
 
-    /// Numbers that a model holds at the least while it reads one sequence of the streams.
+    /// Floats that a model must hold while it reads one sequence of the streams. A lower bound.
     func numbers(_ model: CharacterModelConfiguration, _ vocabularySize: Int) -> Double {
         let count =
             isTraining
-            ? model.activationCount(vocabularySize: vocabularySize) : model.readingCount(vocabularySize: vocabularySize)
+            ? model.activationCount(vocabularySize: vocabularySize)
+            : model.evaluationActivationCount(vocabularySize: vocabularySize)
         return Double(streamsAtOnce) * Double(length) * Double(count)
     }
 

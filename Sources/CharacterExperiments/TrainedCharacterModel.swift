@@ -68,13 +68,13 @@ public struct TrainedCharacterModel {
     /// Lets the model continue a text.
     ///
     /// - Parameters:
-    ///   - prompt: the text before it; may be empty, then the first character is drawn uniformly.
-    ///   - length: characters to draw.
-    ///   - temperature: the logits are divided by it; 1 draws from the model's own distribution, 0 takes the most
+    ///   - prompt: The text before it; may be empty, then the first character is drawn uniformly.
+    ///   - length: Characters to draw.
+    ///   - temperature: The logits are divided by it; 1 draws from the model's own distribution, 0 takes the most
     ///     probable character each time.
-    ///   - seed: of the draws.
-    ///   - observe: called after each step with the byte that the model read and its state afterwards.
-    /// - Returns: the drawn bytes, without the prompt.
+    ///   - seed: Of the draws.
+    ///   - observe: Called after each step with the byte that the model read and its state afterwards.
+    /// - Returns: The drawn bytes, without the prompt.
     /// - Throws: `DatasetError.unknownSymbol` for a prompt with a character that the vocabulary does not have.
     public func sample(
         prompt: String, length: Int, temperature: Double, seed: UInt64,

@@ -18,8 +18,8 @@ public struct AvailableMemory: Equatable, Sendable {
             free: TensorMemory.shared.freeBytes)
     }
 
-    /// Rather too much than too little, so that nothing is refused that would run: free swap space counts, and so does what
-    /// the other processes of a control group hold.
+    /// The tightest limit. Its estimate is generous, so that nothing is refused that would run: free swap space counts,
+    /// and so does memory that other processes of a control group hold.
     ///
     /// - Parameters:
     ///   - root: Of the file system.

@@ -20,7 +20,7 @@ struct ControlGroup {
             let fields = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
             guard fields.count == 3 else { return [] }
             // Version 2 is the hierarchy without a list of controllers.
-            if fields[1].isEmpty { return upwards(mounts, fields[2], version: 2) }
+            if fields[1].isEmpty { return upward(mounts, fields[2], version: 2) }
             let controllers = fields[1].split(separator: ",")
             guard controllers.contains(Substring(controller)) else { return [] }
             // The folder of `cpuacct,cpu` may be `cpu,cpuacct`, and there may be a link of each controller's own name.
@@ -28,12 +28,12 @@ struct ControlGroup {
             let names: [String] = orders.map { $0.joined(separator: ",") } + [controller]
             let mount = names.map { mounts.appendingPathComponent($0) }
                 .first { FileManager.default.fileExists(atPath: $0.path) }
-            return mount.map { upwards($0, fields[2], version: 1) } ?? []
+            return mount.map { upward($0, fields[2], version: 1) } ?? []
         }
     }
 
     /// A group and all above it, the top of the hierarchy first.
-    private static func upwards(_ mount: URL, _ path: Substring, version: Int) -> [ControlGroup] {
+    private static func upward(_ mount: URL, _ path: Substring, version: Int) -> [ControlGroup] {
         let parts = path.split(separator: "/")
         return (0...parts.count).map { depth in
             let folder = parts.prefix(depth).reduce(mount) { $0.appendingPathComponent(String($1)) }

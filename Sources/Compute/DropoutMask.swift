@@ -15,7 +15,7 @@ public struct DropoutMask: Sendable {
         case given(Tensor)
     }
     private let source: Source
-    /// Elements of the whole mask: those after them are another mask's numbers.
+    /// Elements of the whole mask; the random numbers that follow belong to the next mask.
     private let count: Int
     /// Nil for all rows.
     private var window: Window?
@@ -29,11 +29,15 @@ public struct DropoutMask: Sendable {
         self.count = count
     }
 
-    /// The part of a mask over [T, `batch`, `units`] that some rows of each step need: elements of a mask over
-    /// [T, `rows.count`, `units`]. Each has the factor that it has in the whole mask.
+    /// The rows `rows` of every step of a mask over [T, `batch`, `units`], as a mask over [T, `rows.count`, `units`].
+    /// Each element has the factor that it has in the whole mask.
     ///
     /// - Parameters:
+    ///   - keep: Probability that an element is kept, in (0, 1].
     ///   - steps: T.
+    ///   - batch: Rows of the whole mask in each step.
+    ///   - units: Elements of a row.
+    ///   - rows: Rows of the batch that the mask is for.
     ///   - random: Moves by the whole mask, so that all parts see the same numbers.
     public init(
         keep: Float, steps: Int, batch: Int, units: Int, rows: Range<Int>, random: inout RandomStream

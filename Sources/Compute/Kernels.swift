@@ -42,7 +42,7 @@ package typealias ScalingKernel = ck_scaling
 package typealias ConvolutionExtents = ck_convolution
 /// The extents of a convolution in tiles, as the kernels take them.
 package typealias WinogradExtents = ck_winograd
-/// Memory that is read after a call, which fetches it while it computes.
+/// Memory that the caller reads after this call: the kernel prefetches it while it computes.
 package typealias UpcomingMemory = ck_memory
 /// A batch normalization with known statistics, as the kernels take it.
 package typealias NormKernel = ck_norm

@@ -3,15 +3,15 @@ import Synchronization
 /// A tensor in a computation that can be differentiated in reverse: its value, and of a parameter, after `backward`, the
 /// gradient of a scalar with respect to it.
 ///
-/// Operations on variables record how to carry a gradient back to their operands. A parameter is a variable without
-/// operands: `Variable(tensor, requiresGradient: true)`.
+/// Operations on variables record, on what is called the tape, how to carry a gradient back to their operands. A
+/// parameter is a variable without operands: `Variable(tensor, requiresGradient: true)`.
 public final class Variable {
     public let value: Tensor
     public let requiresGradient: Bool
     /// dL/dvalue of a parameter, of the value's shape; nil before `backward`, again after `clearGradient`, and of an operation's
     /// result.
     public var gradient: Tensor? {
-        finishGradient()
+        applyDeferredChange()
         return gradientIsCurrent ? gradientMemory : nil
     }
 
@@ -22,11 +22,11 @@ public final class Variable {
     private let order: UInt64
     private var operands: [Variable] = []
     /// Carries the gradient of this variable to its operands.
-    private var propagate: ((Tensor, UnfinishedGradient?) -> Void)?
-    /// Whether `propagate` makes an unfinished change of the gradient while it reads it.
-    private let finishesGradient: Bool
-    /// A change of the gradient that is still to be made.
-    private var unfinished: UnfinishedGradient?
+    private var propagate: ((Tensor, DeferredGradientChange?) -> Void)?
+    /// Whether `propagate` applies a deferred change of the gradient while it reads it.
+    private let appliesDeferredChange: Bool
+    /// A change of the gradient that is still to be applied.
+    private var deferredChange: DeferredGradientChange?
     /// Kept when the gradient is cleared, for the next one.
     private var gradientMemory: Tensor?
     /// False while the memory holds what an earlier step left and the next contribution overwrites.
@@ -41,7 +41,7 @@ public final class Variable {
     public init(_ value: Tensor, requiresGradient: Bool = false) {
         self.value = value
         self.requiresGradient = requiresGradient
-        finishesGradient = false
+        appliesDeferredChange = false
         order = Self.created.wrappingAdd(1, ordering: .relaxed).newValue
     }
 
@@ -60,25 +60,25 @@ public final class Variable {
     ///   - operands: The variables that it was computed from.
     ///   - propagate: Given dL/dvalue, adds to the gradient of each operand by `addGradient`.
     public convenience init(_ value: Tensor, operands: [Variable], propagate: @escaping (Tensor) -> Void) {
-        self.init(value, operands: operands, finishesGradient: false) { gradient, _ in propagate(gradient) }
+        self.init(value, operands: operands, appliesDeferredChange: false) { gradient, _ in propagate(gradient) }
     }
 
     /// The result of an operation that goes through its gradient part by part.
     ///
-    /// - Parameter propagateParts: As above. It is given the last change of the gradient too, where that is still to be
-    ///   made, and makes it as it goes.
+    /// - Parameter propagateParts: As `propagate` of `init(_:operands:propagate:)`, for an operation that reads the
+    ///   gradient part by part. It is also given the deferred change of the gradient, if any, and applies it.
     package convenience init(
-        _ value: Tensor, operands: [Variable], propagateParts: @escaping (Tensor, UnfinishedGradient?) -> Void
+        _ value: Tensor, operands: [Variable], propagateParts: @escaping (Tensor, DeferredGradientChange?) -> Void
     ) {
-        self.init(value, operands: operands, finishesGradient: true, propagate: propagateParts)
+        self.init(value, operands: operands, appliesDeferredChange: true, propagate: propagateParts)
     }
 
     private init(
-        _ value: Tensor, operands: [Variable], finishesGradient: Bool,
-        propagate: @escaping (Tensor, UnfinishedGradient?) -> Void
+        _ value: Tensor, operands: [Variable], appliesDeferredChange: Bool,
+        propagate: @escaping (Tensor, DeferredGradientChange?) -> Void
     ) {
         self.value = value
-        self.finishesGradient = finishesGradient
+        self.appliesDeferredChange = appliesDeferredChange
         requiresGradient = Self.isRecording && operands.contains { $0.requiresGradient }
         order = Self.created.wrappingAdd(1, ordering: .relaxed).newValue
         if requiresGradient {
@@ -109,7 +109,7 @@ public final class Variable {
     /// Forgets the gradient. Its memory is kept for the next one.
     public func clearGradient() {
         gradientIsCurrent = false
-        unfinished = nil
+        deferredChange = nil
     }
 
     /// The gradient, or zeros where nothing depended on this variable.
@@ -126,7 +126,7 @@ public final class Variable {
     /// argument is true and overwriting it if that is false. Does nothing where no gradient is required.
     package func addGradient(_ body: (_ gradient: Tensor, _ accumulate: Bool) -> Void) {
         guard requiresGradient else { return }
-        finishGradient()
+        applyDeferredChange()
         let target = gradientMemory ?? Tensor(uninitialized: shape)
         body(target, gradientIsCurrent)
         gradientMemory = target
@@ -160,19 +160,19 @@ public final class Variable {
     }
 
     /// Changes the gradient that is there once more: at once, or where the operation that made this variable reads its
-    /// gradient part by part, then (`UnfinishedGradient`).
-    package func changeGradient(_ change: UnfinishedGradient) {
+    /// gradient part by part, then (`DeferredGradientChange`).
+    package func changeGradient(_ change: DeferredGradientChange) {
         precondition(gradientIsCurrent, "there is no gradient to change")
-        finishGradient()
-        unfinished = change
-        if !finishesGradient { finishGradient() }
+        applyDeferredChange()
+        deferredChange = change
+        if !appliesDeferredChange { applyDeferredChange() }
     }
 
-    private func finishGradient() {
-        guard let unfinished, let gradientMemory else { return }
-        self.unfinished = nil
+    private func applyDeferredChange() {
+        guard let deferredChange, let gradientMemory else { return }
+        self.deferredChange = nil
         Parallel.chunks(of: value.count, grain: shape.last ?? 1) { range, _ in
-            unfinished.finish(gradientMemory, range)
+            deferredChange.apply(gradientMemory, range)
         }
     }
 
@@ -204,7 +204,7 @@ public final class Variable {
                     + "or add the losses and call backward() once")
             guard let propagate = variable.propagate else { continue }
             if variable.gradientIsCurrent, let gradient = variable.gradientMemory {
-                propagate(gradient, variable.unfinished)
+                propagate(gradient, variable.deferredChange)
             }
             // Taken apart one by one: a chain of thousands of variables must not be released recursively, and what an
             // intermediate result held can be reused by the next operation.
@@ -217,10 +217,10 @@ public final class Variable {
     }
 }
 
-/// A change of a gradient that is put off: batch normalization's last pass over its input's gradient. The convolution
-/// before it makes the change while it reads that gradient image by image, which saves a pass over memory; any other
-/// reader finds it made.
-package struct UnfinishedGradient {
+/// A change of a gradient that is deferred: the last pass of batch normalization over the gradient of its input. The
+/// convolution that produced this input applies it while it reads the gradient image by image, which saves a pass over
+/// memory; every other reader gets the gradient with the change applied.
+package struct DeferredGradientChange {
     /// What the change reads besides the gradient, of the gradient's shape.
     package let reads: [Tensor]
     /// Writes a range of whole rows of the last axis, changed, to some memory: to their place in the gradient, or to where
@@ -236,7 +236,7 @@ package struct UnfinishedGradient {
     }
 
     /// Changes a range of whole rows of the last axis in their place. Each has to be changed once.
-    package func finish(_ gradient: Tensor, _ elements: Range<Int>) {
+    package func apply(_ gradient: Tensor, _ elements: Range<Int>) {
         write(gradient, elements, gradient.pointer + elements.lowerBound)
     }
 }

@@ -139,26 +139,18 @@ enum CIFAR10Files {
         _ name: ImageDatasetName, _ folder: DataFolder, _ training: inout ImageCollector, _ test: inout ImageCollector,
         _ contents: inout [String]
     ) throws -> [DataSource.File] {
-        var paths: [String] = []
-        var missing: [String] = []
-        for fileName in fileNames {
-            let candidates = [".gz", ""].map { "\(name.folderPrefix)\(folderName)/\(fileName)\($0)" }
-            if let path = candidates.first(where: { FileManager.default.fileExists(atPath: folder.appending($0)) }) {
-                paths.append(path)
-            } else {
-                missing += candidates
-            }
-        }
+        let (paths, missing) = folder.find(
+            fileNames.map { file in [".gz", ""].map { "\(name.folderPrefix)\(folderName)/\(file)\($0)" } })
         guard missing.isEmpty else {
-            for python in ["cifar-10-python.tar.gz", "cifar-10-batches-py"]
-            where FileManager.default.fileExists(atPath: folder.appending(name.folderPrefix + python)) {
+            let python = ["cifar-10-python.tar.gz", "cifar-10-batches-py"].map { name.folderPrefix + $0 }
+            if let path = folder.first(of: python) {
                 throw DatasetError.unsupported(
-                    path: folder.appending(name.folderPrefix + python),
+                    path: folder.appending(path),
                     feature: "CIFAR-10's python edition (pickled files); the binary edition is read, \(archiveName)")
             }
-            throw DatasetError.missingImages(
-                images: name, folder: folder,
-                pathsTried: ([name.folderPrefix + archiveName] + missing).map(folder.appending))
+            throw folder.missing(
+                name.title, download: name.downloadName,
+                tried: [name.folderPrefix + archiveName] + missing.flatMap { $0 })
         }
         return try paths.enumerated().map { file, path in
             let content = try readContent(folder.appending(path), maximumBytes: 1 << 26) {
@@ -186,10 +178,10 @@ enum CIFAR10Files {
     /// Reads the records of one of ``fileNames`` and gives them to its collector.
     ///
     /// - Parameters:
-    ///   - byteCount: length of the file's content.
-    ///   - contentOffset: where it starts in the content of `path`, for errors.
-    ///   - read: fills a buffer with what comes next; less than the buffer only at the end.
-    /// - Returns: the SHA-256 of the file's content.
+    ///   - byteCount: Length of the file's content.
+    ///   - contentOffset: Where it starts in the content of `path`, for errors.
+    ///   - read: Fills a buffer with what comes next; less than the buffer only at the end.
+    /// - Returns: The SHA-256 of the file's content.
     private static func readRecords(
         of file: Int, _ name: ImageDatasetName, byteCount: Int, path: String, contentOffset: Int,
         _ training: inout ImageCollector, _ test: inout ImageCollector,
@@ -239,35 +231,5 @@ enum CIFAR10Files {
             }
         }
         return digest.finalized()
-    }
-}
-
-/// A SHA-256 computed on another thread while this one reads on.
-private final class BackgroundDigest: @unchecked Sendable {
-    // Touched on the queue alone.
-    private var digest = SHA256Digest()
-    private let queue = DispatchQueue(label: "digest", qos: .userInitiated)
-
-    func update(_ bytes: [UInt8]) { queue.async { bytes.withUnsafeBytes { self.digest.update($0) } } }
-    func finalized() -> String { queue.sync { digest.finalized() } }
-}
-
-/// The SHA-256 of a file, computed on another thread while this one does something else.
-private final class BackgroundChecksum: @unchecked Sendable {
-    private let finished = DispatchGroup()
-    // Written before the group is left and read after it was waited for, hence never at once.
-    private var result: Result<String, any Error>?
-
-    init(ofFile path: String) {
-        finished.enter()
-        DispatchQueue.global(qos: .userInitiated).async {
-            self.result = Result { try Checksum.sha256(ofFile: path) }
-            self.finished.leave()
-        }
-    }
-
-    func wait() throws -> String {
-        finished.wait()
-        return try result!.get()
     }
 }

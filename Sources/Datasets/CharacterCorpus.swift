@@ -20,6 +20,9 @@ public enum CorpusName: String, CaseIterable, Codable, Sendable {
         case .sample: return "the generated sample"
         }
     }
+
+    /// What `data/download.sh` calls it; nil for the sample, which is part of the repository.
+    var downloadName: String? { self == .sample ? nil : rawValue }
 }
 
 /// A text in three splits as symbols of one vocabulary.
@@ -186,15 +189,12 @@ public struct CharacterCorpus: Sendable {
     private static func findWikipedia(_ corpus: CorpusName, _ folder: DataFolder) throws -> String {
         let name = corpus.rawValue
         let whole = ["\(name)/\(name).zip", "\(name)/\(name).gz", "\(name)/\(name)"]
-        if let path = whole.first(where: { FileManager.default.fileExists(atPath: folder.appending($0)) }) {
-            return path
-        }
+        if let path = folder.first(of: whole) { return path }
         let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.appending(name))) ?? []
         let prefixes = names.filter { $0.hasPrefix("\(name).prefix-") && $0.hasSuffix(".gz") }.sorted()
         guard let only = prefixes.first else {
-            throw DatasetError.missing(
-                corpus: corpus, folder: folder,
-                pathsTried: (whole + ["\(name)/\(name).prefix-*.gz"]).map(folder.appending))
+            throw folder.missing(
+                corpus.title, download: corpus.downloadName, tried: whole + ["\(name)/\(name).prefix-*.gz"])
         }
         guard prefixes.count == 1 else {
             throw DatasetError.ambiguous(
@@ -214,18 +214,10 @@ public struct CharacterCorpus: Sendable {
         _ corpus: CorpusName, stem: String, officialMD5: [DataSplit: String], _ folder: DataFolder
     ) throws -> [(text: [UInt8], file: DataSource.File)] {
         let fileNames: [DataSplit: String] = [.train: "train", .validation: "valid", .test: "test"]
-        var paths: [String] = []
-        var missing: [String] = []
-        for split in DataSplit.allCases {
-            let candidates = [".txt.gz", ".txt"].map { "\(stem).\(fileNames[split]!)\($0)" }
-            if let path = candidates.first(where: { FileManager.default.fileExists(atPath: folder.appending($0)) }) {
-                paths.append(path)
-            } else {
-                missing += candidates
-            }
-        }
+        let (paths, missing) = folder.find(
+            DataSplit.allCases.map { split in [".txt.gz", ".txt"].map { "\(stem).\(fileNames[split]!)\($0)" } })
         guard missing.isEmpty else {
-            throw DatasetError.missing(corpus: corpus, folder: folder, pathsTried: missing.map(folder.appending))
+            throw folder.missing(corpus.title, download: corpus.downloadName, tried: missing.flatMap { $0 })
         }
         return try zip(DataSplit.allCases, paths).map { split, path in
             try readText(path, officialMD5: officialMD5[split]!, maximumBytes: splitBytes, folder)

@@ -39,9 +39,9 @@ public struct DataFolder: Equatable, Sendable {
     /// Chooses the folder: the option, else the variable, else `data`. Nothing is looked up on the disk.
     ///
     /// - Parameters:
-    ///   - option: the value of `--data`, nil where it was not given; an empty one counts as not given.
-    ///   - environment: the process's variables; an empty `HYPERNETWORKS_DATA` counts as not set.
-    ///   - workingDirectory: what a relative path is relative to.
+    ///   - option: The value of `--data`, nil where it was not given; an empty one counts as not given.
+    ///   - environment: The process's variables; an empty `HYPERNETWORKS_DATA` counts as not set.
+    ///   - workingDirectory: What a relative path is relative to.
     public static func resolve(
         option: String?,
         environment: [String: String] = ProcessInfo.processInfo.environment,
@@ -62,17 +62,26 @@ public struct DataFolder: Equatable, Sendable {
     /// The path of a file given relative to the folder.
     func appending(_ relativePath: String) -> String { (path as NSString).appendingPathComponent(relativePath) }
 
-    /// The remedy when `corpus` is not there.
-    func remedy(for corpus: CorpusName) -> String {
-        remedy(download: corpus == .sample ? nil : corpus.rawValue)
+    /// The first of some places, relative to the folder, where there is a file; nil where there is none.
+    func first(of places: [String]) -> String? {
+        places.first { FileManager.default.fileExists(atPath: appending($0)) }
     }
 
-    /// The remedy when `images` are not there.
-    func remedy(for images: ImageDatasetName) -> String {
-        remedy(download: images.isSample ? nil : images.rawValue)
+    /// The place of each file that is there, and the places of those that are not.
+    ///
+    /// - Parameter files: The places where each may be, relative to the folder.
+    func find(_ files: [[String]]) -> (paths: [String], missing: [[String]]) {
+        (files.compactMap(first(of:)), files.filter { first(of: $0) == nil })
     }
 
-    /// - Parameter download: what `data/download.sh` calls the data set; nil for a sample.
+    /// The error that a data set is in none of some places, relative to the folder.
+    ///
+    /// - Parameter download: What `data/download.sh` calls the data set; nil for a sample.
+    func missing(_ title: String, download: String?, tried places: [String]) -> DatasetError {
+        .missing(
+            title: title, folder: self, remedy: remedy(download: download), pathsTried: places.map(appending))
+    }
+
     private func remedy(download: String?) -> String {
         guard let download else { return "The sample is part of the repository, in data/sample/." }
         return "`\(downloadCommand(for: [download]))` downloads it" + (origin == .standard ? "." : " there.")
@@ -80,7 +89,7 @@ public struct DataFolder: Equatable, Sendable {
 
     /// What to type to download data sets into this folder.
     ///
-    /// - Parameter names: what `data/download.sh` calls them; empty for all.
+    /// - Parameter names: What `data/download.sh` calls them; empty for all.
     public func downloadCommand(for names: [String]) -> String {
         func quoted(_ path: String) -> String { "'" + path.replacing("'", with: "'\\''") + "'" }
         switch origin {

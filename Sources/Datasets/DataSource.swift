@@ -24,7 +24,7 @@ public struct DataSource: Equatable, Codable, Sendable {
     /// Whether every file is the official one.
     public var isOfficial: Bool { files.allSatisfy(\.isOfficial) }
 
-    /// - Parameter contents: the SHA-256 of each file's content.
+    /// - Parameter contents: The SHA-256 of each file's content.
     init(files: [File], contents: [String], notes: [String]) {
         self.files = files
         self.notes = notes

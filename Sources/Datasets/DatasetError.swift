@@ -5,10 +5,9 @@ import Foundation
 /// `offset` counts bytes from the start of the file that `path` names (of the compressed file, not of its content);
 /// `contentOffset` counts bytes of its uncompressed content.
 public enum DatasetError: Error, Equatable, Sendable {
-    /// A corpus is in none of the places where it may be. `pathsTried` are the exact paths, in the order tried.
-    case missing(corpus: CorpusName, folder: DataFolder, pathsTried: [String])
-    /// The files of an image data set, likewise.
-    case missingImages(images: ImageDatasetName, folder: DataFolder, pathsTried: [String])
+    /// A data set is in none of the places where it may be. `title` names it in a sentence, `remedy` is a sentence that
+    /// says how to get it, `pathsTried` are the exact paths, in the order tried.
+    case missing(title: String, folder: DataFolder, remedy: String, pathsTried: [String])
     /// Several files could be meant and nothing says which.
     case ambiguous(corpus: CorpusName, candidates: [String])
     /// The system refused to open or read a file; `reason` is its own message.
@@ -17,7 +16,7 @@ public enum DatasetError: Error, Equatable, Sendable {
     case unwritable(path: String, reason: String)
     /// A file of no bytes.
     case empty(path: String)
-    /// The file is not what its name says: other bytes stand where its format has a fixed mark.
+    /// The file is not what its name says: other bytes stand where its format has its magic number.
     case wrongFormat(path: String, offset: Int, expected: String, found: String)
     /// The file is of another format than its name says; `found` names it.
     case otherFormat(path: String, found: String)
@@ -70,14 +69,10 @@ extension DatasetError: CustomStringConvertible, LocalizedError {
         switch self {
         case .validationCount(let images, let most, let found):
             return "expected from 0 to \(most) validation images of \(images.title), found \(found)"
-        case .missing(let corpus, let folder, let pathsTried):
+        case .missing(let title, let folder, let remedy, let pathsTried):
             let tried = pathsTried.map { "\n  \($0)" }.joined()
-            return "\(corpus.title) is not in the data folder \(folder.path) (\(folder.origin.explanation)). "
-                + "Tried:\(tried)\n\(folder.remedy(for: corpus))"
-        case .missingImages(let images, let folder, let pathsTried):
-            let tried = pathsTried.map { "\n  \($0)" }.joined()
-            return "\(images.title) is not in the data folder \(folder.path) (\(folder.origin.explanation)). "
-                + "Tried:\(tried)\n\(folder.remedy(for: images))"
+            return "\(title) is not in the data folder \(folder.path) (\(folder.origin.explanation)). "
+                + "Tried:\(tried)\n\(remedy)"
         case .ambiguous(let corpus, let candidates):
             return "several files could be \(corpus.title); keep one of them:"
                 + candidates.map { "\n  \($0)" }.joined()

@@ -145,17 +145,20 @@ func writeAtomically(_ content: [UInt8], to path: String) throws {
     }
 }
 
+/// Makes a folder and those above it.
+///
+/// - Throws: `DatasetError.unwritable`.
+func makeFolder(_ path: String) throws {
+    do {
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    } catch {
+        throw DatasetError.unwritable(path: path, reason: error.localizedDescription)
+    }
+}
+
 /// The unsigned little-endian integer of `count` bytes at `index`, as gzip and zip store all of theirs.
 func littleEndian(_ bytes: [UInt8], at index: Int, count: Int) -> Int {
     var value = 0
     for place in 0..<count { value |= Int(bytes[index + place]) << (8 * place) }
     return value
 }
-
-/// Bytes as an error message shows them: "1f 8b".
-func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
-    bytes.map { String(format: "%02x", $0) }.joined(separator: " ")
-}
-
-/// A CRC-32 as an error message shows it: "0x0001e240".
-func hexadecimal(crc: UInt32) -> String { String(format: "0x%08x", crc) }

@@ -2,11 +2,11 @@ import Foundation
 
 /// The whole content of a file, decompressed if its name ends in `.gz`.
 ///
-/// Browsers unpack what they download and keep the name: a file without gzip's mark is read as it is where its content
-/// says that it is the one.
+/// Browsers may decompress a download and keep its name: a `.gz` file without gzip's magic number is read as it is if
+/// `isContent` recognizes its content.
 ///
-/// - Parameter isContent: whether bytes are what the file is to hold, in order and whole as far as that can be told.
-/// - Throws: those of ``GzipReader``; `DatasetError.otherFormat` for a file that is something else.
+/// - Parameter isContent: Whether bytes are the content that the file should hold, as far as that can be told.
+/// - Throws: Those of ``GzipReader``; `DatasetError.otherFormat` for a file that is something else.
 func readContent(_ path: String, maximumBytes: Int, isContent: ([UInt8]) -> Bool) throws -> [UInt8] {
     guard path.hasSuffix(".gz") else {
         let content = try FileBytes.readAll(path: path, maximumBytes: maximumBytes)
@@ -20,7 +20,7 @@ func readContent(_ path: String, maximumBytes: Int, isContent: ([UInt8]) -> Bool
     let content = try FileBytes.readAll(path: path, maximumBytes: maximumBytes)
     if isContent(content) { return content }
     if let format = formatName(of: content) { throw DatasetError.otherFormat(path: path, found: format) }
-    // Says what stands where the mark should be.
+    // Names what stands where the magic number should be.
     return try readGzip(path: path, maximumBytes: maximumBytes)
 }
 

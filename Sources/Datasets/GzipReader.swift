@@ -17,11 +17,11 @@ public final class GzipReader: DecompressedStream {
     private let inflater = InflateStream()
     private var isInsideMember = false
     private var isAtEnd = false
-    private var failure: (any Error)?
+    private var failure = FinalError()
 
     /// Opens the file and reads the header of its first member.
     ///
-    /// - Parameter maximumBytes: how long the content may be at most; a longer one throws instead of filling memory.
+    /// - Parameter maximumBytes: How long the content may be at most; a longer one throws instead of filling memory.
     /// - Throws: `DatasetError.unreadable`, `.empty`, `.wrongFormat` (not a gzip file), `.unsupported`, `.truncated`.
     public init(path: String, maximumBytes: Int) throws {
         precondition(maximumBytes >= 0, "maximumBytes is \(maximumBytes)")
@@ -33,17 +33,11 @@ public final class GzipReader: DecompressedStream {
 
     /// Decompresses until `output` is full or the file ends.
     ///
-    /// - Returns: the number of bytes written, less than `output.count` only at the end of the file, 0 after it.
+    /// - Returns: The number of bytes written, less than `output.count` only at the end of the file, 0 after it.
     /// - Throws: `DatasetError.truncated`, `.corrupt`, `.checksumMismatch`, `.lengthMismatch`, `.trailingBytes`,
     ///   `.tooLarge`, `.wrongFormat` and `.unsupported` (a later member's header), `.unreadable`.
     public func read(into output: UnsafeMutableRawBufferPointer) throws -> Int {
-        if let failure { throw failure }
-        do {
-            return try readMembers(into: output)
-        } catch {
-            failure = error
-            throw error
-        }
+        try failure.remembering { try readMembers(into: output) }
     }
 
     private func readMembers(into output: UnsafeMutableRawBufferPointer) throws -> Int {
@@ -65,10 +59,10 @@ public final class GzipReader: DecompressedStream {
     /// The header of a member: ten fixed bytes, then the optional fields that its flags announce.
     private func readHeader() throws {
         let start = file.offset
-        let mark = try file.bytes(2, of: "the gzip mark 1f 8b")
-        guard mark == [0x1f, 0x8b] else {
+        let magic = try file.bytes(2, of: "the gzip magic number 1f 8b")
+        guard magic == [0x1f, 0x8b] else {
             throw DatasetError.wrongFormat(
-                path: path, offset: start, expected: "the gzip mark 1f 8b", found: hexadecimal(mark))
+                path: path, offset: start, expected: "the gzip magic number 1f 8b", found: hexadecimal(magic))
         }
         let head = try file.bytes(8, of: "a gzip header")  // method, flags, time (4), extra flags, system
         guard head[0] == 8 else {
@@ -119,8 +113,8 @@ public final class GzipReader: DecompressedStream {
 
 /// The whole content of a gzip file.
 ///
-/// - Parameter maximumBytes: how long the content may be at most.
-/// - Throws: as ``GzipReader``.
+/// - Parameter maximumBytes: How long the content may be at most.
+/// - Throws: As ``GzipReader``.
 public func readGzip(path: String, maximumBytes: Int) throws -> [UInt8] {
     try GzipReader(path: path, maximumBytes: maximumBytes).readRest()
 }

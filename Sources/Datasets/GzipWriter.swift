@@ -1,12 +1,11 @@
 import CZlib
 import Foundation
 
-/// A gzip member at level 9 without a time stamp or file name, so that equal content gives an equal file
-/// (with one version of zlib; another may compress otherwise).
-package func gzipCompressed(_ content: [UInt8]) -> [UInt8] { gzipCompressed(content, level: 9) }
-
-/// The same at any of zlib's levels, from 0 (stored) over 1 (fast) to 9 (small).
-package func gzipCompressed(_ content: [UInt8], level: Int32) -> [UInt8] {
+/// A gzip member without a time stamp or file name, so that equal content gives an equal file (with one version of
+/// zlib; another may compress otherwise).
+///
+/// - Parameter level: zlib's, from 0 (stored) over 1 (fast) to 9 (small).
+package func gzipCompressed(_ content: [UInt8], level: Int32 = 9) -> [UInt8] {
     var stream = z_stream()
     // 16 more window bits ask zlib for a gzip wrapper; its default header has the time 0 and no name.
     let initialized = deflateInit2_(

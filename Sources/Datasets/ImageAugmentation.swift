@@ -34,7 +34,7 @@ func permutation(_ count: Int, by generator: SplitMix64) -> [Int] {
 
 /// The order in which an epoch visits `count` images: a permutation of 0..<`count`, the same at every call.
 ///
-/// - Parameter epoch: from 0; every epoch has another order.
+/// - Parameter epoch: From 0; every epoch has another order.
 public func shuffledIndices(count: Int, seed: UInt64, epoch: Int) -> [Int] {
     precondition(count >= 0, "an order of \(count) images")
     return permutation(count, by: ImageDraw.order.generator(seed: seed, epoch: epoch))
@@ -48,7 +48,7 @@ public struct PixelNormalization: Sendable, Equatable {
 
     /// (p − mean) / deviation, both of brightness 0 … 255: zero mean and unit variance over the images they are of.
     ///
-    /// - Precondition: as many means as deviations, every deviation above 0.
+    /// - Precondition: As many means as deviations, every deviation above 0.
     public init(means: [Double], deviations: [Double]) {
         precondition(
             !means.isEmpty && means.count == deviations.count,
@@ -122,8 +122,8 @@ extension ImageSet {
     /// Writes a batch as it is: for evaluation.
     ///
     /// - Parameters:
-    ///   - indices: the images, any of 0..<count in any order.
-    ///   - batch: room for [indices.count, height, width, channels] numbers.
+    ///   - indices: The images, any of 0..<count in any order.
+    ///   - batch: Room for [indices.count, height, width, channels] numbers.
     public func write(
         _ indices: some Collection<Int>, normalization: PixelNormalization, to batch: UnsafeMutablePointer<Float>
     ) {
@@ -136,8 +136,8 @@ extension ImageSet {
     /// on several threads at once.
     ///
     /// - Parameters:
-    ///   - indices: the images, any of 0..<count in any order.
-    ///   - batch: room for [indices.count, height, width, channels] numbers.
+    ///   - indices: The images, any of 0..<count in any order.
+    ///   - batch: Room for [indices.count, height, width, channels] numbers.
     public func write(
         _ indices: some Collection<Int>, normalization: PixelNormalization, augmentation: ImageAugmentation,
         seed: UInt64, epoch: Int, to batch: UnsafeMutablePointer<Float>

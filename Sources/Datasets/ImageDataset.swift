@@ -24,6 +24,9 @@ public enum ImageDatasetName: String, CaseIterable, Codable, Sendable {
     /// Whether it is one of the generated data sets that the repository contains.
     public var isSample: Bool { self == .sampleCIFAR10 || self == .sampleMNIST }
 
+    /// What `data/download.sh` calls it; nil for a sample, which is part of the repository.
+    var downloadName: String? { isSample ? nil : rawValue }
+
     /// The number of the training file's images that the paper sets aside for validation; for a sample, the number here.
     public var validationCount: Int { isSample ? SampleImages.validationCount : 5000 }
 
@@ -115,12 +118,11 @@ public struct ImageDataset: Sendable {
     /// nothing about a result. Anything else that is not official is called so.
     ///
     /// - Parameters:
-    ///   - validationCount: how many images to set aside; nil for ``ImageDatasetName/validationCount``.
-    ///   - seed: draws the validation images, and nothing else.
-    /// - Throws: `DatasetError.validationCount` if no image is left for training; `.missingImages` if files are absent (the
-    ///   caller may fall back to a sample),
-    ///   `.imageCount`, `.labelOutOfRange`, `.malformedContent`, `.truncatedContent`, `.missingEntry`, and those of
-    ///   ``GzipReader`` and ``TarReader``.
+    ///   - validationCount: How many images to set aside; nil for ``ImageDatasetName/validationCount``.
+    ///   - seed: Draws the validation images, and nothing else.
+    /// - Throws: `DatasetError.validationCount` if no image is left for training; `.missing` if files are absent (the
+    ///   caller may fall back to a sample), `.imageCount`, `.labelOutOfRange`, `.malformedContent`,
+    ///   `.truncatedContent`, `.missingEntry`, and those of ``GzipReader`` and ``TarReader``.
     public static func open(
         _ name: ImageDatasetName, dataFolder: DataFolder, validationCount: Int? = nil, seed: UInt64
     ) throws -> ImageDataset {
@@ -194,7 +196,7 @@ struct ChannelSums {
         squares = sums
     }
 
-    /// - Parameter image: planar, [channels, pixels].
+    /// - Parameter image: Planar, [channels, pixels].
     mutating func add(_ image: UnsafePointer<UInt8>, pixels count: Int) {
         // 32 bits hold the squares of 66,051 pixels, far more than an image here has; a vector register holds twice as
         // many 32-bit as 64-bit sums.
@@ -257,8 +259,8 @@ struct ImageCollector {
     /// Takes one image.
     ///
     /// - Parameters:
-    ///   - planar: its pixels as all these files have them, [channels, height, width].
-    ///   - index: its number in the file.
+    ///   - planar: Its pixels as all these files have them, [channels, height, width].
+    ///   - index: Its number in the file.
     mutating func put(_ planar: UnsafePointer<UInt8>, label: UInt8, at index: Int) {
         let place = Int(split.places[index])
         if place >= 0 {

@@ -37,8 +37,8 @@ final class InflateStream {
 
     /// Decompresses until `output` is full or the stream ends.
     ///
-    /// - Parameter limit: offset in the file that the stream must not read past; nil for the end of the file.
-    /// - Returns: the number of bytes written to `output`, less than its count only at the end of the stream.
+    /// - Parameter limit: Offset in the file that the stream must not read past; nil for the end of the file.
+    /// - Returns: The number of bytes written to `output`, less than its count only at the end of the stream.
     /// - Throws: `DatasetError.truncated`, `.corrupt`, `.unreadable`.
     func read(
         into output: UnsafeMutableRawBufferPointer, from file: FileBytes, limit: Int? = nil

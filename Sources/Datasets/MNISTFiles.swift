@@ -33,18 +33,10 @@ enum MNISTFiles {
     }
 
     static func open(_ name: ImageDatasetName, _ folder: DataFolder, _ split: ImageSplit) throws -> ImageDataset {
-        var paths: [String] = []
-        var missing: [String] = []
-        for file in File.allCases {
-            let candidates = file.candidates(prefix: name.folderPrefix)
-            if let path = candidates.first(where: { FileManager.default.fileExists(atPath: folder.appending($0)) }) {
-                paths.append(path)
-            } else {
-                missing += candidates.prefix(2)  // under the official name; data/README.md lists the others
-            }
-        }
+        let (paths, missing) = folder.find(File.allCases.map { $0.candidates(prefix: name.folderPrefix) })
         guard missing.isEmpty else {
-            throw DatasetError.missingImages(images: name, folder: folder, pathsTried: missing.map(folder.appending))
+            // Under the official names; data/README.md lists the others.
+            throw folder.missing(name.title, download: name.downloadName, tried: missing.flatMap { $0.prefix(2) })
         }
 
         var files: [DataSource.File] = []
@@ -119,14 +111,14 @@ struct IDXContent {
 /// Reads a file of unsigned bytes in the IDX format: two zeros, the type 08, the number of dimensions, their lengths in
 /// big-endian order, 32 bits each, then the values.
 ///
-/// - Parameter dimensions: how many it must have.
+/// - Parameter dimensions: How many it must have.
 /// - Throws: `DatasetError.malformedContent`, `.truncatedContent`, and those of ``GzipReader``.
 func readIDX(_ path: String, maximumBytes: Int, dimensions: Int) throws -> IDXContent {
-    let mark: [UInt8] = [0, 0, 8, UInt8(dimensions)]
-    let bytes = try readContent(path, maximumBytes: maximumBytes) { $0.starts(with: mark) }
-    guard bytes.starts(with: mark) else {
+    let magic: [UInt8] = [0, 0, 8, UInt8(dimensions)]
+    let bytes = try readContent(path, maximumBytes: maximumBytes) { $0.starts(with: magic) }
+    guard bytes.starts(with: magic) else {
         throw DatasetError.malformedContent(
-            path: path, contentOffset: 0, expected: "the IDX mark \(hexadecimal(mark))",
+            path: path, contentOffset: 0, expected: "the IDX magic number \(hexadecimal(magic))",
             found: hexadecimal(bytes.prefix(4)))
     }
     let start = 4 + 4 * dimensions

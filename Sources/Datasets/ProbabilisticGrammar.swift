@@ -65,7 +65,7 @@ package struct ProbabilisticGrammar: Sendable {
     /// linear with non-negative coefficients; iterated from zero it rises to its least solution, which is the
     /// expectation. It is iterated until no number changes any more.
     ///
-    /// - Precondition: the expected length is finite (the recursion dies out).
+    /// - Precondition: The expected length is finite (the recursion dies out).
     package func expectations() -> [Expectation] {
         var current = [Expectation](repeating: Expectation(bits: 0, characters: 0), count: rules.count)
         for _ in 0..<100_000 {
@@ -73,7 +73,7 @@ package struct ProbabilisticGrammar: Sendable {
             for (index, alternatives) in rules.enumerated() {
                 var sum = Expectation(bits: 0, characters: 0)
                 for alternative in alternatives {
-                    let probability = Double(alternative.weight) / Double(totals[index])
+                    let probability = probability(of: alternative, in: Nonterminal(index: index))
                     var inside = Expectation(bits: -log2(probability), characters: 0)
                     for part in alternative.parts {
                         switch part {

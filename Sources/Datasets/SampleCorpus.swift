@@ -66,17 +66,12 @@ public enum SampleCorpus {
 
     /// Draws the corpus and writes it as `sample/sample.{train,valid,test}.txt.gz` under a data folder.
     ///
-    /// - Returns: the paths written.
+    /// - Returns: The paths written.
     /// - Throws: `DatasetError.unwritable`.
     @discardableResult
     public static func write(to folder: DataFolder) throws -> [String] {
         let splits = generate()
-        let directory = folder.appending("sample")
-        do {
-            try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-        } catch {
-            throw DatasetError.unwritable(path: directory, reason: error.localizedDescription)
-        }
+        try makeFolder(folder.appending("sample"))
         return try [("train", splits.train), ("valid", splits.validation), ("test", splits.test)].map { name, split in
             let path = folder.appending("sample/sample.\(name).txt.gz")
             try writeAtomically(gzipCompressed(split.text), to: path)

@@ -8,9 +8,9 @@ import Foundation
 ///
 /// ## Why a linear classifier cannot do it
 ///
-/// The two colors are drawn alike and independently of the class, and which of them is the figure's is as likely as
-/// the other way round. Exchanging them turns a pixel's brightness p into a + b − p, so under either the mean of a pixel
-/// is (a + b) / 2, whatever the class. Hence no class differs from another in the mean of any pixel, in mean
+/// The two colors are drawn alike and independently of the class, and which of them is the figure's is as likely as the
+/// other way round. Exchanging them turns a pixel's brightness p into a + b − p, so over both possibilities the mean of
+/// a pixel is (a + b) / 2, whatever the class. Hence no class differs from another in the mean of any pixel, in mean
 /// color, or in any linear function of pixels; what differs is how neighboring pixels go together.
 ///
 /// Every class is its own mirror image, left to right, since training mirrors images at random.
@@ -68,16 +68,11 @@ public enum SampleImages {
 
     /// Draws both sets and writes them as `sample/cifar-10-binary.tar.gz` and `sample/mnist/*.gz` under a data folder.
     ///
-    /// - Returns: the paths written.
+    /// - Returns: The paths written.
     /// - Throws: `DatasetError.unwritable`.
     @discardableResult
     public static func write(to folder: DataFolder) throws -> [String] {
-        let directory = folder.appending("sample/mnist")
-        do {
-            try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-        } catch {
-            throw DatasetError.unwritable(path: directory, reason: error.localizedDescription)
-        }
+        try makeFolder(folder.appending("sample/mnist"))
         return try Layout.allCases.flatMap(files).map { path, content in
             try writeAtomically(gzipCompressed(content), to: folder.appending(path))
             return folder.appending(path)

@@ -32,7 +32,7 @@ public final class TarReader {
     /// Zeros that fill up the current entry's last block.
     private var padding = 0
     private var isAtEnd = false
-    private var failure: (any Error)?
+    private var failure = FinalError()
 
     private static let blockBytes = 512
     /// The longest name or list of pax records that is read: real ones have some hundred bytes.
@@ -40,7 +40,7 @@ public final class TarReader {
 
     /// Opens the archive.
     ///
-    /// - Parameter maximumBytes: how long the uncompressed archive may be at most.
+    /// - Parameter maximumBytes: How long the uncompressed archive may be at most.
     /// - Throws: `DatasetError.otherFormat` for a file of another known format, else as `GzipReader.init`.
     public init(path: String, maximumBytes: Int) throws {
         self.path = path
@@ -55,7 +55,7 @@ public final class TarReader {
     ///
     /// - Throws: `DatasetError.malformedContent`, `.truncatedContent`, `.unsupported`, and those of ``GzipReader``.
     public func nextEntry() throws -> Entry? {
-        try remembering {
+        try failure.remembering {
             if isAtEnd { return nil }
             try skip(left + padding)
             left = 0
@@ -66,10 +66,10 @@ public final class TarReader {
 
     /// Reads the current entry's content until `output` is full or the entry ends.
     ///
-    /// - Returns: the number of bytes written, less than `output.count` only at the end of the entry, 0 after it.
+    /// - Returns: The number of bytes written, less than `output.count` only at the end of the entry, 0 after it.
     /// - Throws: `DatasetError.truncatedContent` and those of ``GzipReader``.
     public func read(into output: UnsafeMutableRawBufferPointer) throws -> Int {
-        try remembering {
+        try failure.remembering {
             let wanted = min(output.count, left)
             guard wanted > 0 else { return 0 }
             let count = try stream.read(into: UnsafeMutableRawBufferPointer(rebasing: output[..<wanted]))
@@ -79,17 +79,6 @@ public final class TarReader {
                     path: path, contentOffset: contentOffset, expected: "\(left) more bytes of an archived file")
             }
             return count
-        }
-    }
-
-    /// An error is final: every later call throws it again.
-    private func remembering<Result>(_ body: () throws -> Result) throws -> Result {
-        if let failure { throw failure }
-        do {
-            return try body()
-        } catch {
-            failure = error
-            throw error
         }
     }
 

@@ -1,6 +1,6 @@
 /// A POSIX ustar archive of ordinary files without times or owners, so that equal content gives an equal archive.
 ///
-/// - Precondition: names of at most 100 bytes.
+/// - Precondition: Names of at most 100 bytes.
 package func tarArchive(_ files: [(name: String, content: [UInt8])]) -> [UInt8] {
     var archive = [UInt8]()
     for file in files {

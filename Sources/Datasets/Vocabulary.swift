@@ -1,5 +1,3 @@
-import Foundation
-
 /// The byte values of a corpus in ascending order, and their indices 0..<V: the symbols that a model sees.
 public struct Vocabulary: Equatable, Sendable {
     /// The byte value of each symbol, ascending, [V].
@@ -36,9 +34,9 @@ public struct Vocabulary: Equatable, Sendable {
     /// The symbols of `text`.
     ///
     /// - Parameters:
-    ///   - text: bytes, [T].
-    ///   - place: what the text is, for the error: "the test split of text8".
-    /// - Returns: symbols below ``count``, [T].
+    ///   - text: Bytes, [T].
+    ///   - place: What the text is, for the error: "the test split of text8".
+    /// - Returns: Symbols below ``count``, [T].
     /// - Throws: `DatasetError.unknownSymbol` for the first byte that is not in the vocabulary.
     public func encode(_ text: ArraySlice<UInt8>, place: String) throws -> [UInt8] {
         // Unknown bytes are mapped to 0 and noted, so that the loop has no branch; the rare failure searches again.
@@ -73,12 +71,12 @@ public struct Vocabulary: Equatable, Sendable {
 
     /// The symbols of `text`.
     ///
-    /// - Throws: as ``encode(_:place:)-(ArraySlice<UInt8>,_)``.
+    /// - Throws: As ``encode(_:place:)-(ArraySlice<UInt8>,_)``.
     public func encode(_ text: [UInt8], place: String) throws -> [UInt8] { try encode(text[...], place: place) }
 
     /// The symbols of a text that a user typed, in UTF-8.
     ///
-    /// - Returns: one symbol a byte.
+    /// - Returns: One symbol a byte.
     /// - Throws: `DatasetError.unknownSymbol`; it names the whole character, not only its first unknown byte.
     public func encode(prompt: String) throws -> [UInt8] {
         var symbols = [UInt8]()
@@ -99,7 +97,7 @@ public struct Vocabulary: Equatable, Sendable {
 
     /// The bytes of `symbols`.
     ///
-    /// - Precondition: every symbol is below ``count``.
+    /// - Precondition: Every symbol is below ``count``.
     public func decode(_ symbols: some Sequence<UInt8>) -> [UInt8] {
         symbols.map { symbol in
             precondition(Int(symbol) < count, "symbol \(symbol) of a vocabulary of \(count)")
@@ -109,29 +107,13 @@ public struct Vocabulary: Equatable, Sendable {
 
     /// The bytes of `symbols` as text; bytes that are not UTF-8 become U+FFFD.
     ///
-    /// - Precondition: every symbol is below ``count``.
+    /// - Precondition: Every symbol is below ``count``.
     public func text(_ symbols: some Sequence<UInt8>) -> String { String(decoding: decode(symbols), as: UTF8.self) }
 }
 
 extension Vocabulary: CustomStringConvertible {
     /// The symbols, escaped, in order: `"\n !'abc"`.
     public var description: String { quoted(bytes) }
-}
-
-/// Bytes as printable ASCII: a line feed as `\n`, a backslash as `\\`, what is not printable as `\x` and two digits.
-func escaped(_ bytes: some Sequence<UInt8>) -> String {
-    var text = ""
-    for byte in bytes {
-        switch byte {
-        case 0x0a: text += "\\n"
-        case 0x0d: text += "\\r"
-        case 0x09: text += "\\t"
-        case 0x5c: text += "\\\\"
-        case 0x20...0x7e: text.unicodeScalars.append(Unicode.Scalar(byte))
-        default: text += String(format: "\\x%02x", byte)
-        }
-    }
-    return text
 }
 
 /// One character or a list of bytes in quotes: as text where it is printable UTF-8, escaped otherwise.

@@ -24,11 +24,11 @@ public final class ZipReader: DecompressedStream {
     private let offsetOfCRC: Int
     private var storedCRC: UInt32 = 0
     private var isAtEnd = false
-    private var failure: (any Error)?
+    private var failure = FinalError()
 
     /// Opens the archive and reads its directory.
     ///
-    /// - Parameter maximumBytes: how long the content may be at most.
+    /// - Parameter maximumBytes: How long the content may be at most.
     /// - Throws: `DatasetError.unreadable`, `.empty`, `.otherFormat`, `.wrongFormat` (not a zip archive), `.truncated`,
     ///   `.trailingBytes`, `.entryCount`, `.encrypted`, `.unsupported`, `.lengthMismatch`, `.corrupt`, `.tooLarge`.
     public init(path: String, maximumBytes: Int) throws {
@@ -115,16 +115,10 @@ public final class ZipReader: DecompressedStream {
 
     /// Decompresses until `output` is full or the entry ends.
     ///
-    /// - Returns: the number of bytes written, less than `output.count` only at the end, 0 after it.
+    /// - Returns: The number of bytes written, less than `output.count` only at the end, 0 after it.
     /// - Throws: `DatasetError.truncated`, `.corrupt`, `.checksumMismatch`, `.lengthMismatch`, `.unreadable`.
     public func read(into output: UnsafeMutableRawBufferPointer) throws -> Int {
-        if let failure { throw failure }
-        do {
-            return try readEntry(into: output)
-        } catch {
-            failure = error
-            throw error
-        }
+        try failure.remembering { try readEntry(into: output) }
     }
 
     private func readEntry(into output: UnsafeMutableRawBufferPointer) throws -> Int {
@@ -184,16 +178,16 @@ public final class ZipReader: DecompressedStream {
     /// Finds the end record (22 bytes and a comment) at the end of the file, and in it the central directory.
     private static func findDirectory(_ file: FileBytes) throws -> (offset: Int, byteCount: Int) {
         let path = file.path
-        let mark = try file.bytes(min(4, file.byteCount), of: "a zip mark")
-        let startsLikeZip = mark.starts(with: [0x50, 0x4b, 3, 4]) || mark.starts(with: [0x50, 0x4b, 5, 6])
+        let magic = try file.bytes(min(4, file.byteCount), of: "a zip magic number")
+        let startsLikeZip = magic.starts(with: [0x50, 0x4b, 3, 4]) || magic.starts(with: [0x50, 0x4b, 5, 6])
         guard startsLikeZip else {
             throw DatasetError.wrongFormat(
-                path: path, offset: 0, expected: "the zip mark 50 4b 03 04", found: hexadecimal(mark))
+                path: path, offset: 0, expected: "the zip magic number 50 4b 03 04", found: hexadecimal(magic))
         }
         let tailOffset = max(0, file.byteCount - (22 + 0xffff))
         try file.seek(to: tailOffset)
         let tail = try file.bytes(file.byteCount - tailOffset, of: "the end of the archive")
-        // The last such mark: a comment could hold another, but text8.zip and enwik8.zip have none.
+        // The last such magic number: a comment could hold another, but text8.zip and enwik8.zip have none.
         let candidates = stride(from: tail.count - 22, through: 0, by: -1)
         guard let at = candidates.first(where: { tail[$0...].starts(with: [0x50, 0x4b, 5, 6]) }) else {
             throw DatasetError.truncated(
@@ -227,8 +221,8 @@ public final class ZipReader: DecompressedStream {
 
 /// The whole content of a zip archive of one file.
 ///
-/// - Parameter maximumBytes: how long the content may be at most.
-/// - Throws: as ``ZipReader``.
+/// - Parameter maximumBytes: How long the content may be at most.
+/// - Throws: As ``ZipReader``.
 public func readZip(path: String, maximumBytes: Int) throws -> [UInt8] {
     let reader = try ZipReader(path: path, maximumBytes: maximumBytes)
     return try reader.readRest(expectedBytes: reader.uncompressedBytes)

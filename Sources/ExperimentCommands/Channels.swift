@@ -30,7 +30,7 @@ public func writeResult(_ json: JSONValue) throws { try writeResult(bytes: Stabl
 /// - Throws: `ResultError` where not all of them could be written.
 public func writeResult(bytes: [UInt8]) throws {
     clearOpenLine()
-    if let code = write(bytes, to: STDOUT_FILENO, patience: -1) { throw ResultError(code: code) }
+    if let code = write(bytes, to: STDOUT_FILENO, timeout: -1) { throw ResultError(code: code) }
 }
 
 /// A line on standard error for whoever watches; standard output is kept for results, so that they can be piped.
@@ -48,9 +48,9 @@ func clearOpenLine() {
 }
 
 private func sendMessage(_ text: String) {
-    // A reader that kept us waiting once is not waited for again until it reads.
-    let patience: Int32 = readerStalls.load(ordering: .relaxed) ? 0 : 1000
-    let failure = write(Array(text.utf8), to: STDERR_FILENO, patience: patience)
+    // A reader that timed out once is not waited for again until it reads.
+    let timeout: Int32 = readerStalls.load(ordering: .relaxed) ? 0 : 1000
+    let failure = write(Array(text.utf8), to: STDERR_FILENO, timeout: timeout)
     readerStalls.store(failure == ETIMEDOUT, ordering: .relaxed)
 }
 
@@ -82,16 +82,16 @@ public func terminalWidth(of descriptor: Int32) -> Int? {
     return Int(size.ws_col)
 }
 
-/// Writes all bytes to a descriptor, in whatever state it is: pipe, terminal, file, blocking or not.
+/// Writes all bytes to a descriptor: pipe, terminal or file, blocking or not.
 ///
-/// - Parameter patience: milliseconds to wait for room, negative forever.
-/// - Returns: the value of `errno` that ended it early; nil when all bytes are written.
-private func write(_ bytes: [UInt8], to descriptor: Int32, patience: Int32) -> Int32? {
+/// - Parameter timeout: Milliseconds to wait until the descriptor can be written to; negative waits forever.
+/// - Returns: The value of `errno` that ended it early; nil when all bytes are written.
+private func write(_ bytes: [UInt8], to descriptor: Int32, timeout: Int32) -> Int32? {
     bytes.withUnsafeBytes { buffer in
         var written = 0
         while written < buffer.count {
             var state = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-            let ready = poll(&state, 1, patience)
+            let ready = poll(&state, 1, timeout)
             if ready == 0 { return ETIMEDOUT }
             if ready < 0, errno != EINTR { return errno }
             if ready < 0 { continue }
@@ -109,8 +109,7 @@ private func write(_ bytes: [UInt8], to descriptor: Int32, patience: Int32) -> I
 }
 
 /// A progress line on standard error, under a name: redrawn on a terminal, else a line now and then.
-public func progress(_ label: String, display: MetricDisplay) -> TextProgress {
+public func progress<Work: Experiment>(_ label: String, of experiment: Work.Type) -> TextProgress<Work> {
     TextProgress(
-        label: label, display: display, isTerminal: isatty(STDERR_FILENO) != 0,
-        width: { terminalWidth(of: STDERR_FILENO) }, write: show)
+        label: label, isTerminal: isatty(STDERR_FILENO) != 0, width: { terminalWidth(of: STDERR_FILENO) }, write: show)
 }

@@ -15,7 +15,7 @@ extension CompletionKind {
     static func runs<Work: Experiment>(of experiment: Work.Type) -> CompletionKind {
         .custom { _, _, typed in
             let committed = ProjectFolder.locate()?.experiment(Work.program).appendingPathComponent("runs")
-            return (committed.map { runs(in: $0).map(name) } ?? []) + paths(typed)
+            return (committed.map { runs(in: $0).map { RunFolder(url: $0).name } } ?? []) + paths(typed)
         }
     }
 
@@ -40,17 +40,13 @@ extension CompletionKind {
         guard !typed.isEmpty else { return own }
         let head = typed.lastIndex(of: "/").map { String(typed[...$0]) } ?? ""
         let folder = URL(fileURLWithPath: head.isEmpty ? "." : head, isDirectory: true)
-        let names = (try? RunFolder.names(in: folder)) ?? []
-        return own + RunFolder.readableFolders(in: folder).map { head + $0.lastPathComponent }
+        let names = (try? Files.names(in: folder)) ?? []
+        return own + Files.readableFolders(in: folder).map { head + $0.lastPathComponent }
             + names.filter { name in files.map { name.hasSuffix(".\($0)") } ?? false }.sorted().map { head + $0 }
     }
 
     /// CONFIG/SEED in a folder of runs.
     private static func runs(in folder: URL) -> [URL] {
         RunFolder.seeds(in: folder) { _ in }.filter { RunFolder(url: $0).holdsRecord }
-    }
-
-    private static func name(_ run: URL) -> String {
-        "\(run.deletingLastPathComponent().lastPathComponent)/\(run.lastPathComponent)"
     }
 }

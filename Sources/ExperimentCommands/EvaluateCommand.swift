@@ -24,7 +24,7 @@ public struct Evaluate<Options: EvaluationOptions>: ParsableCommand {
     public static var configuration: CommandConfiguration {
         CommandConfiguration(
             commandName: "evaluate",
-            abstract: "Read a split with trained weights and print what it gave.",
+            abstract: "Evaluate trained weights on a split and print the figure.",
             discussion: """
                 MODEL is a run's folder (its best checkpoint is taken), a folder checkpoints/step-…, a name of committed \
                 weights, or a .safetensors file of weights.
@@ -55,22 +55,23 @@ public struct Evaluate<Options: EvaluationOptions>: ParsableCommand {
         var configuration = try configuration(of: url)
         options.apply(to: &configuration)
         let opened = try data.open(configuration, of: Work.self)
-        noteOtherData(than: url, Work.describe(opened, configuration))
+        let description = Work.describe(opened, configuration)
+        noteOtherData(than: url, description)
         try threads.configure()
         catchSignals()
         do {
             let evaluation = try Work.evaluate(
                 url, split: split, configuration: configuration, data: opened,
-                progress: progress("evaluate", display: Work.display), interruption: interruption)
+                progress: progress("evaluate", of: Work.self), interruption: interruption)
             let result = evaluation.result
             if let name = result.notFinite {
                 throw UserError(
                     description: "\(url.path): the \(name) of the \(split.rawValue) split is not finite:"
                         + " a weight is not, or it is far too large")
             }
-            guard !json else { return try writeResult(try document(evaluation, Work.describe(opened, configuration))) }
+            guard !json else { return try writeResult(try document(evaluation, description)) }
             try writeResult(
-                "\(Work.describe(opened, configuration).displayName), \(split.rawValue): \(Work.metric.text(result)),"
+                "\(description.displayName), \(split.rawValue): \(Work.metric.text(result)),"
                     + " loss \(fixed(result.lossNats, 4)) nats, \(Work.reading(result)), \(evaluation.model)")
         } catch let interrupted as Interrupted {
             throw ExitCode(128 + interrupted.signal)
@@ -87,8 +88,8 @@ public struct Evaluate<Options: EvaluationOptions>: ParsableCommand {
         ])
     }
 
-    /// Says so where a split that was held out, or trained on, is drawn from other data than the run had: images in another
-    /// order, or another part of a text, have their splits elsewhere.
+    /// Warns where the data here is not what the run was trained on: its train and validation splits may hold other
+    /// images or characters than the run's.
     private func noteOtherData(than weights: URL, _ found: DataDescription) {
         let folder = weights.pathExtension == "safetensors" ? weights.deletingLastPathComponent() : weights
         guard split != .test, config == nil, let own = owningRun(of: folder)?.record.data,
@@ -110,13 +111,11 @@ public struct Evaluate<Options: EvaluationOptions>: ParsableCommand {
     /// how to read it, else any committed one of this data.
     private func configuration(ofWeights url: URL) throws -> Work.Configuration {
         let name = try Work.dataName(ofWeights: url)
-        // Data of unofficial files has a name that begins with the official one's.
         func reads(_ configuration: Work.Configuration) -> Bool {
-            let known = configuration.dataName
-            return name == known || name?.hasPrefix("\(known)-") == true
+            name.map { DataDescription.isName($0, of: configuration.dataName) } ?? false
         }
         let own = url.deletingLastPathComponent().appendingPathComponent("config.yaml")
-        if try RunFolder.exists(own) {
+        if try Files.exists(own) {
             do {
                 let values = try Work.Configuration(ConfigurationFile(contentsOf: own).root)
                 if reads(values) { return values }
@@ -134,10 +133,13 @@ public struct Evaluate<Options: EvaluationOptions>: ParsableCommand {
                     ?? "\(url.path): names no data that it was trained on: a file of another program than \(Work.program)?"
             )
         }
-        // Images are divided as the run's settings say, so these have more about the data than its name. A text comes divided.
+        // For images the configuration sets the validation split, so its section `data` has more keys than the data
+        // set's name. The splits of a text are fixed.
         let isDividedByTheRun = found.file.root.leaves.count { $0.keyPath.hasPrefix("data.") } > 1
         if split != .test, isDividedByTheRun {
-            note("note: \(url.path) does not say how its run divided the data: as \(found.name) does; or give --config")
+            note(
+                "note: \(url.path) does not say how its run divided the data: the split of \(found.name) is used;"
+                    + " --config names another")
         }
         return found.values
     }

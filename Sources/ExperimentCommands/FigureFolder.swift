@@ -15,7 +15,7 @@ public struct FigureOptions: ParsableArguments {
     public init() {}
 }
 
-/// The folder that a `figures` command writes to, or holds to what would be drawn.
+/// The folder that a `figures` command writes to, or compares with what would be drawn.
 public final class FigureFolder {
     private let url: URL
     private let isCheck: Bool
@@ -41,7 +41,7 @@ public final class FigureFolder {
             try options.output.map { URL(fileURLWithPath: $0, isDirectory: true) }
             ?? experimentFolder(experiment).appendingPathComponent("figures", isDirectory: true)
         isCheck = options.check
-        if !isCheck { try RunFolder(url: url).make() }
+        if !isCheck { try Files.makeFolder(url) }
     }
 
     /// To be called when all is drawn.
@@ -62,7 +62,8 @@ public final class FigureFolder {
             .filter { isPictureOfWeights($0) && !drawn.contains($0) }.sorted()
         guard old.isEmpty else {
             throw UserError(
-                description: "\(url.path): of no weights that are drawn: \(old.joined(separator: ", ")); delete them")
+                description: "\(url.path): no committed weights give these pictures any more:"
+                    + " \(old.joined(separator: ", ")); delete them")
         }
     }
 
@@ -110,16 +111,7 @@ public final class FigureFolder {
             if !Self.agree((try? Data(contentsOf: file)).map([UInt8].init) ?? [], bytes) { others.append(name) }
             return
         }
-        try RunFolder.write(to: file) { bytes }
+        try Files.write(bytes, to: file)
         note("wrote \(file.path)")
     }
-}
-
-/// The last part of a path or name with words in it, for titles and file names: `table3-lstm` of `runs/table3-lstm/0`, and
-/// of `.` in that folder; `mine` of `mine.safetensors`.
-public func shortName(_ model: String) -> String {
-    let parts = URL(fileURLWithPath: model).standardizedFileURL.path.split(separator: "/").filter {
-        Int($0) == nil && $0 != "checkpoints" && !$0.hasPrefix("step-") && $0 != CheckpointFile.model
-    }
-    return parts.last.map { $0.replacingOccurrences(of: ".safetensors", with: "") } ?? model
 }

@@ -9,8 +9,8 @@ public struct Keep<Work: Experiment>: ParsableCommand {
             commandName: "keep",
             abstract: "Put a finished run's record and weights among the committed ones.",
             discussion: """
-                The record stands with its configuration and its log. Weights of more than \
-                \(grouped(CommittedRun.greatestSize)) bytes are refused.
+                Copies the record, the configuration, the log and the weights of the best checkpoint. Weights of more \
+                than \(grouped(CommittedRun.greatestSize)) bytes are refused.
                 """)
     }
 

@@ -9,9 +9,10 @@ public struct List<Work: Experiment>: ParsableCommand {
             commandName: "list",
             abstract: "Every committed configuration: its budget, the paper's row, its hours, the expected number.",
             discussion: """
-                Hours are those of a committed run (measured), or the steps times the seconds of a step that a committed run \
-                of the same model and batch took (from the step), or one of the same kind and another size, by the \
-                multiplications (from the size), or what the configuration says (its cost).
+                The column `hours` is the time of a run: `measured`, of a committed run; `from the step`, its steps \
+                times the seconds that a step of a committed run of the same model and batch took; `from the size`, \
+                the same by a run of another size of the same kind of model, scaled by the multiplications; else the \
+                cost that the configuration states.
                 """)
     }
 

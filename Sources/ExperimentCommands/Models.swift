@@ -63,7 +63,7 @@ func owningRun(of folder: URL) -> (folder: URL, record: RunRecord)? {
 ///
 /// - Throws: `UserError` where it has several; `RecordError.unreadable`.
 func onlySeed(in folder: URL) throws -> URL {
-    let seeds = try RunFolder.folders(in: folder).filter {
+    let seeds = try Files.folders(in: folder).filter {
         Int($0.lastPathComponent) != nil && RunFolder(url: $0).holdsRecord
     }
     guard let first = seeds.first else { return folder }
@@ -80,4 +80,13 @@ func onlySeed(in folder: URL) throws -> URL {
 /// - Parameter type: The type that the file holds; nil for none but F32.
 public func noteConverted(_ model: String, from type: String?) {
     if type != nil { note(model + convertedNote(type)) }
+}
+
+/// The last part of a path or name with words in it, for titles and file names: `table3-lstm` of `runs/table3-lstm/0`, and
+/// of `.` in that folder; `mine` of `mine.safetensors`.
+public func shortName(_ model: String) -> String {
+    let parts = URL(fileURLWithPath: model).standardizedFileURL.path.split(separator: "/").filter {
+        Int($0) == nil && $0 != "checkpoints" && !$0.hasPrefix("step-") && $0 != CheckpointFile.model
+    }
+    return parts.last.map { $0.replacingOccurrences(of: ".safetensors", with: "") } ?? model
 }

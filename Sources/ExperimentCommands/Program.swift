@@ -3,7 +3,7 @@ import ExperimentKit
 import Foundation
 
 /// The status of a call that may succeed later, because another process works on the run: `EX_TEMPFAIL` of sysexits.h.
-private let busyStatus = ExitCode(75)
+let busyStatus = ExitCode(75)
 
 /// Runs a program from its command line.
 ///
@@ -11,7 +11,7 @@ private let busyStatus = ExitCode(75)
 /// errors of the write that met them. A standard stream that is closed is replaced, lest the next file opened take its
 /// number and messages be written into it.
 ///
-/// - Returns: the exit status; 0 only if the result was written whole.
+/// - Returns: The exit status; 0 only if the result was written whole.
 public func runProgram(_ program: (some ParsableCommand).Type) -> Int32 {
     for ignored in [SIGPIPE, SIGXFSZ] { signal(ignored, SIG_IGN) }
     for stream in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where fcntl(stream, F_GETFD) < 0 {

@@ -66,7 +66,7 @@ public struct Report<Pictures: CheckpointPictures>: ParsableCommand {
         }
         try threads.set()
         let page = report.html(pictures: report.runs.flatMap { Pictures.pictures(of: $0)?.pictures.map(\.svg) ?? [] })
-        try RunFolder.write(to: URL(fileURLWithPath: output)) { [UInt8](page.utf8) }
+        try Files.write([UInt8](page.utf8), to: URL(fileURLWithPath: output))
         note("wrote \(output)")
     }
 }

@@ -36,8 +36,8 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
 
     @Argument(help: "Rows to run. Default: all of the budget.", completion: .configurations(of: Work.self))
     var row: [String] = []
-    @Option(name: .customLong(Work.suiteOption), help: ArgumentHelp(Work.suiteHelp))
-    var suite: String?
+    @Option(name: .customLong(Work.datasetGroupOption), help: ArgumentHelp(Work.datasetGroupHelp))
+    var group: String?
     @Option(help: "The budget: quick, paper or another one that `list` shows.")
     var profile = "quick"
     @Option(help: "Seeds, such as 0,1. Default: those of each configuration.")
@@ -68,34 +68,34 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
         if launcher == .local, jobs != nil, threads.threads != nil {
             throw ValidationError("--jobs gives each run one thread; --threads cannot be given with it")
         }
-        if let suite, !Work.suites.contains(where: { $0.name == suite }) {
+        if let group, !Work.datasetGroups.contains(where: { $0.name == group }) {
             throw ValidationError(
-                "--\(Work.suiteOption) expects one of \(Work.suites.map(\.name).joined(separator: ", ")),"
-                    + " found '\(suite)'")
+                "--\(Work.datasetGroupOption) expects one of"
+                    + " \(Work.datasetGroups.map(\.name).joined(separator: ", ")), found '\(group)'")
         }
         _ = try chosenSeeds()
     }
 
     public func run() throws {
         let (configurations, sample) = try chosen()
-        let queue = try runs(of: configurations)
+        let planned = try runs(of: configurations), queue = planned.map(\.run)
         guard let executable = Bundle.main.executableURL else {
             throw UserError(description: "\(Work.program): its own file is not known, so it cannot start runs")
         }
-        var failed: [QueuedRun] = []
+        var failed: [QueuedRun] = [], busy: [QueuedRun] = []
         switch launcher {
         case .local:
             catchSignals()
-            failed = RunQueue(
+            let local = RunQueue(
                 executable: executable, runs: queue, jobs: jobs,
-                arguments: ["--or-resume", "--out", out.url.path] + trainArguments, interruption: interruption
-            ).run()
-        case .slurm: try submit(queue, of: configurations, executable: executable)
+                arguments: ["--or-resume", "--out", out.url.path] + trainArguments, interruption: interruption)
+            failed = local.run()
+            busy = local.busy
+        case .slurm: try submit(planned, executable: executable)
         }
 
-        let done = queue.compactMap { run -> (Work.Configuration, RunRecord)? in
+        let done = planned.compactMap { run, configuration -> (Work.Configuration, RunRecord)? in
             guard let record = try? RunRecord(contentsOf: RunFolder(url: run.folder).record),
-                let configuration = configurations.first(where: { $0.name == run.configuration }),
                 isOfThisFile(run, configuration)
             else { return nil }
             return (configuration.values, record)
@@ -109,7 +109,15 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
             throw ExitCode(128 + signal)
         }
         guard failed.isEmpty else { throw UserError(description: failure) }
+        guard busy.isEmpty else {
+            note(
+                "other processes work on \(busy.count) of \(queue.count) runs; the same command goes on with what they leave"
+            )
+            throw busyStatus
+        }
     }
+
+    private typealias PlannedRun = (run: QueuedRun, configuration: NamedConfiguration<Work.Configuration>)
 
     /// Whether a run's folder holds it, and not a run of another version of the file.
     private func isOfThisFile(_ run: QueuedRun, _ configuration: NamedConfiguration<Work.Configuration>) -> Bool {
@@ -117,38 +125,30 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
     }
 
     /// One for each configuration and seed, once even if a row or a seed is named twice.
-    private func runs(of configurations: [NamedConfiguration<Work.Configuration>]) throws -> [QueuedRun] {
-        var queue: [QueuedRun] = []
+    private func runs(of configurations: [NamedConfiguration<Work.Configuration>]) throws -> [PlannedRun] {
         let seeds = try chosenSeeds()
         let hours = RunHours<Work>(experiment: try experimentFolder(Work.program)) { note("left out: \($0)") }
-        for configuration in configurations {
-            for seed in seeds ?? configuration.values.seeds {
-                let folder = TrainingRun<Work>.folder(in: out.url, configuration: configuration.name, seed: seed)
-                guard !queue.contains(where: { $0.folder == folder }) else { continue }
-                queue.append(
-                    QueuedRun(
-                        configuration: configuration.name, seed: seed, steps: configuration.values.loop.steps,
-                        folder: folder, expectedSeconds: hours.seconds(configuration)?.seconds))
+        return configurations.flatMap { configuration -> [PlannedRun] in
+            (seeds ?? configuration.values.seeds).map { seed in
+                let run = QueuedRun(
+                    configuration: configuration.name, seed: seed, steps: configuration.values.loop.steps,
+                    folder: RunFolder.url(of: configuration.name, seed: seed, in: out.url),
+                    expectedSeconds: hours.seconds(configuration)?.seconds)
+                return (run, configuration)
             }
-        }
-        return queue
+        }.uniqued { $0.run.folder }
     }
 
     /// Submits the runs that are neither finished nor queued to Slurm, and says how to watch them.
-    private func submit(
-        _ runs: [QueuedRun], of configurations: [NamedConfiguration<Work.Configuration>], executable: URL
-    ) throws {
+    private func submit(_ planned: [PlannedRun], executable: URL) throws {
         let template = try projectFolder().arrayTemplate
         let arrays = SlurmArrays(program: Work.program, out: out.url)
-        let unfinished = runs.filter { run in
-            // A finished run of another version of the file is not this one; its task says what to do.
-            !run.isFinished
-                || !configurations.contains { $0.name == run.configuration && isOfThisFile(run, $0) }
-        }
+        // A finished run of another version of the file is not this one; its task says what to do.
+        let unfinished = planned.filter { !$0.run.isFinished || !isOfThisFile($0.run, $0.configuration) }.map(\.run)
         let queued = try arrays.queued(among: unfinished)
         let new = unfinished.filter { run in !queued.contains { $0.folder == run.folder } }
-        let others = "\(runs.count - unfinished.count) finished, \(queued.count) queued or running already"
-        guard !new.isEmpty else { return note("nothing to submit: of \(runs.count) runs \(others)") }
+        let others = "\(planned.count - unfinished.count) finished, \(queued.count) queued or running already"
+        guard !new.isEmpty else { return note("nothing to submit: of \(planned.count) runs \(others)") }
         for run in new {
             if let message = run.lastMessage() { note("\(run.label): not finished; it said last: \(message)") }
         }
@@ -157,7 +157,7 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
             options: trainArguments)
         note(
             """
-            submitted \(new.count) of \(runs.count) runs as job array \(number); \(others)
+            submitted \(new.count) of \(planned.count) runs as job array \(number); \(others)
               queue     squeue --jobs=\(number)
               messages  \(shellCommand("tail", "-f", new[0].log.path, called: nil))
               figures   \(shellCommand(Work.program, "compare", out.url.path))
@@ -187,21 +187,23 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
 
     // MARK: - Choosing
 
-    /// The runs to make; `sample` is the suite whose missing data a sample stands in for.
+    /// The runs to make; `sample` is the group whose missing data a sample stands in for.
     private func chosen() throws -> (
-        configurations: [NamedConfiguration<Work.Configuration>], sample: Suite?
+        configurations: [NamedConfiguration<Work.Configuration>], sample: DatasetGroup?
     ) {
         let all = try NamedConfiguration<Work.Configuration>.all(in: try configurationFolder(of: Work.self))
-        guard let suite = Work.suites.first(where: { $0.name == suite }) ?? Work.suites.first else { return ([], nil) }
-        let isNamed = !row.isEmpty && self.suite == nil
-        if !isNamed { try requireRows(of: suite, among: all) }
-        var wanted = all.filter { isNamed || suite.dataNames.contains($0.values.dataName) }
+        guard let group = Work.datasetGroups.first(where: { $0.name == group }) ?? Work.datasetGroups.first else {
+            return ([], nil)
+        }
+        let isNamed = !row.isEmpty && self.group == nil
+        if !isNamed { try requireRows(of: group, among: all) }
+        var wanted = all.filter { isNamed || group.dataNames.contains($0.values.dataName) }
         // The sample has one budget, whatever the profile is called.
-        if suite.dataNames == suite.sampleDataNames, !isNamed { return (try select(wanted, among: all), nil) }
+        if group.dataNames == group.sampleDataNames, !isNamed { return (try select(wanted, among: all), nil) }
         let budgets = Set(wanted.map(\.values.budget)).sorted()
         guard budgets.contains(profile) else {
             throw UserError(
-                description: "--profile expects a budget of \(isNamed ? Work.program : suite.title)"
+                description: "--profile expects a budget of \(isNamed ? Work.program : group.title)"
                     + " (\(budgets.joined(separator: ", "))), found '\(profile)'")
         }
         wanted = try select(wanted.filter { $0.values.budget == profile }, among: all)
@@ -211,8 +213,8 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
         } catch let error as DatasetError {
             // Only where nobody named a folder: whoever did wants to know that the data is not in it.
             guard error.isMissing, data.folder.origin == .standard, profile == "quick" else { throw error }
-            // Rows that are named may be of another data set than the suite's.
-            let missing = Work.suites.first { $0.dataNames.contains(first.values.dataName) } ?? suite
+            // Rows that are named may be of another data set than the group's.
+            let missing = Work.datasetGroups.first { $0.dataNames.contains(first.values.dataName) } ?? group
             note("\(error)")
             note(sampleWarning(missing))
             return (all.filter { missing.sampleDataNames.contains($0.values.dataName) }, missing)
@@ -220,16 +222,16 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
         return (wanted, nil)
     }
 
-    /// Holds the rows that were named to being of a suite's data.
+    /// Checks that the named rows are of the group's data.
     ///
     /// - Throws: `UserError`.
-    private func requireRows(of suite: Suite, among all: [NamedConfiguration<Work.Configuration>]) throws {
+    private func requireRows(of group: DatasetGroup, among all: [NamedConfiguration<Work.Configuration>]) throws {
         for name in row {
-            guard let data = all.first(where: { $0.name == name })?.values.dataName, !suite.dataNames.contains(data)
+            guard let data = all.first(where: { $0.name == name })?.values.dataName, !group.dataNames.contains(data)
             else { continue }
-            let title = Work.suites.first { $0.dataNames.contains(data) }?.title ?? data
+            let title = Work.datasetGroups.first { $0.dataNames.contains(data) }?.title ?? data
             throw UserError(
-                description: "'\(name)' is of \(title), not of \(suite.title): leave out --\(Work.suiteOption)")
+                description: "'\(name)' is of \(title), not of \(group.title): leave out --\(Work.datasetGroupOption)")
         }
     }
 
@@ -265,12 +267,12 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
         return selected
     }
 
-    private func sampleWarning(_ suite: Suite) -> String {
+    private func sampleWarning(_ group: DatasetGroup) -> String {
         """
 
         ================================================================================
-          These are NOT \(suite.title) numbers.
-          \(suite.title) was not found, so small models are trained on the
+          These are NOT \(group.title) numbers.
+          \(group.title) was not found, so small models are trained on the
           small generated sample that is part of the repository. Compare them with
           each other, with nothing in the paper.
           For the real thing call `make data`, or set HYPERNETWORKS_DATA, and then
@@ -282,8 +284,8 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
 }
 
 extension Experiment {
-    static var suiteHelp: String {
-        "One of " + suites.map { "\($0.name) (\($0.title))" }.joined(separator: ", ") + ". Default:"
-            + " \(suites.first?.name ?? "-")."
+    static var datasetGroupHelp: String {
+        "One of " + datasetGroups.map { "\($0.name) (\($0.title))" }.joined(separator: ", ") + ". Default:"
+            + " \(datasetGroups.first?.name ?? "-")."
     }
 }

@@ -44,37 +44,6 @@ struct QueuedRun {
     }
 }
 
-/// The use of a processor, which no other queue on this machine has meanwhile: a lock on an empty file in a folder that
-/// they share. It ends with this object, and with its process.
-final class ProcessorClaim {
-    let processor: Int
-    private let descriptor: Int32
-
-    private init(processor: Int, descriptor: Int32) {
-        self.processor = processor
-        self.descriptor = descriptor
-    }
-
-    deinit { close(descriptor) }
-
-    /// Claims the first of the processors that nobody has claimed; nil where there is none, or no file can be made.
-    static func first(of processors: [Int], in folder: URL) -> ProcessorClaim? {
-        for processor in processors {
-            let path = folder.appendingPathComponent("experiments-processor-\(processor)").path
-            // First without O_CREAT: in a shared /tmp the system may refuse it on another user's file, which can be opened
-            // and locked all the same.
-            var descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
-            if descriptor < 0 { descriptor = open(path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o644) }
-            guard descriptor >= 0 else { continue }
-            if flock(descriptor, LOCK_EX | LOCK_NB) == 0 {
-                return ProcessorClaim(processor: processor, descriptor: descriptor)
-            }
-            close(descriptor)
-        }
-        return nil
-    }
-}
-
 /// Brings runs to their end, one at a time or several, each in a process of its own: what happens to one, a crash
 /// included, does not touch the others.
 ///
@@ -100,6 +69,8 @@ final class RunQueue {
     private var waiting: [QueuedRun]
     private var running: [Running] = []
     private var failed: [QueuedRun] = []
+    /// Runs that other processes work on.
+    private(set) var busy: [QueuedRun] = []
     private let total: Int
     private var lastReport = Date.distantPast
 
@@ -175,11 +146,9 @@ final class RunQueue {
 
     /// The log of a run, to be added to: another call may be writing it.
     private func openLog(of run: QueuedRun) throws -> FileHandle {
-        try RunFolder(url: run.log.deletingLastPathComponent()).make()
+        try Files.makeFolder(run.log.deletingLastPathComponent())
         let descriptor = open(run.log.path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o666)
-        guard descriptor >= 0 else {
-            throw RecordError.unwritable(path: run.log.path, reason: String(cString: strerror(errno)))
-        }
+        guard descriptor >= 0 else { throw RecordError.writeFailure(path: run.log.path, code: errno) }
         return FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
     }
 
@@ -189,12 +158,17 @@ final class RunQueue {
         running.removeAll { item in ended.contains { $0.process === item.process } }
         for (index, item) in ended.enumerated() {
             let (run, process) = (item.run, item.process)
-            // One that could not write its checkpoint, say, has failed, whether or not it was stopped.
-            // One that is told to stop before it listens dies of it, and has written nothing that could be lost.
+            // A stopped run exits with 128 + signal after its checkpoint, or dies of SIGTERM before it has written
+            // anything. Any other status is a failure, such as a checkpoint that could not be written.
             let isStopped =
                 interruption.signal != nil
                 && (process.terminationReason == .exit
                     ? process.terminationStatus > 128 : process.terminationStatus == SIGTERM)
+            if process.terminationReason == .exit, process.terminationStatus == busyStatus.rawValue {
+                busy.append(run)
+                note("\(run.label): another process works on it; not waited for")
+                continue
+            }
             if process.terminationStatus != 0 || process.terminationReason != .exit, !isStopped {
                 failed.append(run)
                 let said = run.lastMessage(after: item.earlierLog) ?? "it left no message"

@@ -21,7 +21,7 @@ struct Runs<Work: Experiment> {
         let run = try Run(
             beginning: configuration, seed: seed, data: data, out: out,
             code: .current,
-            progress: progress("\(name) seed \(seed)", display: Work.display), interruption: interruption,
+            progress: progress("\(name) seed \(seed)", of: Work.self), interruption: interruption,
             processes: processes.count)
         note("\(name), seed \(seed): \(grouped(run.record.parameterCount)) parameters, \(run.record.data.displayName)")
         for line in run.record.data.notes { note("note: \(line)") }
@@ -33,14 +33,14 @@ struct Runs<Work: Experiment> {
         return run
     }
 
-    /// Holds the folders of a configuration's runs to being free.
+    /// Checks that the folders of a configuration's runs are free for new runs.
     ///
     /// - Throws: `RecordError`.
     func requireFree(
         _ configuration: NamedConfiguration<Work.Configuration>, seeds: [Int], out: URL
     ) throws {
         for seed in seeds {
-            let folder = Run.folder(in: out, configuration: configuration.name, seed: seed)
+            let folder = RunFolder.url(of: configuration.name, seed: seed, in: out)
             try RunFolder(url: folder).requireFree(experiment: Work.program)
         }
     }
@@ -51,7 +51,7 @@ struct Runs<Work: Experiment> {
     func resume(_ folder: URL, overrides: [String] = [], data: Work.Data) throws -> Run {
         let label = "\(folder.deletingLastPathComponent().lastPathComponent) seed \(folder.lastPathComponent)"
         let run = try Run(
-            resuming: folder, overrides: overrides, data: data, progress: progress(label, display: Work.display),
+            resuming: folder, overrides: overrides, data: data, progress: progress(label, of: Work.self),
             interruption: interruption, processes: processes.count)
         if run.record.status == .finished {
             note("\(label): finished already, in \(folder.path)")
@@ -67,7 +67,7 @@ struct Runs<Work: Experiment> {
     func trainOrResume(
         _ configuration: NamedConfiguration<Work.Configuration>, seed: Int, data: Work.Data, out: URL
     ) throws -> Run {
-        let folder = Run.folder(in: out, configuration: configuration.name, seed: seed)
+        let folder = RunFolder.url(of: configuration.name, seed: seed, in: out)
         guard RunFolder(url: folder).holdsRecord else {
             return try train(configuration, seed: seed, data: data, out: out)
         }
@@ -75,7 +75,7 @@ struct Runs<Work: Experiment> {
         return try resume(folder, data: data)
     }
 
-    /// Holds a run in a folder to being of a configuration: one of another version of the file must not pass for it.
+    /// Checks that the run in a folder is of this configuration, and not of another version of its file.
     ///
     /// - Throws: `UserError`; `RecordError` where it is no whole run.
     static func require(_ configuration: NamedConfiguration<Work.Configuration>, in folder: URL) throws {
@@ -121,7 +121,7 @@ extension DataOptions {
         do {
             return try Work.open(configuration, in: folder)
         } catch let error as DatasetError where error.isMissing {
-            let isSample = Work.suites.contains { $0.sampleDataNames.contains(configuration.dataName) }
+            let isSample = Work.datasetGroups.contains { $0.sampleDataNames.contains(configuration.dataName) }
             guard isSample, let project = ProjectFolder.locate() else { throw error }
             return try Work.open(configuration, in: DataFolder(path: project.data.path, origin: .standard))
         }
@@ -130,12 +130,7 @@ extension DataOptions {
 
 extension DatasetError {
     /// Whether there is no such data, rather than damaged data.
-    var isMissing: Bool {
-        switch self {
-        case .missing, .missingImages: true
-        default: false
-        }
-    }
+    var isMissing: Bool { if case .missing = self { true } else { false } }
 }
 
 /// A configuration by path, or by its name in the experiment's `configs`, decoded.

@@ -122,7 +122,7 @@ struct OutOptions: ParsableArguments {
 
 // MARK: - Ranges
 
-/// Holds the value of an option to a range; nil is in order.
+/// Checks that the value of an option lies in a range; nil passes.
 ///
 /// - Throws: `ValidationError`.
 public func require(_ option: String, _ value: Int?, in range: ClosedRange<Int>) throws {

@@ -7,10 +7,10 @@ public let interruption = Interruption()
 /// The line of standard error where that is a terminal, which writes `^C` there.
 private let terminal = isatty(STDERR_FILENO) == 0 ? nil : openLine
 
-/// Stops with a checkpoint at the first signal that asks for an end: Ctrl-C, SIGTERM, a terminal or connection that is
-/// gone (SIGHUP), and SIGUSR1 and SIGUSR2, with which schedulers announce that time is up. A second Ctrl-C kills. The others
-/// may come any number of times: a shell and the kernel both tell of a terminal that is gone, and whoever ends a tree of
-/// processes tells each of them, while those above pass on what they heard.
+/// Stops with a checkpoint at the first signal that asks for an end: Ctrl-C, SIGTERM, SIGHUP (the terminal or the
+/// connection is gone), and SIGUSR1 and SIGUSR2, with which schedulers announce the time limit. A second Ctrl-C kills.
+/// Further signals of the other kinds change nothing: the shell and the kernel may both report a lost terminal, and a
+/// parent may pass on a signal that its children receive too.
 ///
 /// A signal that whoever started the program ignores stays ignored, as `nohup` wants it.
 func catchSignals() {

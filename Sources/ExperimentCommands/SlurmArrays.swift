@@ -54,9 +54,9 @@ struct SlurmArrays {
     func queued(among runs: [QueuedRun]) throws -> [QueuedRun] {
         let lines = Set(runs.map(Self.line))
         var lists: [String: [String]] = [:]
-        for name in try RunFolder.names(in: folder) where name.hasPrefix("\(program)-") && name.hasSuffix(".runs") {
+        for name in try Files.names(in: folder) where name.hasPrefix("\(program)-") && name.hasSuffix(".runs") {
             let job = String(name.dropLast(".runs".count))
-            let text = String(decoding: try RunFolder.bytes(of: list(job)), as: UTF8.self)
+            let text = String(decoding: try Files.bytes(of: list(job)), as: UTF8.self)
             let tasks = text.split(separator: "\n").map(String.init)
             if !lines.isDisjoint(with: tasks) { lists[job] = tasks }
         }
@@ -104,14 +104,14 @@ struct SlurmArrays {
     /// Submits an array.
     ///
     /// - Parameter budget: Part of the job's name, for people who read the queue.
-    /// - Returns: its number.
+    /// - Returns: Its number.
     /// - Throws: `RecordError` or `UserError` if the list cannot be written; `UserError` if Slurm refuses.
     func submit(
         _ runs: [QueuedRun], budget: String, limit: Int?, slurm: SlurmOptions, template: URL, executable: URL,
         options: [String]
     ) throws -> String {
         let name = newName(budget: budget)
-        try RunFolder(url: folder).make()
+        try Files.makeFolder(folder)
         do {
             // Before the job: a task may begin at once.
             try Data((runs.map(Self.line).joined(separator: "\n") + "\n").utf8).write(
@@ -128,7 +128,8 @@ struct SlurmArrays {
             // NUMBER, or NUMBER;CLUSTER.
             return String(answer.split(separator: "\n").last?.prefix { $0.isNumber } ?? "")
         } catch {
-            try? FileManager.default.removeItem(at: list(name))
+            // A call that timed out may have submitted the job all the same, which needs its list.
+            if SystemCommand(["sbatch", "--version"]) == nil { try? FileManager.default.removeItem(at: list(name)) }
             throw error
         }
     }

@@ -33,9 +33,7 @@ struct VerifiedFigure {
     var hasFailed: Bool { if case .failed = reading { true } else { false } }
 
     fileprivate var cells: [String] {
-        let start = [
-            name, [metric.label, metric.unit].filter { !$0.isEmpty }.joined(separator: ", "), metric.digits(recorded),
-        ]
+        let start = [name, metric.axis, metric.digits(recorded)]
         switch reading {
         case .read(let value):
             return start + [
@@ -88,6 +86,8 @@ func verifiedFigures(
             reading = try read(kept, test)
         } catch let stop as Interrupted {
             return (figures, stop)
+        } catch DatasetError.missing(let title, _, _, _) {
+            reading = .unread("\(title) is not in the data folder")
         } catch {
             reading = .failed("\(error)")
         }

@@ -2,7 +2,7 @@ import Synchronization
 
 /// A kind of recurrent cell that a configuration of a character model can name: `cell: lstm`.
 ///
-/// A new cell becomes one by a line of its own:
+/// A new cell is added by one line that registers its kind:
 ///
 ///     CellKind.register(CellKind("my-cell", features: []) { settings, inputs, _, random in
 ///         MyCell(inputs: inputs, units: settings.units, random: &random)
@@ -41,15 +41,15 @@ public struct CellKind: RawRepresentable, CaseIterable, Codable, Hashable, Senda
     public let make: Make
     /// Counts the parameters of a cell.
     public let parameterCount: Count
-    /// Counts the numbers that the backward pass needs of each step of each sequence, at the least.
+    /// Counts the floats that the backward pass reads for each step of each sequence. A lower bound.
     public let activationCount: Count
 
     /// - Parameters:
     ///   - name: The name in configurations, different from those of all other kinds.
     ///   - features: The optional parts that the cell has.
     ///   - parameterCount: The count in closed form; nil makes a cell and counts.
-    ///   - activationCount: Numbers that the backward pass needs of each step of each sequence, at the least; nil for h
-    ///     alone.
+    ///   - activationCount: Floats that the backward pass reads for each step of each sequence, a lower bound; nil for
+    ///     h alone.
     ///   - make: Makes a cell.
     public init(
         _ name: String, features: Set<Feature>, parameterCount: Count? = nil, activationCount: Count? = nil,
@@ -81,8 +81,8 @@ public struct CellKind: RawRepresentable, CaseIterable, Codable, Hashable, Senda
 
     private static let registered = Mutex<[CellKind]>([])
 
-    /// Makes a kind of cell known by its name, to configurations as to checkpoints. A second registered one of the same
-    /// name takes the first's place.
+    /// Registers a kind of cell, so that configurations and checkpoints can name it. Registering another of the same
+    /// name replaces it.
     ///
     /// - Precondition: None of this module's own kinds has that name.
     public static func register(_ kind: CellKind) {
@@ -129,7 +129,7 @@ extension CellKind {
                 embeddingSize: settings.embeddingSize,
                 layerNormEpsilon: settings.layerNorm ? settings.layerNormEpsilon : nil,
                 hyperLayerNormEpsilon: settings.normalizesHyperCell ? settings.layerNormEpsilon : nil,
-                forgetBias: settings.forgetBias, embeddingSource: settings.hyperStateForEmbeddings,
+                forgetBias: settings.forgetBias, hyperStateForEmbeddings: settings.hyperStateForEmbeddings,
                 initialValues: initialValues, random: &random)
         })
 
@@ -160,7 +160,8 @@ extension CellKind {
                 HyperRNNCell(
                     inputs: inputs, units: settings.units, hyperUnits: settings.hyperUnits,
                     embeddingSize: settings.embeddingSize, full: full,
-                    embeddingSource: settings.hyperStateForEmbeddings, initialValues: initialValues, random: &random)
+                    hyperStateForEmbeddings: settings.hyperStateForEmbeddings, initialValues: initialValues,
+                    random: &random)
             })
     }
 }

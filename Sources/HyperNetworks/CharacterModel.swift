@@ -30,7 +30,7 @@ public final class CharacterModel: Module {
         }
     }
 
-    /// Keep probabilities of what a cell's `maskWidths` are the extents of.
+    /// Keep probabilities of the dropout masks whose widths a cell's `maskWidths` lists, in the same order.
     private var recurrentKeeps: [Float] { [configuration.keepRecurrent, configuration.keepHyperRecurrent] }
 
     public var parameters: [NamedParameter] {
@@ -50,12 +50,13 @@ public final class CharacterModel: Module {
     /// Mean cross entropy of predicting `targets`, in nats.
     ///
     /// - Parameters:
-    ///   - inputs: T·B symbols, step-major: step t of sequence b at t·B + b.
+    ///   - inputs: T·B symbols, time-major: step t of sequence b at t·B + b.
     ///   - targets: The symbols that follow, in the same order.
     ///   - batch: B.
     ///   - state: The state before the first step; on return the state after the last, cut off from the gradient.
     ///   - dropout: Random numbers for dropout; nil for evaluation, without dropout.
-    ///   - shard: What part of the batch the B sequences are: each has the masks that it has in the whole.
+    ///   - shard: The shard of a batch that the B sequences are; each gets the dropout masks that it has in the whole
+    ///     batch.
     /// - Returns: A scalar.
     public func loss(
         inputs: [Int32], targets: [Int32], batch: Int, state: inout RecurrentState, dropout: inout RandomStream?,

@@ -33,7 +33,7 @@ public struct CharacterModelConfiguration: Sendable, Codable, Equatable {
     public init(
         cell: CellKind, layers: Int = 1, units: Int, layerNorm: Bool = false, hyperUnits: Int = 0,
         embeddingSize: Int = 0, keepInput: Float = 1, keepOutput: Float = 1, keepRecurrent: Float = 1,
-        keepHyperRecurrent: Float = 1, forgetBias: Float = 1, layerNormEpsilon: Float = usualEpsilon,
+        keepHyperRecurrent: Float = 1, forgetBias: Float = 1, layerNormEpsilon: Float = defaultLayerNormEpsilon,
         hyperStateForEmbeddings: HyperStateForEmbeddings = .current, hyperLayerNorm: HyperLayerNorm = .matchMain
     ) {
         self.cell = cell
@@ -55,7 +55,7 @@ public struct CharacterModelConfiguration: Sendable, Codable, Equatable {
     /// Whether the hyper cells are layer-normalized.
     public var normalizesHyperCell: Bool { layerNorm || hyperLayerNorm == .always }
 
-    /// Numbers to learn, without making any of them.
+    /// The number of learned parameters. Builds no model; for a cell kind without a closed form, one cell to count.
     ///
     /// - Parameter vocabularySize: V, of the one-hot input and the softmax.
     public func parameterCount(vocabularySize V: Int) -> Int {
@@ -64,19 +64,19 @@ public struct CharacterModelConfiguration: Sendable, Codable, Equatable {
         }
     }
 
-    /// Numbers that a training step holds of each step of each sequence, at the least: what the backward pass needs of all
-    /// layers, the gradient of the last one's h, and the logits, their softmax and their gradient.
+    /// Floats that a training step must hold for each step of each sequence, a lower bound: what the backward pass of
+    /// all layers reads, the gradient of the last layer's h, and the logits, their softmax and their gradient.
     public func activationCount(vocabularySize V: Int) -> Int {
         (0..<layers).reduce(units + 3 * V) { total, layer in
             total + cell.activationCount(self, layer == 0 ? V : units)
         }
     }
 
-    /// The same of reading without learning, which holds a layer at a time.
-    public func readingCount(vocabularySize V: Int) -> Int { cell.activationCount(self, V) + 2 * V }
+    /// Floats that evaluation must hold for each step of each sequence: one layer at a time. A lower bound.
+    public func evaluationActivationCount(vocabularySize V: Int) -> Int { cell.activationCount(self, V) + 2 * V }
 
-    /// Deviation `layerNormEpsilon`.
-    public static let usualEpsilon: Float = 1e-3
+    /// The default of ε (deviation `layerNormEpsilon`).
+    public static let defaultLayerNormEpsilon: Float = 1e-3
     /// The most layers that a model has.
     public static let mostLayers = 1 << 10
     /// The most units, hyper units and numbers of an embedding.
@@ -86,7 +86,7 @@ public struct CharacterModelConfiguration: Sendable, Codable, Equatable {
     ///
     /// - Throws: `InvalidModelSetting`, the first that cannot be.
     public func validate() throws(InvalidModelSetting) {
-        /// Refuses a value that the cell does not read: it would be a lie in every record.
+        /// Refuses a value that the cell does not read: a record would state a setting that had no effect.
         func refuse(
             _ key: String, _ value: String, if isSet: Bool, expected: String, lacking part: String,
             _ features: CellKind.Feature...
@@ -133,9 +133,10 @@ public struct CharacterModelConfiguration: Sendable, Codable, Equatable {
             throw InvalidModelSetting(
                 key: "layerNormEpsilon", expected: "a number above 0", found: "\(layerNormEpsilon)")
         }
-        if layerNormEpsilon != Self.usualEpsilon, !normalizesHyperCell {
+        if layerNormEpsilon != Self.defaultLayerNormEpsilon, !normalizesHyperCell {
             throw InvalidModelSetting(
-                key: "layerNormEpsilon", expected: "\(Self.usualEpsilon) for a model that normalizes nothing",
+                key: "layerNormEpsilon",
+                expected: "\(Self.defaultLayerNormEpsilon) for a model that normalizes nothing",
                 found: "\(layerNormEpsilon)")
         }
     }

@@ -2,7 +2,7 @@
 public struct Classification {
     /// [B, classes].
     public let logits: Variable
-    /// The kernels it was computed with, owned and generated: what an L2 penalty is on.
+    /// The kernels that the pass used, owned and generated; the L2 penalty is on these.
     public let kernels: [Variable]
 
     public init(logits: Variable, kernels: [Variable]) {

@@ -17,7 +17,7 @@ public final class CoordinateNetwork: ImageClassifier {
 
         public init(weights: KernelSource) { self.weights = weights }
 
-        /// Numbers to learn.
+        /// The number of learned parameters.
         public var parameterCount: Int {
             let matrix = weights == .owned ? 784 * 256 : CoordinateNetwork.coordinateParameterCount
             return matrix + 256 + 256 * 10 + 10
@@ -52,10 +52,10 @@ public final class CoordinateNetwork: ImageClassifier {
 
     public let imageShape = [imageSide, imageSide, 1]
 
-    /// A network with initial values drawn by `seed` (deviation `staticCoordinates`): an orthogonal classifier and else
-    /// He's normal weights, in the small network with standard normal biases on its hidden layers, and its last layer
-    /// scaled and shifted so that its outputs start with mean 0 and standard deviation 1. They are the same bits with
-    /// the same build, instruction set, BLAS and number of threads.
+    /// A network with initial values drawn by `seed` (deviation `staticCoordinates`): an orthogonal output layer, He's
+    /// normal weights elsewhere; in the small network standard normal biases on its hidden layers, and its last layer
+    /// scaled and shifted so that its outputs start with mean 0 and standard deviation 1. The values are the same bits
+    /// with the same build, instruction set, BLAS and number of threads.
     public init(configuration: Configuration, seed: UInt64) {
         self.configuration = configuration
         var random = RandomStream.initialValues(seed: seed)

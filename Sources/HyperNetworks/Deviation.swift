@@ -91,8 +91,8 @@ public struct Deviation: Sendable, Equatable {
             paper:
                 "starts W_ĥh, W_ĥx, their biases, W_hz and W_xz with constants, and trains with N_z = 4, 16 and 64; the N_z "
                 + "elements of z_h, and those of z_x, then have equal gradients and stay equal",
-            choice: "the constants; for the scales of rows N_z acts as 1, for b(z_b), whose W_ĥb starts with random "
-                + "numbers, it does not",
+            choice: "the constants; the row scales d_h and d_x then behave as with N_z = 1, and b(z_b), whose W_ĥb "
+                + "starts with random numbers, does not",
             reason: "the paper and the author's code; `distinct` starts the elements apart: "
                 + "[shortfalls.md](shortfalls.md)",
             keys: ["deviations.scalingInitialValues"]),
@@ -230,8 +230,8 @@ public struct Deviation: Sendable, Equatable {
             reason: "the values of PyTorch and of Torch, which the Wide ResNet paper used"),
         Deviation(
             "staticOwnedInitialValues", "§4.1, 4.2", paper: "does not say how owned weights start",
-            choice: "kernels normal with the standard deviation of He et al., √(2 / fan-in); the classifier "
-                + "orthogonal; biases 0",
+            choice: "kernels normal with the standard deviation of He et al., √(2 / fan-in); the output "
+                + "layer orthogonal; biases 0",
             reason: "the usual practice for ReLU networks; generated kernels start with the same standard deviation "
                 + "(in the author's notebook for MNIST kernels, generator and embedding start truncated normal)"),
         testedCheckpoint,
@@ -267,8 +267,9 @@ public struct Deviation: Sendable, Equatable {
             choice:
                 "Adam, batches of 1,000, no augmentation, ReLU; the ordinary network with a rate of 0.001 and the length of "
                 + "`staticMNISTLength`, the other for 300 epochs with 0.003, after 200 steps of warm-up, falling to 0 along "
-                + "half a cosine; a small network of 4-25-25-1 units; coordinates from −1 to 1; weights as He et al., the classifier orthogonal, the small network's "
-                + "hidden biases standard normal; its outputs start with mean 0 and standard deviation 1 and are multiplied by 0.01",
+                + "half a cosine; a small network of 4-25-25-1 units; coordinates from −1 to 1; weights as He et al., "
+                + "the output layer orthogonal, the small network's hidden biases standard normal; its outputs start "
+                + "with mean 0 and standard deviation 1 and are multiplied by 0.01",
             reason:
                 "801 numbers that make 200,000 weights learn slowly, and slower with augmentation; neighboring weights "
                 + "are alike, and without the factor the first steps switch every hidden unit off"),

@@ -29,7 +29,7 @@ public final class HyperLSTMCell: RecurrentCell {
     public let W_xz: Variable
     public let W_bz: Variable
     /// Deviation `hyperStateForEmbeddings`.
-    public let embeddingSource: HyperStateForEmbeddings
+    public let hyperStateForEmbeddings: HyperStateForEmbeddings
 
     public var inputs: Int { W_x.shape[0] }
     public var units: Int { W_h.shape[0] }
@@ -39,14 +39,14 @@ public final class HyperLSTMCell: RecurrentCell {
     /// A cell with the given parameters.
     ///
     /// - Parameters:
-    ///   - update: What follows Eq. 12, with layer normalization of H units or without.
+    ///   - update: The normalization of Eq. 12 and all of Eq. 13, with layer normalization of H units or without.
     ///   - hyperCell: An LSTM of h units on H + I inputs.
-    ///   - embeddingSource: Deviation `hyperStateForEmbeddings`.
+    ///   - hyperStateForEmbeddings: Deviation `hyperStateForEmbeddings`.
     /// - Precondition: Every parameter has its shape in the table above.
     public init(
         W_x: Variable, W_h: Variable, b_0: Variable, update: LSTMUpdate, hyperCell: LSTMCell, W_hhat_h: Variable,
         b_hhat_h: Variable, W_hhat_x: Variable, b_hhat_x: Variable, W_hhat_b: Variable, W_hz: Variable, W_xz: Variable,
-        W_bz: Variable, embeddingSource: HyperStateForEmbeddings
+        W_bz: Variable, hyperStateForEmbeddings: HyperStateForEmbeddings
     ) {
         let H = W_h.shape[0], h = hyperCell.units
         precondition(W_hz.shape.count == 3, "W_hz is [4, N_z, H], found \(W_hz.shape)")
@@ -79,7 +79,7 @@ public final class HyperLSTMCell: RecurrentCell {
         self.W_hz = W_hz
         self.W_xz = W_xz
         self.W_bz = W_bz
-        self.embeddingSource = embeddingSource
+        self.hyperStateForEmbeddings = hyperStateForEmbeddings
     }
 
     /// The initial values of A.2.3: hyper cell biases 0 and its weights orthogonal; W_ĥh, W_ĥx zero with bias 1; W_ĥb
@@ -94,12 +94,12 @@ public final class HyperLSTMCell: RecurrentCell {
     ///   - layerNormEpsilon: ε of the main cell's layer normalization, nil for none.
     ///   - hyperLayerNormEpsilon: The same for the hyper cell (deviation `hyperLayerNorm`).
     ///   - forgetBias: Added to f in both cells (deviation `forgetBias`).
-    ///   - embeddingSource: Deviation `hyperStateForEmbeddings`.
+    ///   - hyperStateForEmbeddings: Deviation `hyperStateForEmbeddings`.
     ///   - initialValues: Of W_x in the main cell and in the hyper cell, and of W_hz and W_xz.
     ///   - random: Where the initial values are drawn from.
     public convenience init(
         inputs: Int, units: Int, hyperUnits: Int, embeddingSize Nz: Int, layerNormEpsilon: Float?,
-        hyperLayerNormEpsilon: Float?, forgetBias: Float, embeddingSource: HyperStateForEmbeddings,
+        hyperLayerNormEpsilon: Float?, forgetBias: Float, hyperStateForEmbeddings: HyperStateForEmbeddings,
         initialValues: RecurrentInitialValues, random: inout RandomStream
     ) {
         self.init(
@@ -116,7 +116,7 @@ public final class HyperLSTMCell: RecurrentCell {
             W_hhat_b: Initializer.normal(standardDeviation: 0.01, [hyperUnits, 4 * Nz], random: &random),
             W_hz: initialValues.scaling.variable([4, Nz, units], random: &random),
             W_xz: initialValues.scaling.variable([4, Nz, units], random: &random),
-            W_bz: Initializer.constant(0, [4, Nz, units]), embeddingSource: embeddingSource)
+            W_bz: Initializer.constant(0, [4, Nz, units]), hyperStateForEmbeddings: hyperStateForEmbeddings)
     }
 
     public var parameters: [NamedParameter] {
@@ -174,7 +174,7 @@ public final class HyperLSTMCell: RecurrentCell {
     public func step(_ x: CellInput, _ state: HyperLSTMState, masks: [Variable?]) -> HyperLSTMState {
         // Eq. 10: the ordinary cell on x̂_t = (h_{t-1}; x_t)
         let hyper = hyperCell.step(.joined(state.main.h, x), state.hyper, masks: Array(masks.dropFirst()))
-        let scaling = scaling(embeddingSource == .current ? hyper.h : state.hyper.h)
+        let scaling = scaling(hyperStateForEmbeddings == .current ? hyper.h : state.hyper.h)
         // Eq. 12; its LN and Eq. 13 are the update's
         let y = scaling.d_h * matmul(state.main.h, W_h) + scaling.d_x * x.times(W_x) + scaling.b
         return HyperLSTMState(main: update(y, c: state.main.c, mask: masks.first ?? nil), hyper: hyper)

@@ -154,7 +154,7 @@ private final class HyperLSTMForward {
     var hyper_y: MatrixView { products.matrix.columns(4 * cell.units..<products.shape[2]) }
     /// The ĥ that Eq. 11 reads at a step, [B, h].
     func embedded(_ t: Int) -> MatrixView {
-        cell.embeddingSource == .current ? hyper_h.after(t) : hyper_h.before(t)
+        cell.hyperStateForEmbeddings == .current ? hyper_h.after(t) : hyper_h.before(t)
     }
 
     func run(_ packed: PackedHyperLSTM) {
@@ -309,9 +309,9 @@ private final class HyperLSTMBackward {
                     backThroughMainCell(rows, y)
                     backThroughScaling(rows, y)
                     // Eq. 11 read ĥ_t, or before the hyper cell's step ĥ_{t-1}.
-                    if forward.cell.embeddingSource == .current { backThroughEmbedding(rows) }
+                    if forward.cell.hyperStateForEmbeddings == .current { backThroughEmbedding(rows) }
                     backThroughHyperCell(rows)
-                    if forward.cell.embeddingSource == .previous { backThroughEmbedding(rows) }
+                    if forward.cell.hyperStateForEmbeddings == .previous { backThroughEmbedding(rows) }
                 }
             }
             packedJoint.multiply(forward.products.matrix.rows(t * B..<(t + 1) * B), into: dh.matrix)
@@ -437,7 +437,7 @@ private final class HyperLSTMBackward {
         for (n, W) in [cell.W_hhat_h, cell.W_hhat_x, cell.W_hhat_b].enumerated() {
             let dz = dz.matrix.columns(n * width..<(n + 1) * width)
             W.addGradient { dW, accumulate in
-                if cell.embeddingSource == .previous {
+                if cell.hyperStateForEmbeddings == .previous {
                     forward.hyper_h.weightGradient(dz, to: dW.matrix, accumulate: accumulate)
                 } else {
                     Blas.multiply(

@@ -28,19 +28,19 @@ public final class HyperRNNCell: RecurrentCell {
     public let W_bz: Variable
     public let b_0: Variable
     /// Deviation `hyperStateForEmbeddings`.
-    public let embeddingSource: HyperStateForEmbeddings
+    public let hyperStateForEmbeddings: HyperStateForEmbeddings
 
     /// A cell with the given parameters.
     ///
     /// - Parameters:
     ///   - weights: The main weights in one of the two forms.
     ///   - hyperCell: An RNN of h units on H + I inputs.
-    ///   - embeddingSource: Deviation `hyperStateForEmbeddings`.
+    ///   - hyperStateForEmbeddings: Deviation `hyperStateForEmbeddings`.
     /// - Precondition: Every parameter has its shape in the table above, and `weights` the shapes of their form.
     public init(
         weights: Weights, hyperCell: RNNCell, W_hhat_h: Variable, b_hhat_h: Variable, W_hhat_x: Variable,
         b_hhat_x: Variable, W_hhat_b: Variable, W_bz: Variable, b_0: Variable,
-        embeddingSource: HyperStateForEmbeddings
+        hyperStateForEmbeddings: HyperStateForEmbeddings
     ) {
         let H = b_0.shape[0], h = hyperCell.units, I = hyperCell.inputs - H, Nz = W_bz.shape[0]
         let main: [(String, Variable, [Int])]
@@ -66,7 +66,7 @@ public final class HyperRNNCell: RecurrentCell {
         self.W_hhat_b = W_hhat_b
         self.W_bz = W_bz
         self.b_0 = b_0
-        self.embeddingSource = embeddingSource
+        self.hyperStateForEmbeddings = hyperStateForEmbeddings
     }
 
     /// Initial values as A.2.3 gives them for the HyperLSTM: W_ĥh, W_ĥx zero with bias 1; W_ĥb normal with s.d. 0.01;
@@ -83,12 +83,13 @@ public final class HyperRNNCell: RecurrentCell {
     ///   - hyperUnits: h of the hyper cell.
     ///   - embeddingSize: N_z.
     ///   - full: Whether the main weights are those of Eq. 5, in place of Eq. 8.
-    ///   - embeddingSource: Deviation `hyperStateForEmbeddings`.
+    ///   - hyperStateForEmbeddings: Deviation `hyperStateForEmbeddings`.
     ///   - initialValues: Of W_x in the main cell and in the hyper cell, and of the efficient form's W_hz and W_xz.
     ///   - random: Where the initial values are drawn from.
     public convenience init(
         inputs: Int, units: Int, hyperUnits: Int, embeddingSize Nz: Int, full: Bool,
-        embeddingSource: HyperStateForEmbeddings, initialValues: RecurrentInitialValues, random: inout RandomStream
+        hyperStateForEmbeddings: HyperStateForEmbeddings, initialValues: RecurrentInitialValues,
+        random: inout RandomStream
     ) {
         func recurrent() -> Variable { Initializer.orthogonal(rows: units, columns: units, random: &random) }
         func input() -> Variable {
@@ -115,7 +116,7 @@ public final class HyperRNNCell: RecurrentCell {
             W_hhat_x: Initializer.constant(0, [hyperUnits, Nz]), b_hhat_x: Initializer.constant(1, [Nz]),
             W_hhat_b: Initializer.normal(standardDeviation: 0.01, [hyperUnits, Nz], random: &random),
             W_bz: Initializer.constant(0, [Nz, units]), b_0: Initializer.constant(0, [units]),
-            embeddingSource: embeddingSource)
+            hyperStateForEmbeddings: hyperStateForEmbeddings)
     }
 
     public var parameters: [NamedParameter] {
@@ -161,7 +162,7 @@ public final class HyperRNNCell: RecurrentCell {
         let h = state.main.h
         // Eq. 6
         let hyper = hyperCell.step(.joined(h, x), state.hyper)
-        let ĥ = embeddingSource == .current ? hyper.h : state.hyper.h
+        let ĥ = hyperStateForEmbeddings == .current ? hyper.h : state.hyper.h
         let z_h = addRow(matmul(ĥ, W_hhat_h), b_hhat_h)
         let z_x = addRow(matmul(ĥ, W_hhat_x), b_hhat_x)
         let z_b = matmul(ĥ, W_hhat_b)

@@ -7,7 +7,9 @@ public protocol ImageClassifier: Module {
     ///
     /// - Parameters:
     ///   - images: [B, height, width, channels].
-    ///   - mode: Whether normalization uses (and moves) the batch's statistics or the running ones.
+    ///   - mode: `.training` normalizes by the batch's statistics and updates the running ones; `.evaluation` uses the
+    ///     running ones.
+    /// - Returns: The logits, [B, classes], and the kernels that the pass used.
     func forward(_ images: Variable, mode: NormalizationMode) -> Classification
 
     /// The ordinary network with the kernels that the hypernetwork makes now: the same logits, no hypernetwork. A

@@ -20,7 +20,7 @@ public final class MNISTConvNet: ImageClassifier {
             self.initialValues = initialValues
         }
 
-        /// Numbers to learn.
+        /// The number of learned parameters.
         public var parameterCount: Int {
             let first = MNISTConvNet.firstKernel, second = MNISTConvNet.secondKernel
             let conv2 =
@@ -30,8 +30,8 @@ public final class MNISTConvNet: ImageClassifier {
             return first.count + first.outputs + conv2 + second.outputs + 784 * 10 + 10
         }
 
-        /// Numbers that a training step holds of each image, at the least: the image, and of both parts the outputs of the
-        /// convolution, of the pooling and of the ReLU.
+        /// Floats that a training step must hold for each image: the image, and of both parts the outputs of the
+        /// convolution, of the pooling and of the ReLU. A lower bound.
         public var activationCount: Int {
             let pixels = 28 * 28
             return pixels + MNISTConvNet.firstKernel.outputs * (pixels + 2 * pixels / 4)

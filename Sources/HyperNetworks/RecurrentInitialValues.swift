@@ -1,4 +1,4 @@
-/// How the weights of a recurrent cell start, where more than one way can be named.
+/// The initial values of a recurrent cell that a configuration can choose.
 public struct RecurrentInitialValues: Equatable, Sendable {
     /// Of W_x, in the hyper cell too.
     public var input: InputInitialValues

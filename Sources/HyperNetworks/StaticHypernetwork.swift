@@ -108,7 +108,7 @@ public final class StaticHypernetwork: Module {
         return layer.inputs / basic.inputs * (layer.outputs / basic.outputs)
     }
 
-    /// Numbers to learn where d = N_z (§3.1): N_z Z + d (N_z + 1) N_in + f · N_out · f (d + 1).
+    /// The number of learned parameters where d = N_z (§3.1): N_z Z + d (N_z + 1) N_in + f · N_out · f (d + 1).
     ///
     /// - Parameters:
     ///   - basic: What one embedding makes: N_in, N_out, f.
@@ -118,7 +118,7 @@ public final class StaticHypernetwork: Module {
         Nz * Z + Nz * (Nz + 1) * basic.inputs + basic.size * basic.outputs * basic.size * (Nz + 1)
     }
 
-    /// Numbers to learn besides the embeddings: d (N_z + 1) N_in + f · N_out · f (d + 1).
+    /// The number of learned parameters besides the embeddings: d (N_z + 1) N_in + f · N_out · f (d + 1).
     public var generatorParameterCount: Int { parameterCount - z.value.count }
 
     public var parameters: [NamedParameter] {

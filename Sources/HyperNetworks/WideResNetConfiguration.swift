@@ -34,6 +34,13 @@ public struct WideResNetConfiguration: Sendable, Equatable {
         let inputs: Int
         let outputs: Int
         let stride: Int
+
+        var kernels: [KernelShape] {
+            [
+                KernelShape(size: 3, inputs: inputs, outputs: outputs),
+                KernelShape(size: 3, inputs: outputs, outputs: outputs),
+            ]
+        }
     }
 
     /// All blocks in order: groups of baseWidth · k · {1, 2, 4} channels; the second and third halve the image.
@@ -50,13 +57,16 @@ public struct WideResNetConfiguration: Sendable, Equatable {
     }
 
     /// The kernels of all blocks in order, two a block: those that the hypernetwork makes.
-    public var blockKernels: [KernelShape] {
-        blockPlan.flatMap { block in
-            [
-                KernelShape(size: 3, inputs: block.inputs, outputs: block.outputs),
-                KernelShape(size: 3, inputs: block.outputs, outputs: block.outputs),
-            ]
+    public var blockKernels: [KernelShape] { blockPlan.flatMap(\.kernels) }
+
+    /// Multiplications of all convolutions in the forward pass of one image: a kernel meets every pixel of its result.
+    public var multiplicationCount: Int {
+        var side = WideResNet.imageSide, total = KernelShape(size: 3, inputs: 3, outputs: baseWidth).count * side * side
+        for block in blockPlan {
+            side /= block.stride
+            total += block.kernels.reduce(0) { $0 + $1.count } * side * side
         }
+        return total
     }
 
     /// The kernel that one embedding makes.
@@ -68,14 +78,14 @@ public struct WideResNetConfiguration: Sendable, Equatable {
         return blockKernels.reduce(0) { $0 + StaticHypernetwork.embeddingCount(of: $1, basic: basicKernel) }
     }
 
-    /// Numbers to learn in the generator, without the embeddings (§3.1); 0 for the ordinary network.
+    /// The number of learned parameters of the generator, without the embeddings (§3.1); 0 for the ordinary network.
     public var generatorParameterCount: Int {
         guard kernels == .generated else { return 0 }
         return StaticHypernetwork.parameterCount(basic: basicKernel, embeddingSize: embeddingSize, embeddings: 0)
     }
 
-    /// Numbers that a training step holds of each image, at the least, because the backward pass reads them: the image, the
-    /// outputs of the stem, of its normalization and of every convolution of the blocks.
+    /// Floats that a training step must hold for each image because the backward pass reads them: the image, the
+    /// outputs of the stem, of its normalization and of every convolution of the blocks. A lower bound.
     public var activationCount: Int {
         var side = WideResNet.imageSide, total = (3 + 2 * baseWidth) * side * side
         for block in blockPlan {
@@ -85,16 +95,18 @@ public struct WideResNetConfiguration: Sendable, Equatable {
         return total
     }
 
-    /// Numbers that reading without learning holds of each image, at the least: the input and the output of a convolution
-    /// of the first group.
-    public var readingCount: Int { 2 * baseWidth * widening * WideResNet.imageSide * WideResNet.imageSide }
+    /// Floats that evaluation must hold for each image: input and output of a convolution of the first group. A lower
+    /// bound.
+    public var evaluationActivationCount: Int {
+        2 * baseWidth * widening * WideResNet.imageSide * WideResNet.imageSide
+    }
 
     /// Numbers in the kernels that a hypernetwork makes; 0 for the ordinary network.
     public var generatedKernelCount: Int {
         kernels == .generated ? blockKernels.reduce(0) { $0 + $1.count } : 0
     }
 
-    /// Numbers to learn: Table 2's column, exactly.
+    /// The number of learned parameters: Table 2's column, exactly.
     public var parameterCount: Int {
         let plan = blockPlan, last = plan.last?.outputs ?? baseWidth
         let stem = KernelShape(size: 3, inputs: 3, outputs: baseWidth).count + 2 * baseWidth

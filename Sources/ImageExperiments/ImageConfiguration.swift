@@ -59,9 +59,9 @@ public struct ImageConfiguration: RunConfiguration {
     public var dataName: String { data.dataset.rawValue }
     public var unitsPerStep: Int { training.batch }
 
-    /// Statistics of each shard make another training of another number of shards.
-    public static func isLabel(_ key: String, in root: ConfigurationNode) -> Bool {
-        guard key == "training.shards" else { return RunRecord.isLabel(key) }
+    /// With batch normalization over each shard, the number of shards changes the training; otherwise it does not.
+    public static func leavesFiguresUnchanged(_ key: String, in root: ConfigurationNode) -> Bool {
+        guard key == "training.shards" else { return RunRecord.leavesFiguresUnchanged(key) }
         return root["deviations"]?["batchNormalization"]?.content
             != .scalar(text: BatchNormScope.shard.rawValue, type: .text)
     }
@@ -81,7 +81,7 @@ public struct ImageConfiguration: RunConfiguration {
                     "whether the statistics are those of the whole batch, or of each of its shards (deviation"
                     + " `shardNormalization`)",
             ],
-            younger: ["batchNormalization": .scalar(text: BatchNormScope.batch.rawValue, type: .text)])
+            addedLater: ["batchNormalization": .scalar(text: BatchNormScope.batch.rawValue, type: .text)])
         model = try Self.model(
             reader, initialValues: try deviations.choice("generatorInitialValues", of: GeneratorInitialValues.self))
         guard model.initialValues == .he || model.hasHypernetwork else {
@@ -99,7 +99,7 @@ public struct ImageConfiguration: RunConfiguration {
                 "adam": "Adam's constants; null where `nesterov` trains",
                 "nesterov": "stochastic gradient descent with Nesterov's momentum; null where `adam` trains",
                 "l2": "coefficient of ½‖K‖² over all kernels, owned and generated (deviation `staticL2`)",
-            ]), younger: TrainingLoopSettings.younger)
+            ]), addedLater: TrainingLoopSettings.addedLater)
         training = Training(
             batch: try trainingReader.integer("batch", atLeast: 1),
             optimizer: try Self.optimizer(trainingReader),

@@ -18,8 +18,8 @@ public struct ImageEvaluator {
     /// The mean loss and the errors over a split, each image as it is.
     ///
     /// - Parameters:
-    ///   - batch: images in one call of the network.
-    ///   - name: the split's name, for progress.
+    ///   - batch: Images in one call of the network.
+    ///   - name: The split's name, for progress.
     /// - Throws: `Interrupted` when a stop was asked for.
     public func evaluate(
         _ model: some ImageClassifier, _ set: ImageSet, normalization: PixelNormalization, batch: Int, name: String

@@ -27,7 +27,7 @@ public final class ImageExperiment: Experiment {
     }
 
     public let model: any ImageClassifier
-    /// Made when it is asked for: one shard of a batch alone has an optimizer.
+    /// Lazy: only the first shard of a process is asked for it, so the other shards allocate no moments.
     public private(set) lazy var optimizer: any CheckpointedOptimizer =
         configuration.training.optimizer.optimizer(parameters)
     private let configuration: ImageConfiguration
@@ -101,6 +101,15 @@ public final class ImageExperiment: Experiment {
         {
             throw ImageDataError.constantChannel(name: dataset.displayName, channel: channel)
         }
+    }
+
+    /// Generated kernels cost no time that can be measured: nearly all is in the convolutions.
+    public static func cost(ofAStep configuration: ImageConfiguration) -> (kind: String, multiplications: Double)? {
+        let model = configuration.model
+        guard model.network == .wideResNet else { return nil }
+        return (
+            model.network.rawValue, Double(model.wideResNet.multiplicationCount) * Double(configuration.unitsPerStep)
+        )
     }
 
     public static func memory(

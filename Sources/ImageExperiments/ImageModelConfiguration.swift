@@ -45,7 +45,7 @@ public struct ImageModelConfiguration: Codable, Equatable, Sendable {
             && (!hasHypernetwork || sizes.contains(embeddingSize))
     }
 
-    private var wideResNet: WideResNetConfiguration {
+    var wideResNet: WideResNetConfiguration {
         WideResNetConfiguration(
             kernels: kernels, blocks: blocks, widening: widening, baseWidth: 16, classes: 10,
             embeddingSize: embeddingSize, basicChannels: 16, initialValues: initialValues)
@@ -65,7 +65,7 @@ public struct ImageModelConfiguration: Codable, Equatable, Sendable {
         }
     }
 
-    /// Numbers to learn.
+    /// The number of learned parameters.
     public var parameterCount: Int {
         switch network {
         case .wideResNet: wideResNet.parameterCount
@@ -74,7 +74,7 @@ public struct ImageModelConfiguration: Codable, Equatable, Sendable {
         }
     }
 
-    /// Numbers that a training step holds at the least besides the parameters, for a batch of images.
+    /// Floats that a training step must hold besides the parameters, for a batch of images. A lower bound.
     func trainingNumbers(batch: Int) -> Double {
         switch network {
         // The kernels that a hypernetwork makes are there as basic kernels and tiled.
@@ -85,10 +85,10 @@ public struct ImageModelConfiguration: Codable, Equatable, Sendable {
         }
     }
 
-    /// The same of reading images without learning.
+    /// Floats that evaluation must hold besides the parameters, for a batch of images. A lower bound.
     func readingNumbers(batch: Int) -> Double {
         switch network {
-        case .wideResNet: Double(batch) * Double(wideResNet.readingCount)
+        case .wideResNet: Double(batch) * Double(wideResNet.evaluationActivationCount)
         case .mnistConvNet, .coordinate: Double(batch) * 784
         }
     }

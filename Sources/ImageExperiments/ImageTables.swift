@@ -44,10 +44,10 @@ extension ImageExperiment {
             baselines: [1: [2]]),
     ]
 
-    public static let suiteOption = "experiment"
-    public static let suites = [
-        Suite(
+    public static let datasetGroupOption = "experiment"
+    public static let datasetGroups = [
+        DatasetGroup(
             name: "cifar", title: "CIFAR-10", dataNames: ["cifar10"], sampleDataNames: ["sample-cifar10"]),
-        Suite(name: "mnist", title: "MNIST", dataNames: ["mnist"], sampleDataNames: ["sample-mnist"]),
+        DatasetGroup(name: "mnist", title: "MNIST", dataNames: ["mnist"], sampleDataNames: ["sample-mnist"]),
     ]
 }

@@ -16,7 +16,7 @@ public struct TrainedImageModel {
     public let convertedType: String?
     private let metadata: [String: String]
 
-    /// - Parameter url: a run's folder, a checkpoint's, or a file of weights.
+    /// - Parameter url: A run's folder, a checkpoint's, or a file of weights.
     /// - Throws: `CheckpointError` if there is none, it is damaged, or its weights do not fit what it says of itself.
     public init(at url: URL) throws {
         let checkpoint = try Checkpoint(at: url), file = try checkpoint.weights(), url = checkpoint.weightsURL
@@ -37,20 +37,26 @@ public struct TrainedImageModel {
         }
         configuration = try decoded("model", ImageModelConfiguration.self)
         guard configuration.isBuildable else {
-            throw CheckpointError.file(path: url.path, reason: "the metadata 'model' is no network: \(configuration)")
+            throw CheckpointError.file(
+                path: url.path,
+                reason: "the metadata 'model' describes no network that can be built: \(configuration)")
         }
         let means = try decoded("channelMeans", [Double].self)
         let deviations = try decoded("channelDeviations", [Double].self)
         guard !means.isEmpty, means.count == deviations.count, deviations.allSatisfy({ $0 > 0 }) else {
             throw CheckpointError.file(
-                path: url.path, reason: "the channel statistics \(means), \(deviations) are none")
+                path: url.path,
+                reason: "the metadata 'channelMeans' and 'channelDeviations' expected one mean and one standard"
+                    + " deviation above 0 for each channel, found \(means) and \(deviations)")
         }
         // Older files, and those of other copies of the data, name the set with an addition.
         let dataset = ImageDatasetName.allCases.last { (metadata["dataset"] ?? "").hasPrefix($0.rawValue) }
         guard let dataset else {
+            let names = ImageDatasetName.allCases.map { "'\($0.rawValue)'" }.joined(separator: ", ")
             throw CheckpointError.file(
                 path: url.path,
-                reason: "the metadata 'dataset' is '\(metadata["dataset"] ?? "")', which is no known one")
+                reason: "the metadata 'dataset' expected a name that begins with one of \(names), found"
+                    + " '\(metadata["dataset"] ?? "")'")
         }
         normalization = dataset.normalization(means: means, deviations: deviations)
         // Before anything of that size is allocated; running statistics come on top of what is learned.
@@ -75,7 +81,7 @@ public struct TrainedImageModel {
 
     /// Generates the kernels once and writes the plain network: no hypernetwork, and the same logits.
     ///
-    /// - Returns: the plain network's configuration.
+    /// - Returns: The plain network's configuration.
     /// - Throws: `CheckpointError.file` if it cannot be written.
     public func writeBaked(to url: URL) throws -> ImageModelConfiguration {
         var plain = configuration

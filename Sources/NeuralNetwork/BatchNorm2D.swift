@@ -55,7 +55,9 @@ public final class BatchNorm2D: Module {
         case .training:
             let own = x.channelMoments ?? ChannelMoments(of: x.value)
             moments = exchange.map { ChannelMoments(gatheredFrom: own, by: $0) } ?? own
-            precondition(moments.count > 1, "a batch has a variance from two pixels on, found \(x.shape)")
+            precondition(
+                moments.count > 1,
+                "batch normalization in training needs two pixels of a channel or more, found \(x.shape)")
             let unbiased = Double(moments.count) / Double(moments.count - 1)
             for c in 0..<channels {
                 runningMean.pointer[c] += momentum * (Float(moments.mean[c]) - runningMean.pointer[c])
@@ -72,6 +74,8 @@ public final class BatchNorm2D: Module {
             epsilon: epsilon)
     }
 
+    /// Normalizes x, in training by the batch's statistics, which also update the running ones.
+    ///
     /// - Parameters:
     ///   - x: [B, H, W, C].
     ///   - relu: Whether max(·, 0) follows, in the same pass.

@@ -1,4 +1,4 @@
-/// The input of a recurrent cell: R rows, one for each sequence at a step, or for each (step, sequence), step-major.
+/// The input of a recurrent cell: R rows, one for each sequence at a step, or for each (step, sequence), time-major.
 public indirect enum CellInput {
     /// x, [R, I].
     case dense(Variable)

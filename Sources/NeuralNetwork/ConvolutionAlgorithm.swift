@@ -1,7 +1,8 @@
-/// A way to convolve images that have a border of zeros; a call runs on one thread where it does not say otherwise.
+/// A convolution algorithm for images that are padded with zeros. Each call runs on one thread unless it says
+/// otherwise.
 ///
-/// Images in memory: with their border `paddedCount` floats, their outputs `shape.outputCount`; one after the other.
-/// `next` is what the thread reads after a call, which may fetch it.
+/// Images lie one after the other in memory: `paddedCount` floats for each padded image, `shape.outputCount` for each
+/// output. `next` is the memory that the thread reads after the call; an algorithm may prefetch it.
 protocol ConvolutionAlgorithm {
     var shape: ConvolutionShape { get }
     /// Images to work on together.
@@ -36,8 +37,8 @@ protocol ConvolutionAlgorithm {
         images: Int, _ padded: FloatPointer, _ paddedGradient: FloatPointer, _ sums: FloatPointer,
         next: [UpcomingMemory], scratch: FloatPointer)
 
-    /// Adds some parts of what `kernelGradient` summed up, from and to multiples of 16, to a gradient of the kernel's
-    /// shape.
+    /// Adds the parts `parts` of `kernelGradientParts` of what `kernelGradient` summed up to a gradient of the kernel's
+    /// shape. Their lower bound is a multiple of 16, and so is the upper one, unless it is the end.
     func addKernelGradient(_ parts: Range<Int>, of sums: FloatPointer, to gradient: FloatPointer)
 }
 

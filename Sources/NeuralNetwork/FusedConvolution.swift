@@ -1,8 +1,9 @@
 // Convolution without a matrix of patches: image by image, from a copy with a border of zeros that stays in the cache.
 //
-// A thread makes the copy, normalizing on the way where a normalization comes first, and convolves it while bias and
-// residual wait in the registers of the result. The statistics that the next normalization needs are taken from the
-// finished image before it leaves the cache. The backward pass makes the copy again: normalized images are never stored.
+// A thread makes the copy, normalizing on the way where a normalization comes first, and convolves it; bias and
+// residual are added while the result is in registers. The statistics that the next normalization needs are taken from
+// the finished image before it leaves the cache. The backward pass makes the copy again: normalized images are never
+// stored.
 
 /// `conv2D`, or with a norm `normReLUConv2D`, by one of the algorithms.
 ///
@@ -29,7 +30,7 @@ package func fusedConv2D(
     let operands = [x, kernel] + [norm?.gamma, norm?.beta, bias, residual].compactMap { $0 }
     let result = Variable(
         y, operands: operands,
-        propagateParts: { FusedConvolutionBackward(operation, dY: $0, unfinished: $1).addGradients() })
+        propagateParts: { FusedConvolutionBackward(operation, dY: $0, deferredChange: $1).addGradients() })
     result.channelMoments = moments
     return result
 }
@@ -118,8 +119,8 @@ private final class FusedConvolutionBackward {
 
     private let operation: FusedConvolution
     private let dY: Tensor
-    /// The last change of dY, which is made as its images are read.
-    private let unfinished: UnfinishedGradient?
+    /// The last change of dY, which is applied as its images are read.
+    private let deferredChange: DeferredGradientChange?
     private let group: Int
     private let chunks: [Range<Int>]
     private let totals: ChunkSums<Slot>
@@ -132,10 +133,11 @@ private final class FusedConvolutionBackward {
     /// Whether the input's gradient is asked for.
     private let wantsInput: Bool
 
-    init(_ operation: FusedConvolution, dY: Tensor, unfinished: UnfinishedGradient?) {
+    init(_ operation: FusedConvolution, dY: Tensor, deferredChange: DeferredGradientChange?) {
         let shape = operation.shape, algorithm = operation.algorithm, group = operation.group
         let chunks = Parallel.split(shape.batch)
-        (self.operation, self.dY, self.unfinished, self.group, self.chunks) = (operation, dY, unfinished, group, chunks)
+        (self.operation, self.dY, self.deferredChange) = (operation, dY, deferredChange)
+        (self.group, self.chunks) = (group, chunks)
         totals = ChunkSums(chunks: chunks.count) { _ in
             operation.bias?.requiresGradient == true ? shape.outputs : 0
         }
@@ -186,7 +188,7 @@ private final class FusedConvolutionBackward {
     ///
     /// - Parameter dX: Takes the gradient of the convolution's input, and with a norm that of the value before the ReLU.
     private func propagate(_ dX: Tensor?, accumulate: Bool) {
-        let shape = operation.shape, outputs = 1 + (unfinished.map { $0.reads.count + 1 } ?? 0)
+        let shape = operation.shape, outputs = 1 + (deferredChange.map { $0.reads.count + 1 } ?? 0)
         Profile.measure(
             "\(operation.name), backward",
             flops: ((operation.kernel.requiresGradient ? 1 : 0) + (dX == nil ? 0 : 1)) * shape.flops,
@@ -219,7 +221,7 @@ private final class FusedConvolutionBackward {
         let count = shape.outputCount, row = shape.outputWidth * shape.outputs, edge = border * shape.outputs
         // A residual is given this gradient too, so there it is changed in its place; else in the copy alone.
         let inPlace = operation.residual != nil
-        if inPlace { unfinished?.finish(dY, images.lowerBound * count..<images.upperBound * count) }
+        if inPlace { deferredChange?.apply(dY, images.lowerBound * count..<images.upperBound * count) }
         var to = paddedGradient(chunk)
         for image in images {
             for i in -border..<shape.outputHeight + border {
@@ -231,8 +233,8 @@ private final class FusedConvolutionBackward {
                 to.update(repeating: 0, count: edge)
                 (to + edge + row).update(repeating: 0, count: edge)
                 let first = image * count + i * row
-                if !inPlace, let unfinished {
-                    unfinished.write(dY, first..<first + row, to + edge)
+                if !inPlace, let deferredChange {
+                    deferredChange.write(dY, first..<first + row, to + edge)
                 } else {
                     (to + edge).update(from: dY.pointer + first, count: row)
                 }
@@ -268,7 +270,7 @@ private final class FusedConvolutionBackward {
         algorithm.inputGradient(
             images: images.count, paddedGradient(chunk), packed.pointer, accumulate: accumulate,
             dX.pointer + images.lowerBound * shape.inputCount,
-            next: ([dY] + (unfinished?.reads ?? [])).map { $0.images(next) }, scratch: algorithmScratch(chunk))
+            next: ([dY] + (deferredChange?.reads ?? [])).map { $0.images(next) }, scratch: algorithmScratch(chunk))
         operation.normalization?.withKernel(relu: true) { norm in
             for image in images {
                 let at = image * shape.inputCount

@@ -2,8 +2,8 @@
 public enum InputInitialValues: String, Sendable, CaseIterable {
     /// (Semi-)orthogonal gate by gate, as A.2.3 says of all weights.
     case orthogonal
-    /// Uniform with variance 1/inputs: the author's code leaves W_x at the default of its framework since October 18, 2016,
-    /// and that was this one then (TensorFlow before 1.0).
+    /// Uniform with variance 1 / inputs, the default of TensorFlow before version 1.0: the author's code uses it for
+    /// W_x since October 18, 2016.
     case uniformUnitScaling = "uniform-unit-scaling"
 
     /// W_x [inputs, blocks · units].

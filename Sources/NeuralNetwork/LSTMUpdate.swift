@@ -10,6 +10,8 @@ public struct LSTMUpdate {
         self.forgetBias = forgetBias
     }
 
+    /// One update of the state (Eq. 13; Eq. 9 without dropout and layer normalization).
+    ///
     /// - Parameters:
     ///   - y: Pre-activations of the gates i, g, f, o, [B, 4H].
     ///   - c: c_{t-1}, [B, H].
@@ -20,14 +22,14 @@ public struct LSTMUpdate {
         let y = layerNorm?.gates(y) ?? y
         let i = columns(y, 0..<H), g = columns(y, H..<2 * H), f = columns(y, 2 * H..<3 * H)
         let o = columns(y, 3 * H..<4 * H)
-        // Eq. 13 (Eq. 9 without dropout and layer normalization)
         let candidate = mask.map { tanh(g) * $0 } ?? tanh(g)
         let c = sigmoid(affine(f, offset: forgetBias)) * c + sigmoid(i) * candidate
         let h = sigmoid(o) * tanh(layerNorm?.cellState(c) ?? c)
         return LSTMState(h: h, c: c)
     }
 
-    /// The same for the fused operations.
+    /// The constants and parameters of the update as the fused kernels take them. The pointers are valid while the
+    /// parameters live.
     package func kernel(units: Int) -> LSTMKernel {
         LSTMKernel(
             units: Int64(units), epsilon: layerNorm?.epsilon ?? 0, forgetBias: forgetBias,

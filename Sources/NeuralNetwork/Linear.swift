@@ -25,6 +25,8 @@ public final class Linear: Module {
 
     public var parameters: [NamedParameter] { [NamedParameter("W", W), NamedParameter("b", b)] }
 
+    /// x W + b.
+    ///
     /// - Parameter x: [.., in].
     /// - Returns: [R, out].
     public func callAsFunction(_ x: Variable) -> Variable { addRow(matmul(x, W), b) }

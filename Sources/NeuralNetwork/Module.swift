@@ -17,7 +17,7 @@ extension Module {
         parameters.map { ($0.name, $0.variable.value) } + buffers
     }
 
-    /// Numbers to learn.
+    /// The number of learned parameters.
     public var parameterCount: Int { parameters.reduce(0) { $0 + $1.variable.value.count } }
 
     /// The parameters, with `prefix` and a dot before each name.

@@ -68,7 +68,7 @@ struct Normalization {
         if isFirst { x.giveGradient(dZ) }
         let kernels = Kernels.current, value = x.value
         x.changeGradient(
-            UnfinishedGradient(reads: isFirst ? [value] : [value, dZ]) { gradient, elements, dX in
+            DeferredGradientChange(reads: isFirst ? [value] : [value, dZ]) { gradient, elements, dX in
                 withKernel(relu: false) { norm in
                     // In blocks that stay in the cache while the kernel goes over their channels.
                     let block = max(1, 4096 / channels) * channels

@@ -1,4 +1,5 @@
-/// Whether a layer normalizes by the statistics of the batch, and learns from them, or by the running ones.
+/// Whether batch normalization uses the batch's statistics and updates the running ones with them (training), or uses
+/// the running ones (evaluation).
 public enum NormalizationMode: Sendable {
     case training, evaluation
 }

@@ -30,7 +30,7 @@ public protocol RecurrentCell: Module {
     /// T steps.
     ///
     /// - Parameters:
-    ///   - x: T·B rows, step-major: step t of sequence b is row t·B + b.
+    ///   - x: T·B rows, time-major: step t of sequence b is row t·B + b.
     ///   - state: The state before the first step.
     ///   - masks: A mask over [T, B, n] for each of `maskWidths`, nil where nothing is dropped; empty drops nothing.
     ///   - packed: The weights from `packed(batch:)`, for many short sequences; nil packs them here if need be.

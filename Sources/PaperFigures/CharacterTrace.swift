@@ -38,7 +38,7 @@ public struct CharacterTrace {
             let hyperCell = model.layers[0] as? HyperLSTMCell
             if let hyperCell, let ĥ = tensors["layer0.hyper.h"] {
                 // Deviation `hyperStateForEmbeddings`: ĥ_t, or ĥ_{t−1}, which is zero before the first step.
-                let read = hyperCell.embeddingSource == .current ? ĥ : lastHyper ?? Tensor(zeros: ĥ.shape)
+                let read = hyperCell.hyperStateForEmbeddings == .current ? ĥ : lastHyper ?? Tensor(zeros: ĥ.shape)
                 scalings.append(hyperCell.scaling(Variable(read)).d_h.value.floats)
                 lastHyper = ĥ
             }
@@ -97,11 +97,11 @@ public struct CharacterTrace {
             characters: characters, rowNames: Self.gates, rows: changes)
     }
 
-    /// The mean change of all gates when a space or an end of line is read, and when the character behind one is, each in
-    /// that of all characters: the paper sees large changes "in the areas between words" (§4.4), and does not say whether
-    /// it draws a change under the character that was read or under the one that was written next.
+    /// The mean change of all gates where a space or line feed is read, and where the character after one is read, each
+    /// divided by the mean over all characters: the paper sees large changes "in the areas between words" (§4.4), and
+    /// does not say whether it draws a change under the character that was read or under the one written next.
     ///
-    /// - Returns: nil for a text without words, or whose changes are 0 or not finite.
+    /// - Returns: Nil for a text without words, or whose changes are 0 or not finite.
     static func changesBetweenWords(
         _ characters: [String], _ changes: [[Float]]
     ) -> (blanks: Float, first: Float)? {

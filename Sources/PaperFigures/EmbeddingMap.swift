@@ -7,7 +7,7 @@ public enum EmbeddingMap {
     /// Layers of one group have one color and shape; small points are all embeddings, large ones the mean direction of a
     /// layer's.
     ///
-    /// - Returns: nil for a network that owns its kernels.
+    /// - Returns: Nil for a network that owns its kernels.
     public static func figure(of network: WideResNet, name: String) -> LabeledMap? {
         guard case .generated(let hypernetwork) = network.kernels else { return nil }
         let size = hypernetwork.embeddingSize, values = hypernetwork.z.value.floats.map(Double.init)
@@ -53,7 +53,7 @@ public enum EmbeddingMap {
         vectors[0].indices.map { i in vectors.reduce(0) { $0 + $1[i] } / Double(vectors.count) }
     }
 
-    /// The variance of the groups' means in that of all vectors.
+    /// The share of the variance of all vectors that lies between the means of the groups.
     static func shareBetween(_ groups: [[[Double]]]) -> Double {
         let all = groups.flatMap { $0 }, center = mean(all)
         func square(_ vector: [Double]) -> Double {

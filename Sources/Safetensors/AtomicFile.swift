@@ -51,8 +51,8 @@ public struct AtomicFileError: Error, Equatable, Sendable, CustomStringConvertib
 /// to the disk. After a failure the old file stands as it was and no temporary file is left. The new file has the
 /// permissions of the old one. A symbolic link at `path` is replaced, not followed.
 ///
-/// - Parameter path: the file to make or replace, no device and no pipe; its folder must exist.
-/// - Parameter body: calls the function that it is given once for each run of bytes, in order.
+/// - Parameter path: The file to make or replace, no device and no pipe; its folder must exist.
+/// - Parameter body: Calls the function that it is given once for each run of bytes, in order.
 /// - Throws: `AtomicFileError` when the system refuses a step, or what `body` throws.
 public func writeFileAtomically(
     path: String, _ body: (_ append: (UnsafeRawBufferPointer) throws -> Void) throws -> Void
@@ -62,7 +62,7 @@ public func writeFileAtomically(
 
 /// Writes `bytes` so that at every moment the path holds the old file or the new one, each whole.
 ///
-/// - Parameter path: the file to make or replace; its folder must exist.
+/// - Parameter path: The file to make or replace; its folder must exist.
 /// - Throws: `AtomicFileError` when the system refuses a step.
 public func writeFileAtomically(path: String, bytes: [UInt8]) throws {
     try writeFileAtomically(path: path, calls: .system) { append in
@@ -93,7 +93,7 @@ package func writeFileAtomically(
     func failure(_ operation: AtomicFileError.Operation) -> AtomicFileError {
         AtomicFileError(path: path, operation: operation, code: errno)
     }
-    // Of a link what it leads to: /dev/stdout is one.
+    // `stat` follows a symbolic link, such as /dev/stdout, to its target.
     var status = stat()
     let isThere = stat(path, &status) == 0
     if isThere, ![S_IFREG, S_IFDIR].contains(status.st_mode & S_IFMT) {

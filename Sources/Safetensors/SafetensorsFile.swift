@@ -162,7 +162,7 @@ public struct SafetensorsFile: Sendable {
 
     /// Contents made in memory.
     ///
-    /// - Precondition: no name comes twice.
+    /// - Precondition: No name comes twice.
     public init(metadata: Metadata = [:], entries: [Entry] = []) {
         self.metadata = metadata
         path = nil
@@ -171,7 +171,7 @@ public struct SafetensorsFile: Sendable {
 
     /// Adds an array at the end.
     ///
-    /// - Precondition: there is none of that name yet.
+    /// - Precondition: There is none of that name yet.
     public mutating func append(_ entry: Entry) {
         precondition(places[entry.name] == nil, "two entries called \(entry.name)")
         places[entry.name] = entries.count
@@ -180,7 +180,7 @@ public struct SafetensorsFile: Sendable {
 
     /// Adds an array at the end.
     ///
-    /// - Precondition: there is none of that name yet, and `values` has as many elements as `shape` says.
+    /// - Precondition: There is none of that name yet, and `values` has as many elements as `shape` says.
     public mutating func append(_ name: String, shape: [Int], _ values: Values) {
         append(Entry(name: name, shape: shape, values: values))
     }
@@ -213,7 +213,7 @@ extension SafetensorsFile {
 
     /// The entry of that name.
     ///
-    /// - Parameter shape: the shape that it must have; nil takes any.
+    /// - Parameter shape: The shape that it must have; nil takes any.
     /// - Throws: `SafetensorsError.missingName`, `.wrongShape`.
     public func entry(_ name: String, shape: [Int]? = nil) throws(SafetensorsError) -> Entry {
         guard let entry = self[name] else {
@@ -227,7 +227,7 @@ extension SafetensorsFile {
 
     /// The elements of an entry of floating-point numbers, as F32: F16 and BF16 are exact, F64 is rounded.
     ///
-    /// - Parameter shape: the shape that it must have; nil takes any.
+    /// - Parameter shape: The shape that it must have; nil takes any.
     /// - Throws: `SafetensorsError.missingName`, `.wrongShape`, `.wrongDType`; `.outOfRange` for a number that is not
     ///   finite after it was converted.
     public func floats(_ name: String, shape: [Int]? = nil) throws(SafetensorsError) -> [Float] {
@@ -265,7 +265,7 @@ extension SafetensorsFile {
 
     /// The elements of an F64 entry.
     ///
-    /// - Parameter shape: the shape that it must have; nil takes any.
+    /// - Parameter shape: The shape that it must have; nil takes any.
     /// - Throws: `SafetensorsError.missingName`, `.wrongShape`, `.wrongDType`.
     public func doubles(_ name: String, shape: [Int]? = nil) throws(SafetensorsError) -> [Double] {
         let entry = try entry(name, shape: shape)
@@ -275,7 +275,7 @@ extension SafetensorsFile {
 
     /// The elements of an I64 entry.
     ///
-    /// - Parameter shape: the shape that it must have; nil takes any.
+    /// - Parameter shape: The shape that it must have; nil takes any.
     /// - Throws: `SafetensorsError.missingName`, `.wrongShape`, `.wrongDType`.
     public func integers(_ name: String, shape: [Int]? = nil) throws(SafetensorsError) -> [Int64] {
         let entry = try entry(name, shape: shape)
@@ -285,7 +285,7 @@ extension SafetensorsFile {
 
     /// The elements of a U8 entry.
     ///
-    /// - Parameter shape: the shape that it must have; nil takes any.
+    /// - Parameter shape: The shape that it must have; nil takes any.
     /// - Throws: `SafetensorsError.missingName`, `.wrongShape`, `.wrongDType`.
     public func bytes(_ name: String, shape: [Int]? = nil) throws(SafetensorsError) -> [UInt8] {
         let entry = try entry(name, shape: shape)
@@ -338,7 +338,7 @@ extension SafetensorsFile {
 
     /// Reads contents from memory.
     ///
-    /// - Parameter path: where the bytes came from, for errors.
+    /// - Parameter path: Where the bytes came from, for errors.
     /// - Throws: `SafetensorsError`, when the bytes are damaged.
     public init(bytes: [UInt8], path: String) throws(SafetensorsError) {
         try self.init(path: path, size: bytes.count) { offset, buffer in
@@ -349,8 +349,8 @@ extension SafetensorsFile {
         }
     }
 
-    /// - Parameter size: bytes in the whole file.
-    /// - Parameter read: fills a buffer from the offset given, and returns what went wrong.
+    /// - Parameter size: Bytes in the whole file.
+    /// - Parameter read: Fills a buffer from the offset given, and returns what went wrong.
     private init(
         path: String, size: Int, read: (_ offset: Int, UnsafeMutableRawBufferPointer) -> SafetensorsError?
     ) throws(SafetensorsError) {
@@ -395,7 +395,8 @@ extension SafetensorsFile {
         }
     }
 
-    /// Holds the entries to their shapes, and to covering the data part from its first byte to its last, each byte once.
+    /// Checks that the data of every entry has the size of its shape, and that the entries cover the data part without
+    /// gaps and overlaps.
     private static func checked(
         _ header: SafetensorsHeader, dataSize: Int, path: String
     ) throws(SafetensorsError) -> [DType] {

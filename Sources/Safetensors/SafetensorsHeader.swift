@@ -234,7 +234,7 @@ private struct HeaderReader {
         return unit
     }
 
-    /// Holds the rest of the text to blanks.
+    /// Checks that only white space is left.
     mutating func end() throws(SafetensorsError) {
         skipBlanks()
         guard position == text.count else { throw error(expected: "only blanks after the object", found: next) }

@@ -139,15 +139,9 @@ struct ProgramStartTests {
     private func run(
         _ variables: [String: String], _ options: [String] = [], launcher: [String] = []
     ) throws -> ProgramOutcome {
-        let program = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
-        let folders = sequence(first: program.deletingLastPathComponent()) { $0.deletingLastPathComponent() }.prefix(5)
-        let benchmarks = try #require(
-            folders.map { $0.appendingPathComponent("benchmarks") }
-                .first { FileManager.default.isExecutableFile(atPath: $0.path) },
-            "no program `benchmarks` above \(program.path)")
         let command =
-            launcher + [benchmarks.path, "step", "lstm", "--units", "16", "--batch", "2", "--sequence", "3"]
-            + ["--steps", "1"] + options
+            try launcher + [builtProgram("benchmarks").path, "step", "lstm", "--units", "16", "--batch", "2"]
+            + ["--sequence", "3", "--steps", "1"] + options
         let own = [
             "OPENBLAS_CORETYPE", "HYPERNETWORKS_BLAS", "HYPERNETWORKS_SIMD", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS",
             "SLURM_CPUS_PER_TASK",

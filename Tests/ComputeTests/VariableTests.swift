@@ -84,8 +84,8 @@ struct VariableTests {
     }
 
     /// Doubling a gradient as its last change.
-    private var doubling: UnfinishedGradient {
-        UnfinishedGradient(reads: []) { gradient, elements, destination in
+    private var doubling: DeferredGradientChange {
+        DeferredGradientChange(reads: []) { gradient, elements, destination in
             for (place, element) in elements.enumerated() { destination[place] = 2 * gradient.pointer[element] }
         }
     }
@@ -97,15 +97,15 @@ struct VariableTests {
         #expect(x.gradient?.floats == [2, 2, 2] && x.gradient?.floats == [2, 2, 2])
 
         // Left to the operation that made the value, and made by what comes before it is asked.
-        func copied(_ x: Variable, given: @escaping (Tensor, UnfinishedGradient?) -> Void) -> Variable {
+        func copied(_ x: Variable, given: @escaping (Tensor, DeferredGradientChange?) -> Void) -> Variable {
             Variable(Tensor(x.value.floats, shape: x.shape), operands: [x], propagateParts: given)
         }
-        let read = copied(x) { _, unfinished in #expect(unfinished == nil) }
+        let read = copied(x) { _, change in #expect(change == nil) }
         read.addGradient(Tensor([1, 2, 3], shape: [3]))
         read.changeGradient(doubling)
         #expect(read.gradient?.floats == [2, 4, 6])
-        let added = copied(x) { gradient, unfinished in
-            #expect(unfinished == nil && gradient.floats == [3, 5, 7])
+        let added = copied(x) { gradient, change in
+            #expect(change == nil && gradient.floats == [3, 5, 7])
         }
         added.addGradient(Tensor([1, 2, 3], shape: [3]))
         added.changeGradient(doubling)
@@ -117,10 +117,10 @@ struct VariableTests {
     @Test func anOperationThatGoesPartByPartMakesTheLastChangeItself() throws {
         let x = parameter([1, 2, 3]), z = parameter([1, 1, 1])
         var parts: [Float] = []
-        func goes(_ gradient: Tensor, _ unfinished: UnfinishedGradient?) {
+        func goes(_ gradient: Tensor, _ change: DeferredGradientChange?) {
             #expect(gradient.floats == [1, 2, 3], "not changed yet")
             let copy = Tensor(zeros: [3])
-            for part in [0..<1, 1..<3] { unfinished?.write(gradient, part, copy.pointer + part.lowerBound) }
+            for part in [0..<1, 1..<3] { change?.write(gradient, part, copy.pointer + part.lowerBound) }
             parts = copy.floats
             x.addGradient(copy)
         }

@@ -37,7 +37,7 @@ import Testing
 
     @Test func gzip_severalMembersAreJoined() throws {
         let parts = [textLike(10_000, seed: 1), [], textLike(1, seed: 2), noise(300_000, seed: 3)]
-        let path = try folder.write(parts.flatMap(gzipCompressed), to: "members.gz").path
+        let path = try folder.write(parts.flatMap { gzipCompressed($0) }, to: "members.gz").path
         #expect(try readGzip(path: path, maximumBytes: limit) == parts.flatMap { $0 })
     }
 
@@ -80,7 +80,7 @@ import Testing
     @Test func gzip_otherFormatIsRejectedWithItsFirstBytes() throws {
         let path = try folder.write("<html>404</html>", to: "page.gz").path
         let error = try datasetError { try readGzip(path: path, maximumBytes: limit) }
-        #expect(error == .wrongFormat(path: path, offset: 0, expected: "the gzip mark 1f 8b", found: "3c 68"))
+        #expect(error == .wrongFormat(path: path, offset: 0, expected: "the gzip magic number 1f 8b", found: "3c 68"))
     }
 
     @Test func gzip_otherCompressionMethodAndReservedFlagsAreUnsupported() throws {

@@ -116,7 +116,10 @@ import Testing
         let error = try datasetError { try ImageDataset.open(.cifar10, dataFolder: folder.dataFolder, seed: 1) }
         let names = Self.batches.dropFirst().flatMap { ["\($0.name).gz", $0.name] }
         let tried = (["cifar-10-binary.tar.gz"] + names.map { "cifar-10-batches-bin/\($0)" }).map { folder.path($0) }
-        #expect(error == .missingImages(images: .cifar10, folder: folder.dataFolder, pathsTried: tried))
+        guard case .missing("CIFAR-10", folder.dataFolder, _, tried) = error else {
+            Issue.record("\(error)")
+            return
+        }
         #expect("\(error)".hasPrefix("CIFAR-10 is not in the data folder \(folder.path) (given by --data). Tried:"))
         #expect("\(error)".hasSuffix("`data/download.sh --data '\(folder.path)' cifar10` downloads it there."))
     }
@@ -278,7 +281,7 @@ import Testing
     @Test func mnist_missingFilesAreListedWithTheExactPathsTried() throws {
         let standard = DataFolder.resolve(option: nil, environment: [:], workingDirectory: folder.path)
         let error = try datasetError { try ImageDataset.open(.mnist, dataFolder: standard, seed: 1) }
-        guard case .missingImages(.mnist, standard, let tried) = error else {
+        guard case .missing("MNIST", standard, _, let tried) = error else {
             Issue.record("\(error)")
             return
         }
@@ -290,22 +293,23 @@ import Testing
     }
 
     @Test(arguments: 0..<4)
-    func mnist_otherIDXMarkIsRejected(file: Int) throws {
+    func mnist_otherIDXMagicNumberIsRejected(file: Int) throws {
         var content = Self.idx[file].content
         content[2] = 9  // signed bytes
-        let mark = file % 2 == 0 ? "03" : "01"
+        let last = file % 2 == 0 ? "03" : "01"
         #expect(
             try datasetError { try openIDX(file, content) }
                 == .malformedContent(
-                    path: idxPaths[file], contentOffset: 0, expected: "the IDX mark 00 00 08 \(mark)",
-                    found: "00 00 09 \(mark)"))
+                    path: idxPaths[file], contentOffset: 0, expected: "the IDX magic number 00 00 08 \(last)",
+                    found: "00 00 09 \(last)"))
     }
 
     @Test func mnist_labelsInThePlaceOfImagesAreRejected() throws {
         #expect(
             try datasetError { try openIDX(0, Self.idx[1].content) }
                 == .malformedContent(
-                    path: idxPaths[0], contentOffset: 0, expected: "the IDX mark 00 00 08 03", found: "00 00 08 01"))
+                    path: idxPaths[0], contentOffset: 0, expected: "the IDX magic number 00 00 08 03",
+                    found: "00 00 08 01"))
     }
 
     @Test(arguments: [4, 15, 16, 17, 1_881_615])

@@ -60,7 +60,7 @@ import Testing
         #expect(
             try error(of: textLike(100))
                 == .wrongFormat(
-                    path: folder.path("text.zip"), offset: 0, expected: "the zip mark 50 4b 03 04",
+                    path: folder.path("text.zip"), offset: 0, expected: "the zip magic number 50 4b 03 04",
                     found: textLike(100).prefix(4).map { String(format: "%02x", $0) }.joined(separator: " ")))
     }
 

@@ -3,13 +3,12 @@ import Foundation
 import TestSupport
 import Testing
 
-/// A program of the package, built beside the one that runs the tests.
+/// A program of the package, as the build has put it beside the tests.
 struct BuiltProgram {
     let name: String
 
     var url: URL {
-        URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-            .deletingLastPathComponent().appendingPathComponent(name)
+        get throws { try builtProgram(name) }
     }
 
     /// Another checkout of the user's is none of these tests'; one that needs the variable sets it in `before`.
@@ -19,8 +18,7 @@ struct BuiltProgram {
 
     /// The program in a shell, so that `before` can set limits or variables.
     private func command(_ arguments: [String], before: String) throws -> [String] {
-        try #require(FileManager.default.isExecutableFile(atPath: url.path), "\(url.path) is not built")
-        return ["/bin/bash", "-c", before + " exec \"$0\" \"$@\"", url.path] + arguments
+        try ["/bin/bash", "-c", before + " exec \"$0\" \"$@\"", url.path] + arguments
     }
 
     /// Starts it in the checkout, with pipes for its output and its errors.
@@ -41,5 +39,14 @@ struct BuiltProgram {
     /// Runs it to its end in the checkout.
     func run(_ arguments: [String], before: String = "") throws -> ProgramOutcome {
         try execute(try command(arguments, before: before), environment: environment, in: checkout.url)
+    }
+
+    /// Expects calls with these arguments to fail, each with these words among its errors and without output.
+    func expectRefusals(_ calls: [(arguments: [String], words: [String])]) throws {
+        for (arguments, words) in calls {
+            let outcome = try run(arguments)
+            #expect(outcome.status != 0 && outcome.output.isEmpty, "\(arguments)")
+            for word in words { #expect(outcome.errors.contains(word), "\(arguments): \(outcome.errors)") }
+        }
     }
 }

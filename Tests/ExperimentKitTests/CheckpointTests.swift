@@ -8,26 +8,19 @@ import Testing
 
 @testable import CharacterExperiments
 @testable import ExperimentKit
-@testable import ImageExperiments
 
 @Suite(.serialized) struct CheckpointTests {
     /// A finished run of ten steps; its folder lives as long as this does.
     private struct FinishedRun {
         let test: TestRun
-        let training: CharacterRun
+        let folder: URL
 
         init(_ overrides: [String] = []) throws {
             test = try TestRun(overrides: ["training.steps=10"] + overrides)
-            training = try test.begin()
-            _ = try training.run()
+            folder = try test.finished().folder
         }
 
-        var folder: URL { training.folder }
-
-        func freshModel() throws -> CharacterModel {
-            CharacterModel(
-                configuration: try test.configuration.model, vocabularySize: test.corpus.vocabulary.count, seed: 0)
-        }
+        func freshModel() throws -> CharacterModel { try test.work().model }
     }
 
     @Test func theLatestAndTheBestAreKeptAndNothingElse() throws {
@@ -52,11 +45,9 @@ import Testing
     @Test func aCheckpointOfAnotherModelIsRefusedWithTensorAndBothShapes() throws {
         let run = try FinishedRun()
         let checkpoint = try Checkpoint(at: run.folder)
-        let other = try TestRun(overrides: ["model.units=16"])
-        let model = CharacterModel(
-            configuration: try other.configuration.model, vocabularySize: other.corpus.vocabulary.count, seed: 0)
+        let other = try TestRun(overrides: ["model.units=16"]), model = try other.work().model
         let before = model.parameters.map(\.variable.value.floats)
-        let V = other.corpus.vocabulary.count
+        let V = other.data.vocabulary.count
         do {
             try checkpoint.restore(model.tensors)
             Issue.record("accepted")
@@ -123,7 +114,7 @@ import Testing
 
     @Test func aFolderWithoutACheckpointIsNamed() throws {
         let folder = try TemporaryFolder()
-        #expect(throws: CheckpointError.noCheckpoint(path: folder.url.path)) { try Checkpoint(at: folder.url) }
+        #expect(throws: CheckpointError.noCheckpoint(path: folder.path)) { try Checkpoint(at: folder.url) }
     }
 
     /// One bit of any file, at any place, and the sums themselves.
@@ -232,10 +223,7 @@ import Testing
 
     /// And what somebody put beside the checkpoints stays.
     @Test func leftoversOfAKilledProcessAreRemovedByTheNextCheckpoint() throws {
-        let run = try TestRun()
-        let interruption = Interruption()
-        let training = try run.begin(progress: StopAtStep(3, interruption), interruption: interruption)
-        _ = try training.run()
+        let run = try TestRun(), training = try run.stopped(at: 3)
         let store = try CheckpointStore(runFolder: training.folder)
         let leftover = store.url.appendingPathComponent("step-0000005.partial")
         try FileManager.default.createDirectory(at: leftover, withIntermediateDirectories: true)

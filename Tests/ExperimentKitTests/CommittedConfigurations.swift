@@ -20,11 +20,8 @@ struct CommittedConfigurations<Work: Experiment> {
     let all: [(file: ConfigurationFile, decoded: Work.Configuration)]
 
     init() throws {
-        let folder = checkout.experiment(Work.program)
-        all = try ConfigurationFile.all(in: folder.appendingPathComponent("configs")).map {
-            let file = try ConfigurationFile(contentsOf: $0)
-            return (file, try Work.Configuration(file.root))
-        }
+        let folder = checkout.experiment(Work.program).appendingPathComponent("configs")
+        all = try NamedConfiguration<Work.Configuration>.all(in: folder).map { ($0.file, $0.values) }
     }
 
     /// - Parameters:
@@ -77,5 +74,35 @@ struct CommittedConfigurations<Work: Experiment> {
         for (file, decoded) in all where decoded.reproduces != nil {
             #expect(file.differences.isEmpty == (decoded.budget == "paper"), "\(file.name)")
         }
+    }
+
+    /// The program's list has a line for every configuration.
+    func expectListed() throws {
+        let outcome = try BuiltProgram(name: Work.program).run(["list"])
+        for (file, _) in all { #expect(outcome.output.contains("\n\(file.name) "), "\(file.name)") }
+    }
+
+    /// Every open decision has a name of its own, and the keys that it names exist.
+    func expectOpenDecisions() throws {
+        // As the decoders read them: a key that was added later need not stand in a file.
+        let keys = try KeyReference(of: Work.Configuration.self, files: all.map(\.file)).keys.map(\.path)
+        for decision in Work.openDecisions {
+            for key in decision.keys { #expect(keys.contains(key), "\(decision.id): \(key)") }
+        }
+        #expect(Set(Work.openDecisions.map(\.id)).count == Work.openDecisions.count)
+    }
+
+    /// Every row of the paper stands in the documents, whether it was run or not, and every open decision.
+    func expectRowsInDocuments() throws {
+        let results = try ExperimentResults<Work>(experiment: checkout.experiment(Work.program))
+        let section = results.section, summary = results.summary, deviations = results.deviations
+        for (file, decoded) in all where decoded.budget == "paper" {
+            let row = try #require(decoded.reproduces, "\(file.name)")
+            #expect(section.contains(row.name), "\(file.name)")
+            // A table of this suite's own stands in no summary.
+            let isInPaper = try #require(Work.table(of: decoded), "\(file.name)").isInPaper
+            #expect(summary.contains("| \(row.table): \(row.name) |") == isInPaper, "\(file.name)")
+        }
+        for decision in Work.openDecisions { #expect(deviations.contains("| \(decision.id) |")) }
     }
 }

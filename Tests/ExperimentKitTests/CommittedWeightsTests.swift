@@ -29,13 +29,9 @@ import Testing
     @Test func aRowOnEachDataSetIsOneOfItsOwn() throws {
         let test = try TestRun()
         func run(_ name: String, on data: String, nats: Double) throws -> CommittedRun {
-            let file = try ConfigurationFile(
-                contentsOf: test.folder.url.appendingPathComponent("tiny.yaml"), name: name)
-            var record = RunRecord(
-                experiment: "char-hyperlstm", configuration: file, decoded: try test.configuration, unit: "characters",
-                seed: 0, code: RunRecord.Code(commit: "test", treeDirty: nil),
-                data: DataDescription(name: data, displayName: data, official: true, files: [], notes: []),
-                parameterCount: 1)
+            var record = try RunRecord.example(
+                of: try ConfigurationFile(contentsOf: test.folder.url.appendingPathComponent("tiny.yaml"), name: name),
+                data: DataDescription(name: data, displayName: data, official: true, files: [], notes: []))
             record.validation = SplitEvaluation(lossNats: nats, predictions: 1, streams: 1, seconds: 0)
             return CommittedRun(folder: test.folder.url, record: record)
         }
@@ -49,8 +45,7 @@ import Testing
     }
 
     @Test func aFinishedRunIsKeptWithItsWeightsAndFoundByItsRow() throws {
-        let test = try TestRun(), run = try test.begin()
-        _ = try run.run()
+        let test = try TestRun(), run = try test.finished()
         let experiment = try TemporaryFolder()
         let kept = try CommittedRun.keep(run.folder, in: experiment.url, half: true, replace: false)
         #expect(try Checkpoint(at: kept.folder).weights().convertedType == "F16")
@@ -106,8 +101,7 @@ import Testing
 
     /// As those of the paper's larger models are.
     @Test func aRunWhoseWeightsAreTooLargeIsKeptWithoutThem() throws {
-        let test = try TestRun(overrides: ["training.steps=2"]), run = try test.begin()
-        _ = try run.run()
+        let test = try TestRun(overrides: ["training.steps=2"]), run = try test.finished()
         let count = CommittedRun.greatestSize / 2 + 1
         var large = SafetensorsFile()
         large.append("large", shape: [count], .float32([Float](repeating: 0, count: count)))
@@ -121,7 +115,7 @@ import Testing
         #expect(error?.description.hasSuffix("--without-weights keeps the record alone") == true)
         let kept = try CommittedRun.keep(
             run.folder, in: experiment.url, half: false, replace: false, withoutWeights: true)
-        #expect(try Set(RunFolder.names(in: kept.folder)) == ["config.yaml", "record.json", "steps.jsonl"])
+        #expect(try Set(Files.names(in: kept.folder)) == ["config.yaml", "record.json", "steps.jsonl"])
         #expect(kept.record == run.record)
         // Weights that are there go as they come: with --replace alone.
         try FileManager.default.removeItem(at: file)
@@ -134,8 +128,7 @@ import Testing
     }
 
     @Test func damagedWeightsAreNotKept() throws {
-        let test = try TestRun(overrides: ["training.steps=2"]), run = try test.begin()
-        _ = try run.run()
+        let test = try TestRun(overrides: ["training.steps=2"]), run = try test.finished()
         let experiment = try TemporaryFolder()
         let file = try Checkpoint(at: run.folder).url.appendingPathComponent(CheckpointFile.model)
         var bytes = try Data(contentsOf: file)
@@ -149,8 +142,7 @@ import Testing
     }
 
     @Test func weightsThatHalfPrecisionDoesNotHaveAreNamed() throws {
-        let test = try TestRun(overrides: ["training.steps=2"]), run = try test.begin()
-        _ = try run.run()
+        let test = try TestRun(overrides: ["training.steps=2"]), run = try test.finished()
         let weights = try Checkpoint(at: run.folder).weights()
         var large = SafetensorsFile(metadata: weights.metadata)
         for entry in weights.entries {

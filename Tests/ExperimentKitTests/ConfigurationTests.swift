@@ -87,15 +87,15 @@ import Testing
     }
 
     @Test(arguments: [
-        ("training.steps=many", "training.steps", "a whole number", "the text 'many'"),
+        ("training.steps=many", "training.steps", "a whole number", "the string 'many'"),
         ("training.steps=1.5", "training.steps", "a whole number", "'1.5' (a number)"),
         ("training.clipNorm=[1]", "training.clipNorm", "a number", "the sequence [1]"),
         ("model.layerNorm=1", "model.layerNorm", "true or false", "'1' (an integer)"),
         ("training.carryState=null", "training.carryState", "true or false", "nothing (null)"),
-        ("budget=3", "budget", "a text", "'3' (an integer)"),
+        ("budget=3", "budget", "a string", "'3' (an integer)"),
         ("training.seeds=0", "training.seeds", "a sequence of whole numbers", "'0' (an integer)"),
         ("model=5", "model", "a mapping of keys to values", "'5' (an integer)"),
-        ("model.layerNorm=!!bool maybe", "model.layerNorm", "true or false", "the text 'maybe'"),
+        ("model.layerNorm=!!bool maybe", "model.layerNorm", "true or false", "the string 'maybe'"),
     ])
     func aValueOfTheWrongTypeIsNamedWithWhatWasExpectedAndFound(
         override: String, keyPath: String, expected: String, found: String

@@ -85,8 +85,7 @@ import Testing
     /// The page and the events of a run, of which the record or the log is damaged.
     @Test(arguments: ["record.json", "steps.jsonl"])
     func aRunIsRefusedOrDrawn(name: String) throws {
-        let test = try TestRun(overrides: ["training.steps=8"]), training = try test.begin()
-        _ = try training.run()
+        let test = try TestRun(overrides: ["training.steps=8"]), training = try test.finished()
         let folder = training.folder, file = folder.appendingPathComponent(name)
         let original = try [UInt8](Data(contentsOf: file)), before = peakMemory()
         if name == "steps.jsonl" {

@@ -86,7 +86,7 @@ import Testing
         }
         #expect(refused?.description.contains("\(output.path): cannot be written: expected a folder") == true)
         // A link to itself: there, and not to be read by anybody.
-        let link = folder.url.appendingPathComponent("events").path
+        let link = folder.path("events")
         try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: link)
         for url in [URL(fileURLWithPath: link), folder.url] {
             let error = #expect(throws: RecordError.self) { try file.write(to: url) }
@@ -98,10 +98,7 @@ import Testing
     /// Numbers, steps and pictures of a run as TensorBoard's reader has them, before and after the run went on.
     @Test(.enabled("needs python3 with tensorboard") { python(["-c", "import tensorboard"]) != nil })
     func tensorBoardReadsARunUnderWayAndFinished() throws {
-        let run = try TestRun(overrides: [])
-        let interruption = Interruption()
-        let folder = try run.begin(progress: StopAtStep(20, interruption), interruption: interruption)
-        _ = try folder.run()
+        let run = try TestRun(), folder = try run.stopped(at: 20).folder
         let reader = """
             import subprocess, sys
             from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -128,16 +125,13 @@ import Testing
             show(log)
             show(EventAccumulator(output + "/" + name + "/pictures", size_guidance={"images": 0}))
             """
+        let program = try BuiltProgram(name: "char-hyperlstm").url.path
         let text = try #require(
-            python([
-                "-c", reader, BuiltProgram(name: "char-hyperlstm").url.path, folder.folder.path,
-                run.folder.url.appendingPathComponent("data").path,
-                run.folder.url.appendingPathComponent("events").path,
-            ]))
+            python(["-c", reader, program, folder.path, run.dataFolder.path, run.folder.path("events")]))
         let parts = text.components(separatedBy: "resumed\n")
         try #require(parts.count == 2, "\(text)")
         let lines = parts.map { $0.split(separator: "\n").map { $0.split(separator: " ").map(String.init) } }
-        let recorded = try RecordedRun<CharacterExperiment>(folder.folder, path: folder.folder.path)
+        let recorded = try RecordedRun<CharacterExperiment>(folder, path: folder.path)
         for (lines, lastStep) in zip(lines, [20, 40]) {
             let log = recorded.log.filter { $0.step <= lastStep }
             func numbers(_ tag: String) -> [[Double]] {

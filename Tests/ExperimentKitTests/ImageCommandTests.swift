@@ -11,13 +11,11 @@ import Testing
     private static let program = BuiltProgram(name: "static-hypernet")
 
     @Test func aRunIsTrainedEvaluatedBakedAndEvaluatedAgain() throws {
-        let run = try ImageTestRun()
-        let data = try ImageTestRun.dataFolder().path, out = run.folder.url.appendingPathComponent("runs").path
-        let config = run.folder.url.appendingPathComponent("tiny.yaml").path
-        let trained = try Self.program.run(["train", config, "--data", data, "--out", out, "--threads", "2"])
+        let run = try ImageTestRun(), data = run.dataFolder.path
+        let trained = try Self.program.run(run.trainArguments())
         #expect(trained.status == 0, "\(trained.errors)")
         #expect(trained.output.contains("generated sample"))
-        let folder = "\(out)/tiny/3"
+        let folder = run.folder.path("runs/tiny/3")
         let record = try RunRecord(
             contentsOf: URL(fileURLWithPath: folder).appendingPathComponent("record.json"))
         #expect(record.status == .finished)
@@ -25,12 +23,12 @@ import Testing
         let error = "test: error \(fixed(try #require(record.test?.errorPercent), 2)) %"
         let evaluated = try Self.program.run(["evaluate", folder, "--data", data, "--threads", "2"])
         #expect(evaluated.status == 0 && evaluated.output.contains(error), "\(evaluated.output)\(evaluated.errors)")
-        let plain = run.folder.url.appendingPathComponent("plain.safetensors").path
+        let plain = run.folder.path("plain.safetensors")
         let baked = try Self.program.run(["bake", folder, "--output", plain])
         #expect(baked.status == 0, "\(baked.errors)")
         #expect(baked.output.contains("\(grouped(record.parameterCount)) parameters with the hypernetwork"))
         let again = try Self.program.run(
-            ["evaluate", plain, "--config", config, "--data", data, "--threads", "2"])
+            ["evaluate", plain, "--config", run.folder.path("tiny.yaml"), "--data", data, "--threads", "2"])
         #expect(again.status == 0 && again.output.contains(error), "\(again.output)\(again.errors)")
         #expect(again.output.contains("kernels owned"))
         let twice = try Self.program.run(["bake", plain])
@@ -62,22 +60,6 @@ import Testing
         #expect(drawn.status == 1 && drawn.errors.contains("a1-coordinates: nothing to draw"), "\(drawn.errors)")
     }
 
-    @Test func aSignalWritesACheckpointAndResumeGoesOn() throws {
-        let run = try ImageTestRun()
-        let data = try ImageTestRun.dataFolder().path, out = run.folder.url.appendingPathComponent("runs").path
-        let (process, _, errors) = try Self.program.start([
-            "train", run.folder.url.appendingPathComponent("tiny.yaml").path, "--data", data, "--out", out, "--threads",
-            "2", "--set", "training.steps=2000", "--set", "training.learningRate=0.001",
-        ])
-        let index = URL(fileURLWithPath: "\(out)/tiny/3/checkpoints/index.json")
-        while process.isRunning, !FileManager.default.fileExists(atPath: index.path) { usleep(1000) }
-        kill(process.processIdentifier, SIGTERM)
-        let text = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        process.waitUntilExit()
-        #expect(process.terminationStatus == 143 && process.terminationReason == .exit)
-        #expect(text.contains("static-hypernet resume \(out)/tiny/3"), "\(text)")
-    }
-
     /// Within 4 GB of addresses, whatever the machine has.
     @Test(arguments: [
         ("model.widening=400", "model.widening"), ("model.widening=1000000000", "model.widening"),
@@ -86,28 +68,22 @@ import Testing
     ])
     func whatTheDataOrTheMemoryDoNotAllowIsRefusedByItsKeyBeforeAFolderIsMade(override: String, key: String) throws {
         for configuration in ["sample-cifar-wide-resnet", "sample-cifar-hyper-wide-resnet"] {
-            let folder = try TemporaryFolder(), out = folder.url.appendingPathComponent("runs").path
+            let folder = try TemporaryFolder()
             let outcome = try Self.program.run(
-                ["train", configuration, "--set", override, "--out", out, "--threads", "2"],
+                ["train", configuration, "--set", override, "--out", folder.path("runs"), "--threads", "2"],
                 before: "ulimit -v 4000000;")
             #expect(outcome.status == 1 && outcome.errors.contains(key), "\(override): \(outcome.errors)")
-            #expect(!FileManager.default.fileExists(atPath: out))
+            #expect(!folder.exists("runs"))
         }
     }
 
     @Test func badArgumentsAreAnsweredInWordsAndWithAStatus() throws {
-        let cases: [(arguments: [String], words: [String])] = [
+        try Self.program.expectRefusals([
             (
                 ["train", "table2-wide-resnet-40"],
                 ["no configuration 'table2-wide-resnet-40'", "table2-wide-resnet-40-"]
             ),
-            (["train", "table7-convnet", "--threads", "0"], ["--threads", "from 1 to 256"]),
-            (
-                ["train", "table7-convnet", "--set", "training.stpes=3"],
-                ["unknown key 'training.stpes'", "'training.steps'"]
-            ),
             (["train", "table7-convnet", "--data", "/"], ["MNIST is not in the data folder /"]),
-            (["resume", "/nonexistent"], ["/nonexistent", "no run"]),
             (["bake", "/nonexistent"], ["/nonexistent", "no checkpoint"]),
             (["evaluate", "/nonexistent.safetensors"], ["/nonexistent.safetensors", "No such file"]),
             (["reproduce", "--experiment", "ptb"], ["cifar", "mnist"]),
@@ -115,19 +91,10 @@ import Testing
                 ["reproduce", "--experiment", "mnist", "--profile", "paper", "table2-wide-resnet-40-1"],
                 ["'table2-wide-resnet-40-1' is of CIFAR-10, not of MNIST: leave out --experiment"]
             ),
-        ]
-        for (arguments, words) in cases {
-            let outcome = try Self.program.run(arguments)
-            #expect(outcome.status != 0 && outcome.output.isEmpty, "\(arguments)")
-            for word in words { #expect(outcome.errors.contains(word), "\(arguments): \(outcome.errors)") }
-        }
+        ])
     }
 
     @Test func theListShowsEveryConfiguration() throws {
-        let outcome = try Self.program.run(["list"])
-        for url in try ConfigurationFile.all(in: committedImageConfigurations) {
-            let name = url.deletingPathExtension().lastPathComponent
-            #expect(outcome.output.contains("\n\(name) "), "\(name)")
-        }
+        try CommittedConfigurations<ImageExperiment>().expectListed()
     }
 }

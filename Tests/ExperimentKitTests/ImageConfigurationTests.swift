@@ -31,6 +31,27 @@ import Testing
         #expect(Set(rows.map(\.file.name)) == Set(Self.rows.keys))
     }
 
+    /// Seed 0 was trained on one thread, the others on two. And generated kernels cost no time beside the convolutions.
+    @Test func hoursAreThoseOfRunsWithTheThreadsThatAreNamedAndOfWideResNetsOfTheSameWidth() throws {
+        let experiment = checkout.experiment(ImageExperiment.program)
+        let hours = RunHours<ImageExperiment>(experiment: experiment) { Issue.record("\($0)") }
+        func configuration(_ name: String) throws -> NamedConfiguration<ImageConfiguration> {
+            let url = experiment.appendingPathComponent("configs/\(name).yaml")
+            return try NamedConfiguration(try ConfigurationFile(contentsOf: url))
+        }
+        let convnet = try configuration("table7-convnet")
+        let first = try RunRecord(contentsOf: experiment.appendingPathComponent("runs/table7-convnet/0/record.json"))
+        #expect(hours.text(convnet).hasSuffix(", measured, 1 thread"))
+        #expect(hours.seconds(convnet)?.seconds == first.training.wallSeconds)
+
+        let costs = try ["", "hyper-"].map { kernels in
+            try #require(ImageExperiment.cost(ofAStep: configuration("table2-\(kernels)wide-resnet-40-1").values))
+        }
+        // The stem, 12 layers of the first group, and of the others one with half of the inputs and 11 whole.
+        let image = 3 * 16 * 9 * 1024 + 12 * 16 * 16 * 9 * 1024 + 2 * (23 * 16 * 32 * 9 * 256)
+        #expect(costs.allSatisfy { $0.kind == "wide-resnet" && $0.multiplications == Double(128 * image) })
+    }
+
     @Test func everyTableHasItsRowsOnce() throws {
         try CommittedConfigurations<ImageExperiment>().expectRowsOnce(["Table 2": 4, "Table 7": 2, "A.1": 2])
     }
@@ -116,16 +137,7 @@ import Testing
 
     /// A deviation that names a key of the configuration must name one that exists.
     @Test func theKeysThatDeviationsNameExist() throws {
-        // As the decoders read them: a younger key need not stand in a file.
-        let leaves = try KeyReference(of: ImageConfiguration.self, files: try all().map(\.file)).keys.map(\.path)
-        for deviation in Deviation.staticNetworks {
-            for key in deviation.keys {
-                #expect(leaves.contains(key), "\(deviation.id): \(key)")
-            }
-        }
-        for ids in [Deviation.characters.map(\.id), Deviation.staticNetworks.map(\.id)] {
-            #expect(Set(ids).count == ids.count)
-        }
+        try CommittedConfigurations<ImageExperiment>().expectOpenDecisions()
     }
 
     @Test(arguments: [
@@ -165,18 +177,12 @@ import Testing
     // MARK: - Results
 
     @Test func everyRowStandsInTheSectionEvenIfNotRun() throws {
-        let results = try ExperimentResults<ImageExperiment>(experiment: checkout.experiment("static-hypernet"))
-        for (_, decoded) in try all() where decoded.budget == "paper" {
-            let row = try #require(decoded.reproduces)
-            #expect(results.section.contains(row.name), "\(row.table), \(row.row)")
-            #expect(results.summary.contains("| \(row.table): \(row.name) |"), "\(row.table), \(row.row)")
-        }
-        for deviation in Deviation.staticNetworks { #expect(results.deviations.contains("| \(deviation.id) |")) }
+        try CommittedConfigurations<ImageExperiment>().expectRowsInDocuments()
     }
 
     @Test func progressOnImagesSpeaksOfErrorsAndImages() {
         var text = ""
-        let progress = TextProgress(label: "run", display: ImageExperiment.display, isTerminal: false, now: { 0 }) {
+        let progress = TextProgress<ImageExperiment>(label: "run", isTerminal: false, now: { 0 }) {
             text += $0
         }
         progress.report(

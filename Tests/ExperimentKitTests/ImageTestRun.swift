@@ -9,15 +9,22 @@ import Testing
 
 let committedImageConfigurations = checkout.experiment("static-hypernet").appendingPathComponent("configs")
 
-/// A configuration of images small enough to train within seconds, and generated images to go with it.
-struct ImageTestRun {
-    let folder: TemporaryFolder
-    let file: ConfigurationFile
-    let dataset: ImageDataset
+/// A network of images small enough to train within seconds, and generated images to go with it.
+typealias ImageTestRun = ExperimentTest<ImageExperiment>
 
+/// The generated images, drawn once for all tests.
+private let samples = Result {
+    let folder = try TemporaryFolder()
+    let data = DataFolder(path: folder.path("data"), origin: .option)
+    try SampleImages.write(to: data)
+    return (folder, data)
+}
+
+extension ExperimentTest where Work == ImageExperiment {
     /// Generated kernels, normalization, augmentation and Adam: every kind of state that a checkpoint must hold. All but
     /// 100 training images are set aside, so an epoch is 2 batches of 40 with 20 images left over.
-    static let wideResNet = """
+    static var wideResNet: String {
+        """
         # Command:  none
         budget: tiny
         reproduces: null
@@ -38,43 +45,21 @@ struct ImageTestRun {
         evaluation: {validateAt: [5], batch: 500}
         deviations: {generatorInitialValues: he}
         """
-
-    static let ordinary = [
-        "model.kernels=owned", "model.embeddingSize=0", "training.adam=null", "training.nesterov={momentum: 0.9}",
-    ]
-
-    static let mnist = [
-        "data.dataset=sample-mnist", "model.network=mnist-conv", "model.blocks=0", "model.widening=0",
-    ]
-
-    /// The generated images, drawn once for all tests.
-    private static let samples = Result {
-        let folder = try TemporaryFolder()
-        let data = DataFolder(path: folder.url.appendingPathComponent("data").path, origin: .option)
-        try SampleImages.write(to: data)
-        return (folder, data)
     }
 
-    static func dataFolder() throws -> DataFolder { try samples.get().1 }
+    static var ordinary: [String] {
+        ["model.kernels=owned", "model.embeddingSize=0", "training.adam=null", "training.nesterov={momentum: 0.9}"]
+    }
+
+    static var mnist: [String] {
+        ["data.dataset=sample-mnist", "model.network=mnist-conv", "model.blocks=0", "model.widening=0"]
+    }
 
     init(overrides: [String] = []) throws {
         folder = try TemporaryFolder()
         let url = try folder.write(Self.wideResNet, to: "tiny.yaml")
         file = try ConfigurationFile(contentsOf: url, overrides: overrides)
-        dataset = try ImageExperiment.open(try ImageConfiguration(file.root), in: try Self.dataFolder())
-    }
-
-    func begin(
-        out: String = "runs", progress: any ProgressReporter = SilentProgress(),
-        interruption: Interruption = Interruption()
-    ) throws -> ImageRun {
-        try ImageRun(
-            beginning: try NamedConfiguration(file), seed: 3, data: dataset,
-            out: folder.url.appendingPathComponent(out),
-            code: RunRecord.Code(commit: "test", treeDirty: nil), progress: progress, interruption: interruption)
-    }
-
-    func resume(_ url: URL) throws -> ImageRun {
-        try ImageRun(resuming: url, data: dataset, progress: SilentProgress(), interruption: Interruption())
+        dataFolder = try samples.get().1
+        data = try ImageExperiment.open(try ImageConfiguration(file.root), in: dataFolder)
     }
 }

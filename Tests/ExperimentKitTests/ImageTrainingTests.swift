@@ -6,7 +6,6 @@ import NeuralNetwork
 import TestSupport
 import Testing
 
-@testable import CharacterExperiments
 @testable import ExperimentKit
 @testable import ImageExperiments
 
@@ -14,58 +13,35 @@ import Testing
     /// Stops within an epoch, at its end (2, 4), at a validation (5), at a checkpoint (6) and at the last step.
     @Test(arguments: [1, 4, 5, 9])
     func aStoppedAndResumedRunIsTheUnbrokenRunBitByBit(step: Int) throws {
-        try expectTheSame(try ImageTestRun(), stoppingAt: step)
+        try ImageTestRun().expectSameEnd(resumedAt: step)
     }
 
     @Test func aStoppedAndResumedRunWithNesterovMomentumIsTheUnbrokenRunBitByBit() throws {
-        try expectTheSame(try ImageTestRun(overrides: ImageTestRun.ordinary), stoppingAt: 5)
+        try ImageTestRun(overrides: ImageTestRun.ordinary).expectSameEnd(resumedAt: 5)
     }
 
     @Test func aStoppedAndResumedRunOnGrayImagesIsTheUnbrokenRunBitByBit() throws {
-        try expectTheSame(try ImageTestRun(overrides: ImageTestRun.mnist), stoppingAt: 3)
-    }
-
-    private func expectTheSame(_ run: ImageTestRun, stoppingAt step: Int) throws {
-        let unbroken = try run.begin(out: "unbroken")
-        #expect(try unbroken.run() == .finished)
-        let interruption = Interruption()
-        let broken = try run.begin(out: "broken", progress: StopAtStep(step, interruption), interruption: interruption)
-        #expect(try broken.run() == .interrupted(signal: 15))
-        #expect(broken.record.status == .interrupted && broken.record.training.stepsDone == step)
-        let resumed = try run.resume(broken.folder)
-        #expect(try resumed.run() == .finished)
-        #expect(
-            try lastingState(of: unbroken.folder, position: ImageExperiment.Position.self)
-                == lastingState(of: resumed.folder, position: ImageExperiment.Position.self))
-        #expect(unbroken.record.test?.lossNats == resumed.record.test?.lossNats)
-        #expect(unbroken.record.test?.wrong == resumed.record.test?.wrong)
-        #expect(unbroken.record.training.selectedStep == resumed.record.training.selectedStep)
+        try ImageTestRun(overrides: ImageTestRun.mnist).expectSameEnd(resumedAt: 3)
     }
 
     @Test func checkpointsHoldRunningStatisticsBesideTheParameters() throws {
         let run = try ImageTestRun(overrides: ["training.steps=2", "evaluation.validateAt=2"])
-        let training = try run.begin()
-        _ = try training.run()
+        let training = try run.finished()
         let latest = try #require(try CheckpointStore(runFolder: training.folder).latest)
         let names = Set(try latest.tensors(CheckpointFile.model).map(\.name))
         #expect(names.isSuperset(of: ["hyper.z", "hyper.W_out", "stem.norm.runningMean", "norm.runningVariance"]))
-        let model = try ImageConfiguration(run.file.root).model.model(seed: 0)
+        let model = try run.configuration.model.model(seed: 0)
         #expect(names == Set(model.parameters.map(\.name) + model.buffers.map(\.name)))
     }
 
     @Test func epochsVisitEveryImageOnceInAnotherOrder() throws {
-        let run = try ImageTestRun(overrides: ["training.steps=5"])
-        let training = try run.begin()
-        _ = try training.run()
+        let run = try ImageTestRun(overrides: ["training.steps=5"]), training = try run.finished()
         let latest = try #require(try CheckpointStore(runFolder: training.folder).latest)
         // 100 images, batches of 40: two a epoch.
         let position = try latest.state(CheckpointState<ImageExperiment.Position>.self).position
         #expect(position == ImageExperiment.Position(epoch: 2, batch: 1, trainingImages: 100))
 
-        let plain = try ImageTestRun(overrides: ["data.augment=false"])
-        let work = try ImageExperiment(
-            configuration: try ImageConfiguration(plain.file.root), data: plain.dataset, seed: 3, shard: .whole,
-            progress: SilentProgress(), interruption: Interruption())
+        let work = try ImageTestRun(overrides: ["data.augment=false"]).work()
         let epochs = (0..<2).map { _ in
             (0..<2).flatMap { _ in
                 let batch = work.nextBatch().images.value, size = batch.count / batch.shape[0], values = batch.floats
@@ -80,12 +56,8 @@ import Testing
     func batchesAreAugmentedAsTheDataSetIsAndAnewInEveryEpoch(
         overrides: [String], augmentation: ImageAugmentation
     ) throws {
-        let run = try ImageTestRun(overrides: overrides), set = run.dataset.train
-        let configuration = try ImageConfiguration(run.file.root)
-        let work = try ImageExperiment(
-            configuration: configuration, data: run.dataset, seed: 3, shard: .whole, progress: SilentProgress(),
-            interruption: Interruption())
-        let normalization = configuration.data.dataset.normalization(of: run.dataset)
+        let run = try ImageTestRun(overrides: overrides), set = run.data.train, work = try run.work()
+        let normalization = try run.configuration.data.dataset.normalization(of: run.data)
         for epoch in 0..<2 {
             let order = shuffledIndices(count: set.count, seed: 3, epoch: epoch)
             for batch in 0..<set.count / 40 {
@@ -100,11 +72,7 @@ import Testing
 
     @Test func theLossHasTheL2PenaltyOnGeneratedKernels() throws {
         func firstLoss(_ l2: String) throws -> Double {
-            let run = try ImageTestRun(overrides: ["training.l2=\(l2)"])
-            let work = try ImageExperiment(
-                configuration: try ImageConfiguration(run.file.root), data: run.dataset, seed: 3, shard: .whole,
-                progress: SilentProgress(), interruption: Interruption())
-            let batch = work.nextLoss()
+            let batch = try ImageTestRun(overrides: ["training.l2=\(l2)"]).work().nextLoss()
             #expect(l2 == "0" || batch.loss.value.floats[0] < batch.objective.value.floats[0])
             return Double(batch.objective.value.floats[0])
         }
@@ -123,8 +91,7 @@ import Testing
 
     @Test func theRecordStatesErrorsAndTheDivisionOfTheImages() throws {
         let run = try ImageTestRun(overrides: ["training.steps=2", "evaluation.validateAt=2"])
-        let training = try run.begin()
-        _ = try training.run()
+        let training = try run.finished()
         let record = try RunRecord(contentsOf: training.folder.appendingPathComponent("record.json"))
         #expect(record == training.record && record.experiment == "static-hypernet")
         guard case .object(let images) = record.data.details["images"] else {
@@ -137,7 +104,7 @@ import Testing
         let test = try #require(record.test), wrong = try #require(test.wrong)
         #expect(test.predictions == 500 && (0...500).contains(wrong))
         #expect(test.errorPercent == Double(wrong) / 5)
-        let model = try ImageConfiguration(run.file.root).model
+        let model = try run.configuration.model
         #expect(
             record.parameterCount == model.parameterCount && model.model(seed: 0).parameterCount == model.parameterCount
         )
@@ -145,23 +112,15 @@ import Testing
 
     @Test func resumingWithAnotherDivisionOfTheImagesIsRefused() throws {
         let run = try ImageTestRun(overrides: ["training.steps=2", "evaluation.validateAt=2"])
-        let interruption = Interruption()
-        let training = try run.begin(progress: StopAtStep(1, interruption), interruption: interruption)
-        _ = try training.run()
+        let training = try run.stopped(at: 1)
         let other = try ImageTestRun(overrides: ["data.validationImages=2200"])
-        #expect(throws: CheckpointError.self) {
-            _ = try ImageRun(
-                resuming: training.folder, data: other.dataset, progress: SilentProgress(), interruption: Interruption()
-            ).run()
-        }
+        #expect(throws: CheckpointError.self) { try other.resume(training.folder).run() }
     }
 
     // MARK: - Baking
 
     @Test func aBakedNetworkNeedsNoHypernetworkAndMakesTheSamePredictions() throws {
-        let run = try ImageTestRun()
-        let training = try run.begin()
-        _ = try training.run()
+        let run = try ImageTestRun(), training = try run.finished()
         let hyper = try TrainedImageModel(at: training.folder)
         let file = run.folder.url.appendingPathComponent("plain.safetensors")
         let configuration = try hyper.writeBaked(to: file)
@@ -170,7 +129,7 @@ import Testing
         #expect(!plain.model.parameters.contains { $0.name.hasPrefix("hyper.") })
         #expect(plain.normalization == hyper.normalization)
 
-        let set = run.dataset.test, images = Tensor(zeros: [50, 32, 32, 3])
+        let set = run.data.test, images = Tensor(zeros: [50, 32, 32, 3])
         images.withUnsafeMutableBufferPointer {
             set.write(0..<50, normalization: plain.normalization, to: $0.baseAddress!)
         }

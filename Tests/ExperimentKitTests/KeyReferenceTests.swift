@@ -62,7 +62,7 @@ import Testing
             let path = "model.\(key)"
             #expect(
                 reference.keys.first { $0.path == path }?.values == ["a whole number from 1 to \(most)"], "\(path)")
-            let file = try TestRun(overrides: []).file
+            let file = try TestRun().file
             let root = try file.root.overlaid(with: ["\(path)=\(other)"])
             #expect {
                 _ = try CharacterConfiguration(root)

@@ -50,9 +50,9 @@ public final class LineExperiment: Experiment {
     public static let paper = PaperDescription(name: "Lines", citation: "Gauss, 1809", outOfReach: [])
     public static let openDecisions: [OpenDecision] = []
     public static let unit = "points"
-    public static let suiteOption = "points"
-    public static let suites = [
-        Suite(name: "line", title: "a line", dataNames: ["line"], sampleDataNames: ["sample-line"])
+    public static let datasetGroupOption = "points"
+    public static let datasetGroups = [
+        DatasetGroup(name: "line", title: "a line", dataNames: ["line"], sampleDataNames: ["sample-line"])
     ]
     public static let metric = Metric(
         name: "explained variance in percent", unit: "%", decimals: 1, higherIsBetter: true

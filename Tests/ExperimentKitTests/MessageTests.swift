@@ -1,7 +1,5 @@
-import Datasets
 import Figures
 import Foundation
-import TestSupport
 import Testing
 
 @testable import CharacterExperiments
@@ -54,59 +52,11 @@ import Testing
 
     @Test func progressOnATerminalIsAnOpenLineAndFiguresStay() {
         var texts: [String] = []
-        let progress = TextProgress(
-            label: "run", display: CharacterExperiment.display, isTerminal: true, now: { 0 }, width: { 12 }
+        let progress = TextProgress<CharacterExperiment>(
+            label: "run", isTerminal: true, now: { 0 }, width: { 12 }
         ) { texts.append($0) }
         progress.report(.evaluating(split: "test", done: 1, total: 2, secondsLeft: 5))
         progress.report(.note("a note"))
         #expect(texts == ["run  readin…", "a note\n"])
-    }
-}
-
-/// The table of `verify`.
-@Suite struct VerifiedFigureTests {
-    private struct Damaged: Error, CustomStringConvertible { let description = "a.safetensors: damaged" }
-
-    /// Three sets of weights of one run.
-    private static func weights() throws -> [CommittedRun] {
-        let test = try TestRun(), configuration = try test.configuration
-        return (0..<3).map { seed in
-            var record = RunRecord(
-                experiment: "char-hyperlstm", configuration: test.file, decoded: configuration, unit: "characters",
-                seed: seed, code: RunRecord.Code(commit: "test", treeDirty: nil),
-                data: CharacterExperiment.describe(test.corpus, configuration), parameterCount: 1)
-            record.test = SplitEvaluation(lossNats: log(2), predictions: 10, streams: 1, seconds: 0)
-            return CommittedRun(folder: test.folder.url, record: record)
-        }
-    }
-
-    @Test func weightsThatCannotBeReadFailAloneAndTheCallWithThem() throws {
-        let (figures, stop) = verifiedFigures(
-            of: try Self.weights(), metric: CharacterExperiment.metric, tolerance: 1e-3
-        ) { kept, recorded in
-            switch kept.record.seed {
-            case 0: return .read(recorded.bits + 1e-4)
-            case 1: throw Damaged()
-            default: return .read(.nan)
-            }
-        }
-        #expect(stop == nil && figures.map(\.name) == ["tiny", "tiny/1", "tiny/2"])
-        #expect(figures.map(\.differs) == [false, false, true] && figures.map(\.hasFailed) == [false, true, false])
-        let error = #expect(throws: UserError.self) {
-            try requireRecordedFigures(figures, damages: [Damaged()], data: DataFolder(path: "/", origin: .option))
-        }
-        #expect(
-            error?.description == "a.safetensors: damaged; not what the records say: tiny/2; not readable: tiny/1")
-        try requireRecordedFigures([figures[0]], damages: [], data: DataFolder(path: "/", origin: .option))
-    }
-
-    @Test func aStopLeavesTheFiguresThatWereRead() throws {
-        let (figures, stop) = verifiedFigures(
-            of: try Self.weights(), metric: CharacterExperiment.metric, tolerance: 1e-3
-        ) { kept, recorded in
-            if kept.record.seed == 1 { throw Interrupted(signal: 2) }
-            return .read(recorded.bits)
-        }
-        #expect(stop == Interrupted(signal: 2) && figures.map(\.name) == ["tiny"])
     }
 }

@@ -59,27 +59,21 @@ private let hyperGRU = CellKind("hyper-gru", features: [.hyperCell]) { settings,
     }
 
     @Test func trainsThroughTheOrdinaryPathAndItsLossFalls() throws {
-        let run = try TestRun(overrides: Self.overrides)
-        let training = try run.begin()
-        #expect(try training.run() == .finished)
+        let run = try TestRun(overrides: Self.overrides), training = try run.finished()
         let losses = try StepLog.read(training.folder.appendingPathComponent("steps.jsonl")).compactMap(\.lossNats)
         #expect(losses.count == 40 && losses[39] < 0.8 * losses[0], "\(losses[0]) to \(losses[39])")
         #expect(
             training.record.parameterCount
-                == (try run.configuration).model.parameterCount(
-                    vocabularySize: run.corpus.vocabulary.count))
+                == (try run.configuration).model.parameterCount(vocabularySize: run.data.vocabulary.count))
         #expect(training.record.test != nil)
     }
 
     @Test func resumedHalfway_itEndsAsIfItHadNotBeenInterrupted() throws {
-        let run = try TestRun(overrides: Self.overrides)
-        try expectSameEnd(of: run, resumedAt: 13)
+        try TestRun(overrides: Self.overrides).expectSameEnd(resumedAt: 13)
     }
 
     @Test func itsCheckpointWritesText() throws {
-        let run = try TestRun(overrides: Self.overrides + ["training.steps=2"])
-        let training = try run.begin()
-        _ = try training.run()
+        let run = try TestRun(overrides: Self.overrides + ["training.steps=2"]), training = try run.finished()
         let trained = try TrainedCharacterModel(try Checkpoint(at: training.folder))
         #expect(try trained.sample(prompt: "she", length: 20, temperature: 1, seed: 1).count == 20)
     }

@@ -17,7 +17,7 @@ import Testing
     })
 struct PythonModelsTests {
     private static let folder = checkout.url.appendingPathComponent("python").path
-    private static let data = DataFolder(path: checkout.url.appendingPathComponent("data").path, origin: .standard)
+    private static let data = DataFolder(path: checkout.data.path, origin: .standard)
 
     /// The first numbers that `evaluate.py` prints.
     private static func evaluated(_ weights: String, _ options: [String] = []) throws -> [Double] {
@@ -73,7 +73,7 @@ struct PythonModelsTests {
         let model = CharacterModel(configuration: configuration, vocabularySize: corpus.vocabulary.count, seed: 0)
         Self.disturb(model.parameters.map(\.variable.value), deviation: 0.1)
         let folder = try TemporaryFolder()
-        let path = folder.url.appendingPathComponent("model.safetensors").path
+        let path = folder.path("model.safetensors")
         try Self.write(
             model.parameters.map { ($0.name, $0.variable.value) },
             [
@@ -123,7 +123,7 @@ struct PythonModelsTests {
         let model = CharacterModel(
             configuration: configuration.model, vocabularySize: corpus.vocabulary.count,
             initialValues: configuration.initialValues, seed: 0)
-        let initial = folder.url.appendingPathComponent("initial.safetensors").path
+        let initial = folder.path("initial.safetensors")
         try Self.write(
             model.parameters.map { ($0.name, $0.variable.value) },
             [
@@ -133,7 +133,7 @@ struct PythonModelsTests {
 
         let shared = [name, "--data", data.path] + settings.flatMap { ["--set", $0] }
         let outcome = try BuiltProgram(name: "char-hyperlstm").run(
-            ["train"] + shared + ["--seed", "0", "--threads", "1", "--out", folder.url.path])
+            ["train"] + shared + ["--seed", "0", "--threads", "1", "--out", folder.path])
         #expect(outcome.status == 0, "\(outcome.errors)")
         let ours = try StepLog.read(folder.url.appendingPathComponent("\(name)/0/steps.jsonl"))
         let curves = folder.url.appendingPathComponent("curves.json")

@@ -17,6 +17,7 @@ import Testing
             cd "$(dirname "$0")"
             echo "begin $2 $4 $(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc)" >> log
             case $2 in
+            busy) exit 75;;
             bad) echo "no such thing" >&2; exit 3;;
             crash) kill -SEGV $$;;
             long) trap 'echo "term $2" >> log; exit 143' TERM; echo ready >> log; for i in {1..600}; do sleep 0.1; done;;
@@ -55,6 +56,14 @@ import Testing
         #expect(Set(log.filter { $0.hasPrefix("end") }) == ["end a 7", "end b 7"])
         let words = try String(contentsOf: folder.url.appendingPathComponent("out/bad/7.log"), encoding: .utf8)
         #expect(words == "no such thing\n")
+    }
+
+    /// Another call, or one that was killed and left its runs to go on, has it.
+    @Test func aRunThatAnotherProcessWorksOnHasNotFailed() {
+        let queue = RunQueue(
+            executable: script, runs: queued(["a", "busy"]), jobs: 2, arguments: [], interruption: Interruption(),
+            claims: folder.url)
+        #expect(queue.run().isEmpty && queue.busy.map(\.configuration) == ["busy"])
     }
 
     @Test func aRunThatCannotBeStartedDoesNotStopTheOthersEither() throws {
@@ -101,7 +110,7 @@ import Testing
         let queue = RunQueue(
             executable: script, runs: queued(names), jobs: 1, arguments: [], interruption: interruption,
             claims: folder.url)
-        let logFile = folder.url.appendingPathComponent("log").path
+        let logFile = folder.path("log")
         let stopper = Thread {
             while (try? String(contentsOfFile: logFile, encoding: .utf8))?.contains("ready") != true { usleep(10_000) }
             interruption.request(signal: SIGTERM)
@@ -127,8 +136,7 @@ import Testing
     }
 
     @Test func aFinishedRunTakesNoMoreTimeWhateverStepsItLeftOut() throws {
-        let run = try TestRun(overrides: ["training.steps=2"]), training = try run.begin()
-        #expect(try training.run() == .finished)
+        let run = try TestRun(overrides: ["training.steps=2"]), training = try run.finished()
         let queued = QueuedRun(configuration: "a", seed: 3, steps: 10, folder: training.folder, expectedSeconds: 60)
         #expect(queued.secondsLeft(after: nil) == 0)
     }

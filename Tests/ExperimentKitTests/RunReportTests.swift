@@ -16,7 +16,7 @@ import Testing
             let interruption = Interruption()
             let training = try CharacterRun(
                 beginning: try NamedConfiguration(try ConfigurationFile(contentsOf: url, overrides: overrides)),
-                seed: seed, data: run.corpus, out: out,
+                seed: seed, data: run.data, out: out,
                 code: RunRecord.Code(commit: "0123456789abcdef", treeDirty: nil),
                 progress: step.map { StopAtStep($0, interruption) } ?? SilentProgress(), interruption: interruption)
             _ = try training.run()
@@ -162,7 +162,7 @@ import Testing
 
     @Test func aFolderWithoutRunsAndARunOfAnotherProgramAreNamed() throws {
         let folder = try TemporaryFolder()
-        #expect(throws: RecordError.noRun(path: folder.url.path)) { try Self.report(folder.url) }
+        #expect(throws: RecordError.noRun(path: folder.path)) { try Self.report(folder.url) }
         let other = checkout.experiment("static-hypernet").appendingPathComponent("runs/table7-convnet/0")
         #expect(
             throws: RecordError.otherProgram(

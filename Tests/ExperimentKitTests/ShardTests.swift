@@ -99,9 +99,9 @@ private final class ThreadGroup: @unchecked Sendable {
         let run = try TestRun(overrides: ["training.shards=4", "training.steps=12"])
         let states = try [1, 2, 4].map { processes in
             let training = try run.begin(out: "of-\(processes)")
-            try finish(training, processes: processes, data: run.corpus)
+            try finish(training, processes: processes, data: run.data)
             #expect(training.record.sittings?.map(\.processes) == [processes])
-            return try lastingState(of: training.folder)
+            return try run.lastingState(of: training.folder)
         }
         #expect(states[0] == states[1] && states[0] == states[2])
     }
@@ -111,8 +111,8 @@ private final class ThreadGroup: @unchecked Sendable {
         let run = try ImageTestRun(overrides: settings + ["training.shards=4", "training.steps=4"])
         let states = try [1, 2, 4].map { processes in
             let training = try run.begin(out: "of-\(processes)")
-            try finish(training, processes: processes, data: run.dataset)
-            return try lastingState(of: training.folder, position: ImageExperiment.Position.self)
+            try finish(training, processes: processes, data: run.data)
+            return try run.lastingState(of: training.folder)
         }
         #expect(states[0] == states[1] && states[0] == states[2])
     }
@@ -122,31 +122,28 @@ private final class ThreadGroup: @unchecked Sendable {
         let run = try TestRun(overrides: ["training.shards=4"])
         let whole = try run.begin(out: "whole")
         // By the same number of threads: a validation's last bits depend on it, what is learned does not.
-        try finish(whole, processes: 1, data: run.corpus)
+        try finish(whole, processes: 1, data: run.data)
         let interruption = Interruption()
         let first = try run.begin(
             out: "parts", progress: StopAtStep(13, interruption), interruption: interruption)
-        try ThreadGroup.run(2, follow: { try CharacterRun.follow($0) { _ in run.corpus } }) {
+        try ThreadGroup.run(2, follow: { try CharacterRun.follow($0) { _ in run.data } }) {
             let end = try first.run(with: $0)
             #expect(end == .interrupted(signal: 15))
         }
-        try finish(try run.resume(first.folder), processes: 4, data: run.corpus)
-        #expect(try lastingState(of: first.folder) == lastingState(of: whole.folder))
+        try finish(try run.resume(first.folder), processes: 4, data: run.data)
+        #expect(try run.lastingState(of: first.folder) == run.lastingState(of: whole.folder))
     }
 
     // MARK: - The same numbers as the whole batch
 
     /// Losses and gradient norms of three steps, then parameters and buffers: of a batch as a whole, and of its shards.
-    private func firstStep<Work: Experiment>(
-        _ configuration: Work.Configuration, _ data: Work.Data, shards: Int, of: Work.Type
+    private func firstSteps<Work: Experiment>(
+        _ run: ExperimentTest<Work>, shards: Int
     ) throws -> (loss: Double, norm: Double, tensors: [[Float]]) {
-        let tasks = try (0..<shards).map {
-            try Work(
-                configuration: configuration, data: data, seed: 3, shard: BatchShard(index: $0, count: shards),
-                progress: SilentProgress(), interruption: Interruption())
-        }
-        let step = try TrainingStep(tasks: tasks, optimizer: tasks[0].optimizer, settings: configuration.loop)
-        let results = try (1...3).map { try step.take($0, lastCheckpoint: nil) }
+        let tasks = try (0..<shards).map { try run.work(shard: BatchShard(index: $0, count: shards)) }
+        let step = try TrainingStep(
+            tasks: tasks, optimizer: tasks[0].optimizer, settings: try run.configuration.loop)
+        let results = try (1...3).map { try step.take($0) }
         return (
             results.reduce(0) { $0 + $1.lossNats }, results.reduce(0) { $0 + $1.gradientNorm },
             tasks[0].parameters.map(\.variable.value.floats) + tasks[0].buffers.map(\.tensor.floats)
@@ -166,18 +163,14 @@ private final class ThreadGroup: @unchecked Sendable {
     }
 
     @Test(arguments: [2, 4]) func shardsOfCharactersHaveTheMasksAndStatesOfTheWholeBatch(shards: Int) throws {
-        let run = try TestRun(), configuration = try run.configuration
-        let whole = try firstStep(configuration, run.corpus, shards: 1, of: CharacterExperiment.self)
-        expectEqual(
-            try firstStep(configuration, run.corpus, shards: shards, of: CharacterExperiment.self), whole)
+        let run = try TestRun()
+        try expectEqual(firstSteps(run, shards: shards), firstSteps(run, shards: 1))
     }
 
     @Test(arguments: [2, 4, 8]) func shardsOfImagesAreNormalizedByTheWholeBatch(shards: Int) throws {
         // Without an optimizer that divides by the gradient's size, so that rounding stays rounding.
         let run = try ImageTestRun(overrides: ImageTestRun.ordinary)
-        let configuration = try ImageConfiguration(run.file.root)
-        let whole = try firstStep(configuration, run.dataset, shards: 1, of: ImageExperiment.self)
-        expectEqual(try firstStep(configuration, run.dataset, shards: shards, of: ImageExperiment.self), whole)
+        try expectEqual(firstSteps(run, shards: shards), firstSteps(run, shards: 1))
     }
 
     /// By shard the first loss is another, because other images are behind the statistics.
@@ -185,8 +178,7 @@ private final class ThreadGroup: @unchecked Sendable {
         func loss(_ images: String) throws -> Double {
             let run = try ImageTestRun(
                 overrides: ImageTestRun.ordinary + ["deviations.batchNormalization=\(images)"])
-            let configuration = try ImageConfiguration(run.file.root)
-            return try firstStep(configuration, run.dataset, shards: 4, of: ImageExperiment.self).loss
+            return try firstSteps(run, shards: 4).loss
         }
         #expect(try abs(loss("batch") - loss("shard")) > 1e-3)
     }
@@ -212,7 +204,7 @@ private final class ThreadGroup: @unchecked Sendable {
         let run = try TestRun(), out = run.folder.url.appendingPathComponent("runs")
         #expect(throws: ShardError.shards(1, processes: 4)) {
             try CharacterRun(
-                beginning: try NamedConfiguration(run.file), seed: 3, data: run.corpus, out: out,
+                beginning: try NamedConfiguration(run.file), seed: 3, data: run.data, out: out,
                 code: RunRecord.Code(commit: "test", treeDirty: nil), progress: SilentProgress(),
                 interruption: Interruption(), processes: 4)
         }
@@ -222,7 +214,7 @@ private final class ThreadGroup: @unchecked Sendable {
     @Test func moreProcessesThanShardsAreRefusedAndNobodyWaits() throws {
         let run = try TestRun(), training = try run.begin()
         #expect(throws: ShardError.shards(1, processes: 2)) {
-            try ThreadGroup.run(2, follow: { try CharacterRun.follow($0) { _ in run.corpus } }) {
+            try ThreadGroup.run(2, follow: { try CharacterRun.follow($0) { _ in run.data } }) {
                 _ = try training.run(with: $0)
             }
         }
@@ -262,9 +254,7 @@ private final class ThreadGroup: @unchecked Sendable {
         let run = try TestRun(overrides: ["training.shards=2"]), training = try run.begin()
         let other = try TestRun(overrides: ["training.shards=2"])
         try other.folder.write(TestRun.text(characters: 1400), to: "data/sample/sample.train.txt")
-        let data = try CharacterExperiment.open(
-            try other.configuration,
-            in: .init(path: other.folder.url.appendingPathComponent("data").path, origin: .option))
+        let data = try CharacterExperiment.open(try other.configuration, in: other.dataFolder)
         do {
             try ThreadGroup.run(2, follow: { try CharacterRun.follow($0) { _ in data } }) {
                 _ = try training.run(with: $0)

@@ -1,7 +1,6 @@
 import Datasets
 import Foundation
 import TestSupport
-import Testing
 
 @testable import CharacterExperiments
 @testable import ExperimentKit
@@ -13,15 +12,14 @@ let checkout = ProjectFolder(
 
 let committedConfigurations = checkout.experiment("char-hyperlstm").appendingPathComponent("configs")
 
-/// A configuration small enough to train within a second, and a corpus to go with it.
-struct TestRun {
-    let folder: TemporaryFolder
-    let file: ConfigurationFile
-    let corpus: CharacterCorpus
+/// A model of characters small enough to train within a second, and a corpus to go with it.
+typealias TestRun = ExperimentTest<CharacterExperiment>
 
+extension ExperimentTest where Work == CharacterExperiment {
     /// Every kind of model state that a checkpoint must hold: dropout everywhere, a hyper cell, carried state, an epoch
     /// that ends within the run.
-    static let yaml = """
+    static var yaml: String {
+        """
         # Command:  none
         budget: tiny
         reproduces: null
@@ -60,6 +58,7 @@ struct TestRun {
           hyperLayerNorm: match-main
           layerNormEpsilon: 0.001
         """
+    }
 
     static func text(characters: Int) -> String {
         let line = "she sells sea shells by the shore; the shells she sells are sea shells\n"
@@ -73,80 +72,41 @@ struct TestRun {
         try folder.write(Self.text(characters: 150), to: "data/sample/sample.test.txt")
         let url = try folder.write(Self.yaml, to: "tiny.yaml")
         file = try ConfigurationFile(contentsOf: url, overrides: overrides)
-        corpus = try CharacterCorpus.open(
-            .sample, dataFolder: DataFolder(path: folder.url.appendingPathComponent("data").path, origin: .option))
-    }
-
-    var configuration: CharacterConfiguration {
-        get throws { try CharacterConfiguration(file.root) }
-    }
-
-    func begin(
-        out: String = "runs", progress: any ProgressReporter = SilentProgress(),
-        interruption: Interruption = Interruption()
-    ) throws -> CharacterRun {
-        try CharacterRun(
-            beginning: try NamedConfiguration(file), seed: 3, data: corpus, out: folder.url.appendingPathComponent(out),
-            code: RunRecord.Code(commit: "test", treeDirty: nil), progress: progress, interruption: interruption)
-    }
-
-    func resume(
-        _ url: URL, overrides: [String] = [], progress: any ProgressReporter = SilentProgress()
-    ) throws -> CharacterRun {
-        try CharacterRun(
-            resuming: url, overrides: overrides, data: corpus, progress: progress, interruption: Interruption())
+        dataFolder = DataFolder(path: folder.path("data"), origin: .option)
+        data = try CharacterCorpus.open(.sample, dataFolder: dataFolder)
     }
 }
 
-/// Asks for a stop when a given step is done.
-final class StopAtStep: ProgressReporter {
-    private let step: Int
-    private let interruption: Interruption
-
-    init(_ step: Int, _ interruption: Interruption) {
-        self.step = step
-        self.interruption = interruption
-    }
-
-    func report(_ event: ProgressEvent) {
-        if case .step(let progress) = event, progress.step == step { interruption.request(signal: 15) }
+extension RunRecord {
+    /// The record of a run of characters, as it is when the run begins.
+    static func example(
+        of file: ConfigurationFile, seed: Int = 0, data: DataDescription, commit: String = "test"
+    ) throws -> RunRecord {
+        RunRecord(
+            experiment: CharacterExperiment.program, configuration: file,
+            decoded: try CharacterConfiguration(file.root), unit: CharacterExperiment.unit, seed: seed,
+            code: Code(commit: commit, treeDirty: nil), data: data, parameterCount: 1)
     }
 }
 
-/// All bytes of a run that must not depend on whether it was interrupted: every checkpoint file but the seconds in the
-/// state, and every logged number but the seconds.
-func lastingState<Position: Codable & Sendable & Equatable>(
-    of run: URL, position: Position.Type = CharacterExperiment.Position.self
-) throws -> [String: [UInt8]] {
-    let latest = try #require(try CheckpointStore(runFolder: run).latest)
-    var state: [String: [UInt8]] = [:]
-    for name in [CheckpointFile.model, CheckpointFile.optimizer, CheckpointFile.carried] {
-        state[name] = try [UInt8](Data(contentsOf: latest.url.appendingPathComponent(name)))
+extension RunRecord.Sitting {
+    static func example(
+        fromStep: Int = 0, commit: String = "a", treeDirty: Bool? = nil, program: String? = "b", simd: String = "avx2",
+        core: String? = "Haswell", threads: Int = 4, processes: Int = 1
+    ) -> RunRecord.Sitting {
+        RunRecord.Sitting(
+            began: "", fromStep: fromStep, code: RunRecord.Code(commit: commit, treeDirty: treeDirty), version: nil,
+            programSHA256: program, cpu: "A", cores: 8, memoryGiB: 16, simd: simd, blasCore: core, threads: threads,
+            processes: processes)
     }
-    let checkpoint = try latest.state(CheckpointState<Position>.self)
-    state["position"] = try StableJSON.encode(checkpoint.position)
-    state["optimizer steps"] = [UInt8](String(checkpoint.optimizerStepCount).utf8)
-    let best = checkpoint.training.best.map { "\($0.step) \($0.validation.lossNats)" } ?? "-"
-    state["best"] = [UInt8]("\(best), since then \(checkpoint.training.evaluationsSinceBest)".utf8)
-    let log = try StepLog.read(run.appendingPathComponent("steps.jsonl")).map {
-        "\($0.step) \($0.lossNats ?? 0) \($0.gradientNorm ?? 0) \($0.rate ?? 0) \($0.validation?.lossNats ?? 0)"
-    }
-    state["log"] = [UInt8](log.joined(separator: "\n").utf8)
-    return state
 }
 
-/// Runs a configuration whole, and in two sittings, and expects both to end in one state.
-///
-/// - Returns: The record of the run in two sittings.
-@discardableResult
-func expectSameEnd(of run: TestRun, resumedAt step: Int) throws -> RunRecord {
-    let whole = try run.begin(out: "whole")
-    _ = try whole.run()
-    let interruption = Interruption()
-    let first = try run.begin(out: "parts", progress: StopAtStep(step, interruption), interruption: interruption)
-    _ = try first.run()
-    let second = try run.resume(first.folder)
-    #expect(try second.run() == .finished)
-    #expect(try lastingState(of: second.folder) == (try lastingState(of: whole.folder)))
-    return second.record
+extension TemporaryFolder {
+    /// Gives the folder the parts that a program knows a checkout by.
+    func makeCheckout() throws {
+        for mark in ProjectFolder.marks {
+            try FileManager.default.createDirectory(
+                at: url.appendingPathComponent(mark), withIntermediateDirectories: true)
+        }
+    }
 }

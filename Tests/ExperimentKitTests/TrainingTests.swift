@@ -16,8 +16,7 @@ import Testing
             "model.keepInput=1", "model.keepOutput=1", "model.keepRecurrent=1", "model.keepHyperRecurrent=1",
             "model.units=32", "training.steps=150", "evaluation.validateAt=150", "training.sequenceLength=400",
         ])
-        let training = try run.begin()
-        #expect(try training.run() == .finished)
+        let training = try run.finished()
         let losses = try StepLog.read(training.folder.appendingPathComponent("steps.jsonl")).compactMap(\.lossNats)
         #expect(try #require(losses.first) > 2.5)
         #expect(try #require(losses.last) < 0.1)
@@ -29,10 +28,7 @@ import Testing
     ])
     func initialValuesAreThoseOfTheConfiguration(deviation: String, changed: String) throws {
         func values(_ overrides: [String]) throws -> [String: [Float]] {
-            let run = try TestRun(overrides: overrides)
-            let work = try CharacterExperiment(
-                configuration: try run.configuration, data: run.corpus, seed: 3, shard: .whole,
-                progress: SilentProgress(), interruption: Interruption())
+            let work = try TestRun(overrides: overrides).work()
             return Dictionary(uniqueKeysWithValues: work.parameters.map { ($0.name, $0.variable.value.floats) })
         }
         let paper = try values([]), other = try values(["deviations.\(deviation)"])
@@ -43,28 +39,15 @@ import Testing
 
     @Test func theSameSeedGivesTheSameRunBitByBit() throws {
         let run = try TestRun()
-        let runs = try ["a", "b"].map { try run.begin(out: $0) }
-        for training in runs { #expect(try training.run() == .finished) }
-        #expect(try lastingState(of: runs[0].folder) == lastingState(of: runs[1].folder))
+        let runs = try ["a", "b"].map { try run.finished(out: $0) }
+        #expect(try run.lastingState(of: runs[0].folder) == run.lastingState(of: runs[1].folder))
         #expect(runs[0].record.test?.lossNats == runs[1].record.test?.lossNats)
     }
 
     /// Stops at an ordinary step, at a checkpointed one, at one with a validation, at the end of an epoch (33), at the last.
     @Test(arguments: [1, 13, 16, 20, 33, 39, 40])
     func aStoppedAndResumedRunIsTheUnbrokenRunBitByBit(step: Int) throws {
-        let run = try TestRun()
-        let unbroken = try run.begin(out: "unbroken")
-        #expect(try unbroken.run() == .finished)
-        let interruption = Interruption()
-        let broken = try run.begin(
-            out: "broken", progress: StopAtStep(step, interruption), interruption: interruption)
-        #expect(try broken.run() == .interrupted(signal: 15))
-        #expect(broken.record.status == .interrupted && broken.record.training.stepsDone == step)
-        let resumed = try run.resume(broken.folder)
-        #expect(try resumed.run() == .finished)
-        #expect(try lastingState(of: unbroken.folder) == lastingState(of: resumed.folder))
-        #expect(unbroken.record.test?.lossNats == resumed.record.test?.lossNats)
-        #expect(unbroken.record.training.selectedStep == resumed.record.training.selectedStep)
+        try TestRun().expectSameEnd(resumedAt: step)
     }
 
     /// Reading a split can take hours.
@@ -83,8 +66,7 @@ import Testing
                 if count == last { interruption.request(signal: 15) }
             }
         }
-        let run = try TestRun(), unbroken = try run.begin(out: "unbroken")
-        _ = try unbroken.run()
+        let run = try TestRun(), unbroken = try run.finished(out: "unbroken")
         // Five times during training, and once as one sequence.
         let first = Readings(stopAt: 6)
         let broken = try run.begin(out: "broken", progress: first, interruption: first.interruption)
@@ -98,9 +80,7 @@ import Testing
     }
 
     @Test func aRunGoesThroughEpochsWithZeroStateAtTheStartOfEach() throws {
-        let run = try TestRun()
-        let training = try run.begin()
-        _ = try training.run()
+        let run = try TestRun(), training = try run.finished()
         let latest = try #require(try CheckpointStore(runFolder: training.folder).latest)
         let state = try latest.state(CheckpointState<CharacterExperiment.Position>.self)
         // 1,300 characters: L = 324, 33 sequences an epoch, so 40 steps end at the 8th sequence of the second.
@@ -114,21 +94,16 @@ import Testing
             "model.keepInput=1", "model.keepOutput=1", "model.keepRecurrent=1", "model.keepHyperRecurrent=1",
             "training.learningRate=1.0e-12",
         ])
-        let training = try run.begin()
-        _ = try training.run()
+        let training = try run.finished()
         let losses = try StepLog.read(training.folder.appendingPathComponent("steps.jsonl")).compactMap(\.lossNats)
         try #require(losses.count == 40)
         for (again, first) in zip(losses[33...], losses) { #expect(abs(again - first) < 1e-6) }
     }
 
     @Test func carriedStateMakesADifferenceAndItsSwitchTurnsItOff() throws {
-        let run = try TestRun()
-        let other = try TestRun(overrides: ["training.carryState=false"])
-        let (carried, cut) = (try run.begin(), try other.begin())
-        _ = try carried.run()
-        _ = try cut.run()
-        let losses = try [carried, cut].map {
-            try StepLog.read($0.folder.appendingPathComponent("steps.jsonl")).compactMap(\.lossNats)
+        let losses = try [[], ["training.carryState=false"]].map { overrides in
+            let run = try TestRun(overrides: overrides), training = try run.finished()
+            return try StepLog.read(training.folder.appendingPathComponent("steps.jsonl")).compactMap(\.lossNats)
         }
         #expect(losses[0][0] == losses[1][0])
         #expect(losses[0][1] != losses[1][1])
@@ -140,8 +115,7 @@ import Testing
             "training.learningRate=[{untilStep: 24, rate: 0.01}, {untilStep: 40, rate: 10}]",
             "evaluation.validationStreams=1",
         ])
-        let training = try run.begin()
-        _ = try training.run()
+        let training = try run.finished()
         #expect(training.record.training.selectedStep == 24)
         #expect(training.record.training.stepsDone == 40)
         let selected = try #require(training.record.training.selectionValidation)
@@ -157,29 +131,23 @@ import Testing
     ]
 
     @Test func patienceStopsTheRunEarly() throws {
-        let run = try TestRun(overrides: Self.impatient), training = try run.begin()
-        #expect(try training.run() == .finished)
+        let run = try TestRun(overrides: Self.impatient), training = try run.finished()
         #expect(training.record.training.stoppedEarly)
         #expect(training.record.training.stepsDone == 32 && training.record.training.selectedStep == 16)
     }
 
     @Test func patienceGoesOnWithAResumedRun() throws {
-        let run = try TestRun(overrides: Self.impatient)
-        let record = try expectSameEnd(of: run, resumedAt: 27)
+        let record = try TestRun(overrides: Self.impatient).expectSameEnd(resumedAt: 27)
         #expect(record.training.stoppedEarly && record.training.stepsDone == 32)
     }
 
     @Test func aRunThatDidAllItsStepsDidNotStopEarly() throws {
-        let run = try TestRun(overrides: Self.impatient + ["training.steps=32"]), training = try run.begin()
-        #expect(try training.run() == .finished)
+        let run = try TestRun(overrides: Self.impatient + ["training.steps=32"]), training = try run.finished()
         #expect(!training.record.training.stoppedEarly && training.record.training.stepsDone == 32)
     }
 
     @Test func everyStepDrawsItsOwnDropoutMasks() throws {
-        let run = try TestRun()
-        let task = try CharacterExperiment(
-            configuration: run.configuration, data: run.corpus, seed: 3, shard: .whole, progress: SilentProgress(),
-            interruption: Interruption())
+        let task = try TestRun().work()
         let before = task.position.dropout
         _ = task.nextLoss()
         #expect(task.position.dropout != before)
@@ -187,18 +155,13 @@ import Testing
 
     /// On the way the beginning of the split as many streams; at the end all of it as `reportedStreams`.
     @Test func validationsOnTheWayReadAsTheirOwnKeysSay() throws {
-        let run = try TestRun(overrides: ["evaluation.validationCharacters=100", "training.steps=8"])
-        let task = try CharacterExperiment(
-            configuration: run.configuration, data: run.corpus, seed: 3, shard: .whole, progress: SilentProgress(),
-            interruption: Interruption())
+        let task = try TestRun(overrides: ["evaluation.validationCharacters=100", "training.steps=8"]).work()
         let read = try task.validate()
         #expect(read.streams == 2 && read.predictions == 98)
     }
 
     @Test func aSecondRunInTheSameFolderIsRefused() throws {
-        let run = try TestRun(overrides: ["training.steps=2"])
-        let first = try run.begin()
-        _ = try first.run()
+        let run = try TestRun(overrides: ["training.steps=2"]), first = try run.finished()
         #expect(throws: RecordError.runExists(path: first.folder.path, step: 2, experiment: "char-hyperlstm")) {
             try run.begin()
         }
@@ -209,8 +172,7 @@ import Testing
         let folder = try run.begin().folder
         let other = try TestRun()
         try other.folder.write(TestRun.text(characters: 1400), to: "data/sample/sample.train.txt")
-        let corpus = try CharacterCorpus.open(
-            .sample, dataFolder: .init(path: other.folder.url.appendingPathComponent("data").path, origin: .option))
+        let corpus = try CharacterCorpus.open(.sample, dataFolder: other.dataFolder)
         #expect(throws: CheckpointError.self) {
             try CharacterRun(
                 resuming: folder, data: corpus, progress: SilentProgress(), interruption: Interruption())
@@ -218,18 +180,14 @@ import Testing
     }
 
     @Test func theSameDataInAnotherPackingAreTheSameData() throws {
-        let run = try TestRun()
-        let interruption = Interruption()
-        let training = try run.begin(progress: StopAtStep(9, interruption), interruption: interruption)
-        _ = try training.run()
-        let packed = try TemporaryFolder()
+        let run = try TestRun(), training = try run.stopped(at: 9), packed = try TemporaryFolder()
         for name in ["train", "valid", "test"] {
             let text = try Data(contentsOf: run.folder.url.appendingPathComponent("data/sample/sample.\(name).txt"))
             let file = try packed.write("", to: "sample/sample.\(name).txt.gz")
             try Data(gzipCompressed([UInt8](text), level: 1)).write(to: file)
         }
         let corpus = try CharacterCorpus.open(.sample, dataFolder: .init(path: packed.url.path, origin: .option))
-        #expect(corpus.source.files.map(\.sha256) != run.corpus.source.files.map(\.sha256))
+        #expect(corpus.source.files.map(\.sha256) != run.data.source.files.map(\.sha256))
         let resumed = try CharacterRun(
             resuming: training.folder, data: corpus, progress: SilentProgress(), interruption: Interruption())
         #expect(try resumed.run() == .finished)
@@ -240,13 +198,12 @@ import Testing
 
     @Test func theRecordStatesWhatWasRunAndOnWhat() throws {
         let run = try TestRun(overrides: ["training.steps=10", "training.seeds=[3]"])
-        let training = try run.begin()
-        _ = try training.run()
+        let training = try run.finished()
         let record = try RunRecord(contentsOf: training.folder.appendingPathComponent("record.json"))
         #expect(record == training.record)
         #expect(record.status == .finished && record.seed == 3)
         #expect(record.differences == [.init(key: "training.steps", base: "40", value: "10")])
-        #expect(record.data.files.count == 3 && !record.data.official && record.data.leastFigure == nil)
+        #expect(record.data.files.count == 3 && !record.data.official && record.data.entropyRate == nil)
         #expect(record.environments.count == 1 && record.environments[0].threads >= 1)
         #expect(record.test?.streams == 1 && record.test?.predictions == 149)
         let json = try String(contentsOf: training.folder.appendingPathComponent("record.json"), encoding: .utf8)
@@ -326,7 +283,7 @@ private final class ScriptedTask: TrainingTask {
             let task = ScriptedTask(losses: [10])
             let sgd = NesterovSGD(parameters: task.parameters, momentum: 0)
             let step = try TrainingStep(tasks: [task], optimizer: sgd, settings: Self.settings(clipNorm: clipNorm))
-            _ = try step.take(1, lastCheckpoint: nil)
+            _ = try step.take(1)
             return task.variable.value.floats[0]
         }
         // A rate of 0.1 and a gradient of 10.
@@ -341,9 +298,10 @@ private final class ScriptedTask: TrainingTask {
         do {
             _ = try loop(task, in: folder.url).run()
             Issue.record("the run went on")
-        } catch TrainingError.notFinite(let what, let step, let checkpoint) {
-            #expect(what == "loss" && step == 5)
-            #expect(checkpoint?.hasSuffix("step-0000004") == true)
+        } catch TrainingError.notFiniteAgain(let what, let step, let checkpoint, let wayBack) {
+            // The weights of step 4 gave it, and they are the checkpoint's.
+            #expect(what == "loss" && step == 5 && wayBack == nil)
+            #expect(checkpoint.hasSuffix("step-0000004"))
         }
         let kept = try #require(try CheckpointStore(runFolder: folder.url).latest).tensors(CheckpointFile.model)
         #expect(kept[0].values == task.variable.value.floats && kept[0].values[0].isFinite)
@@ -354,8 +312,7 @@ private final class ScriptedTask: TrainingTask {
         let task = ScriptedTask(losses: [Float](repeating: 1, count: 10), validationLosses: [.nan])
         #expect(
             throws: TrainingError.notFinite(
-                what: "validation loss", step: 10,
-                lastCheckpoint: folder.url.appendingPathComponent("checkpoints/step-0000008").path)
+                what: "validation loss", step: 10, lastCheckpoint: folder.path("checkpoints/step-0000008"))
         ) { try loop(task, in: folder.url).run() }
         #expect(try StepLog.read(folder.url.appendingPathComponent("steps.jsonl")).allSatisfy { $0.validation == nil })
     }
@@ -367,7 +324,7 @@ private final class ScriptedTask: TrainingTask {
         #expect(
             throws: TrainingError.notFinite(
                 what: "validation figure 'perplexity'", step: 10,
-                lastCheckpoint: folder.url.appendingPathComponent("checkpoints/step-0000008").path)
+                lastCheckpoint: folder.path("checkpoints/step-0000008"))
         ) { try loop(task, in: folder.url).run() }
     }
 
@@ -405,8 +362,7 @@ private final class ScriptedTask: TrainingTask {
         task.onLoss = { step in if step == 3 { task.buffer.copy(from: [.infinity]) } }
         #expect(
             throws: TrainingError.notFinite(
-                what: "tensor 'running'", step: 4,
-                lastCheckpoint: folder.url.appendingPathComponent("checkpoints/step-0000002").path)
+                what: "tensor 'running'", step: 4, lastCheckpoint: folder.path("checkpoints/step-0000002"))
         ) { try loop(task, in: folder.url).run() }
     }
 

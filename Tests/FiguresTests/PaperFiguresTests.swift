@@ -7,14 +7,14 @@ import Testing
 
 @Suite struct PaperFiguresTests {
     private static func model(
-        _ cell: CellKind, layerNorm: Bool, embeddingSource: HyperStateForEmbeddings = .current
+        _ cell: CellKind, layerNorm: Bool, hyperStateForEmbeddings: HyperStateForEmbeddings = .current
     ) -> CharacterModel {
         CharacterModel(
             configuration: CharacterModelConfiguration(
                 cell: cell, layers: 1, units: 6, layerNorm: layerNorm, hyperUnits: cell == .lstm ? 0 : 3,
                 embeddingSize: cell == .lstm ? 0 : 2, keepInput: 1, keepOutput: 1, keepRecurrent: 1,
-                keepHyperRecurrent: 1, forgetBias: 1, layerNormEpsilon: 1e-3, hyperStateForEmbeddings: embeddingSource,
-                hyperLayerNorm: .matchMain),
+                keepHyperRecurrent: 1, forgetBias: 1, layerNormEpsilon: 1e-3,
+                hyperStateForEmbeddings: hyperStateForEmbeddings, hyperLayerNorm: .matchMain),
             vocabularySize: 5, seed: 1)
     }
 
@@ -41,7 +41,7 @@ import Testing
     /// Eq. 12 and 13 with the trace's d_h lead to the h_t that the model reached, and with that of another step do not.
     @Test(arguments: HyperStateForEmbeddings.allCases)
     func theScalingsAreThoseThatTheCellUsed(source: HyperStateForEmbeddings) throws {
-        let model = Self.model(.hyperLSTM, layerNorm: false, embeddingSource: source)
+        let model = Self.model(.hyperLSTM, layerNorm: false, hyperStateForEmbeddings: source)
         let cell = try #require(model.layers[0] as? HyperLSTMCell)
         // So that d_h depends strongly on ĥ, and h_t on d_h.
         cell.W_hhat_h.value.copy(from: (0..<cell.W_hhat_h.value.count).map { 3 * Float($0 % 7) - 6 })

@@ -15,7 +15,7 @@ private func hyperRNN(full: Bool, embedding: Int = 2, inputs: Int = 4) -> HyperR
     return HyperRNNCell(
         weights: weights, hyperCell: RNNCell(W_x: zeros(H + 4, h), W_h: zeros(h, h), b: zeros(h)),
         W_hhat_h: zeros(h, embedding), b_hhat_h: zeros(embedding), W_hhat_x: zeros(h, Nz), b_hhat_x: zeros(Nz),
-        W_hhat_b: zeros(h, Nz), W_bz: zeros(Nz, H), b_0: zeros(H), embeddingSource: .current)
+        W_hhat_b: zeros(h, Nz), W_bz: zeros(Nz, H), b_0: zeros(H), hyperStateForEmbeddings: .current)
 }
 
 @Suite("Character models")
@@ -144,7 +144,7 @@ struct CharacterModelTests {
         let Nz = 4, h = 64
         let cell = HyperLSTMCell(
             inputs: 10, units: 40, hyperUnits: h, embeddingSize: Nz, layerNormEpsilon: 1e-3,
-            hyperLayerNormEpsilon: 1e-3, forgetBias: 1, embeddingSource: .current,
+            hyperLayerNormEpsilon: 1e-3, forgetBias: 1, hyperStateForEmbeddings: .current,
             initialValues: RecurrentInitialValues(), random: &random)
         let constants: [(Variable, Float)] = [
             (cell.b_0, 0), (cell.W_bz, 0), (cell.hyperCell.b, 0), (cell.W_hhat_h, 0), (cell.W_hhat_x, 0),
@@ -170,7 +170,7 @@ struct CharacterModelTests {
             var random = RandomStream(seed: 3, stream: 0)
             return HyperLSTMCell(
                 inputs: 10, units: H, hyperUnits: 8, embeddingSize: Nz, layerNormEpsilon: nil,
-                hyperLayerNormEpsilon: nil, forgetBias: 1, embeddingSource: .current,
+                hyperLayerNormEpsilon: nil, forgetBias: 1, hyperStateForEmbeddings: .current,
                 initialValues: RecurrentInitialValues(scaling: scaling), random: &random)
         }
         let distinct = cell(.distinct), constant = cell(.constant)
@@ -239,7 +239,7 @@ struct CharacterModelTests {
         var random = RandomStream(seed: 3, stream: 0)
         let (I, H, h, Nz) = (20, 30, 64, 4)
         let cell = HyperRNNCell(
-            inputs: I, units: H, hyperUnits: h, embeddingSize: Nz, full: full, embeddingSource: .current,
+            inputs: I, units: H, hyperUnits: h, embeddingSize: Nz, full: full, hyperStateForEmbeddings: .current,
             initialValues: RecurrentInitialValues(), random: &random)
         for zero in [cell.W_hhat_h, cell.W_hhat_x, cell.W_bz, cell.b_0, cell.hyperCell.b] {
             expectConstant(zero.value, 0)
@@ -283,7 +283,7 @@ struct CharacterModelTests {
         let (I, H, B, T) = (6, 11, 3, 7)
         let cell = HyperLSTMCell(
             inputs: I, units: H, hyperUnits: 5, embeddingSize: 4, layerNormEpsilon: nil, hyperLayerNormEpsilon: nil,
-            forgetBias: 1, embeddingSource: .current,
+            forgetBias: 1, hyperStateForEmbeddings: .current,
             initialValues: RecurrentInitialValues(), random: &random)
         let scaling = cell.scaling(Variable(Tensor(random.normal(B * 5), shape: [B, 5])))
         expectClose(
@@ -317,7 +317,7 @@ struct CharacterModelTests {
             HyperRNNCell(
                 weights: weights, hyperCell: hyperCell, W_hhat_h: shared.0, b_hhat_h: shared.1, W_hhat_x: shared.2,
                 b_hhat_x: shared.3, W_hhat_b: shared.4, W_bz: shared.5, b_0: shared.6,
-                embeddingSource: .current)
+                hyperStateForEmbeddings: .current)
         }
         // Slice k of Eq. 5's tensor: W with its rows scaled by W_hz[k] (Eq. 7).
         func slices(_ W: Variable, _ scales: Variable) -> Variable {

@@ -72,7 +72,7 @@ final class OracleCase {
             W_hhat_x: try variable("\(prefix)W_hhat_x"), b_hhat_x: try variable("\(prefix)b_hhat_x"),
             W_hhat_b: try variable("\(prefix)W_hhat_b"), W_hz: try variable("\(prefix)W_hz"),
             W_xz: try variable("\(prefix)W_xz"), W_bz: try variable("\(prefix)W_bz"),
-            embeddingSource: try fixture.meta("embeddingsFrom") == "previous" ? .previous : .current)
+            hyperStateForEmbeddings: try fixture.meta("embeddingsFrom") == "previous" ? .previous : .current)
     }
 
     func state(_ prefix: String = "in.") throws -> LSTMState {

@@ -67,7 +67,8 @@ struct SequenceOracleTests {
             W_hhat_h: try test.variable("param.W_hhat_h"), b_hhat_h: try test.variable("param.b_hhat_h"),
             W_hhat_x: try test.variable("param.W_hhat_x"), b_hhat_x: try test.variable("param.b_hhat_x"),
             W_hhat_b: try test.variable("param.W_hhat_b"), W_bz: try test.variable("param.W_bz"),
-            b_0: try test.variable("param.b_0"), embeddingSource: name.hasSuffix("previous") ? .previous : .current)
+            b_0: try test.variable("param.b_0"),
+            hyperStateForEmbeddings: name.hasSuffix("previous") ? .previous : .current)
         let x = try test.input(vocabulary: 0)
         let state = HyperRNNState(
             main: RNNState(h: try test.variable("in.h0")), hyper: RNNState(h: try test.variable("in.hyper_h0")))

@@ -1,3 +1,4 @@
+import Datasets
 import Foundation
 import Testing
 
@@ -11,7 +12,7 @@ public struct Damage {
 
     private static let stressCases = ProcessInfo.processInfo.environment["HYPERNETWORKS_STRESS_CASES"].flatMap(Int.init)
 
-    private var state: UInt64
+    private var random: SplitMix64
 
     /// Numbers that make sizes overflow, wrap or ask for everything.
     private static let extremes: [UInt64] = [
@@ -25,20 +26,12 @@ public struct Damage {
     ].map { Array($0.utf8) }
 
     public init(case number: Int, seed: UInt64 = 0) {
-        state = (UInt64(truncatingIfNeeded: number) &+ 1) &* 0x9e37_79b9_7f4a_7c15 &+ seed &* 0xd1b5_4a32_d192_ed03
+        random = SplitMix64(
+            seed: (UInt64(truncatingIfNeeded: number) &+ 1) &* 0x9e37_79b9_7f4a_7c15 &+ seed &* 0xd1b5_4a32_d192_ed03)
     }
 
-    /// SplitMix64.
-    private mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
-    }
-
-    /// A number in `0 ..< bound`.
-    public mutating func below(_ bound: Int) -> Int { bound < 1 ? 0 : Int(next() % UInt64(bound)) }
+    /// A number in `0 ..< bound`, by the remainder: `SplitMix64.next(below:)` would give other damage.
+    public mutating func below(_ bound: Int) -> Int { bound < 1 ? 0 : Int(random.next() % UInt64(bound)) }
 
     /// The bytes with one to three damages: a bit, a byte, a number, a run lost, doubled or overwritten, the end lost.
     public mutating func damaged(_ bytes: [UInt8]) -> [UInt8] {
@@ -48,7 +41,7 @@ public struct Damage {
             let run = place..<min(result.count, place + length)
             switch below(9) {
             case 0 where !result.isEmpty: result[place] ^= 1 << UInt8(below(8))
-            case 1 where !result.isEmpty: result[place] = UInt8(truncatingIfNeeded: next())
+            case 1 where !result.isEmpty: result[place] = UInt8(truncatingIfNeeded: random.next())
             case 2:
                 let number = Self.extremes[below(Self.extremes.count)], width = [1, 2, 4, 8][below(4)]
                 let isLittle = below(2) == 0
@@ -58,7 +51,7 @@ public struct Damage {
                 }
             case 3: result.removeSubrange(run)
             case 4: result.insert(contentsOf: result[run], at: place)
-            case 5: for target in run { result[target] = UInt8(truncatingIfNeeded: next()) }
+            case 5: for target in run { result[target] = UInt8(truncatingIfNeeded: random.next()) }
             case 6: result.removeLast(below(result.count))
             case 7: result.insert(contentsOf: Self.tokens[below(Self.tokens.count)], at: place)
             default: result.replaceSubrange(run, with: Self.tokens[below(Self.tokens.count)])

@@ -1,4 +1,5 @@
 import Foundation
+import Testing
 
 /// How a program ended.
 public struct ProgramOutcome: Sendable {
@@ -37,6 +38,16 @@ public func execute(
         status: (wasKilled ? 128 : 0) + process.terminationStatus,
         output: String(decoding: try folder.read("output"), as: UTF8.self),
         errors: String(decoding: try folder.read("errors"), as: UTF8.self))
+}
+
+/// A program of the package, which the build puts beside the tests; on macOS these lie deeper, in a bundle.
+public func builtProgram(_ name: String) throws -> URL {
+    let tests = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
+    let folders = sequence(first: tests.deletingLastPathComponent()) { $0.deletingLastPathComponent() }.prefix(5)
+    return try #require(
+        folders.map { $0.appendingPathComponent(name) }
+            .first { FileManager.default.isExecutableFile(atPath: $0.path) },
+        "no program `\(name)` above \(tests.path)")
 }
 
 /// What `python3` prints; nil if it fails or is not installed.

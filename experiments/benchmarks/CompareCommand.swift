@@ -40,14 +40,16 @@ struct CompareCommand: ParsableCommand {
         let threads = ComputeEnvironment.threads
         let hasPeers = has("torch")
         if !hasPeers { note("python3 has no torch here: ours only (pip install torch==2.13.0 brings it)") }
-        if hasPeers, try !RunFolder.exists(URL(fileURLWithPath: "\(peers)/char.py")) {
+        if hasPeers, try !Files.exists(URL(fileURLWithPath: "\(peers)/char.py")) {
             throw UserError(
                 description: "--peers expects the folder of the PyTorch programs, experiments/benchmarks/pytorch in the"
                     + " checkout; there is no char.py in \(peers)")
         }
         if !kinds.isEmpty || !hasPeers { try requireNothingThere() }
         let before = ComputeEnvironment.measureGEMM()
-        let steps = try grouped(kinds.isEmpty ? StepKind.inTable : kinds).flatMap { group in
+        // Kinds that are held to the same peers, together: one run of the peers serves all of them.
+        let groups = (kinds.isEmpty ? StepKind.inTable : kinds).inGroups { $0.peers == $1.peers }
+        let steps = try groups.flatMap { group in
             try compare(group, with: hasPeers ? group[0].peers : [], threads: threads)
         }
         let characters = kinds.isEmpty ? try characters(threads, hasPeers: hasPeers) : nil
@@ -73,15 +75,14 @@ struct CompareCommand: ParsableCommand {
         }
     }
 
-    /// Holds the file that `output` gets to not being there yet: a part of the measurements must not take the place of
-    /// all.
+    /// Checks that the file for these measurements does not exist: a part of them must not replace all.
     ///
     /// - Throws: `UserError`.
     private func requireNothingThere() throws {
         guard let output else { return }
         let name = Comparison.fileName(simd: ComputeEnvironment.simdName, cpu: ComputeEnvironment.cpuName)
         let file = URL(fileURLWithPath: output, isDirectory: true).appendingPathComponent(name)
-        guard try RunFolder.exists(file) else { return }
+        guard try Files.exists(file) else { return }
         throw UserError(
             description: "\(file.path) is there already, and this call measures a part of what belongs into it: name"
                 + " another folder with --output")
@@ -124,8 +125,8 @@ struct CompareCommand: ParsableCommand {
 
     /// Runs a program and reads what it measured.
     ///
-    /// - Returns: nil for a peer that fails: PyTorch's compiler does now and then, and its other modes are compared all the
-    ///   same.
+    /// - Returns: Nil for a peer that fails: PyTorch's compiler does now and then, and its other modes are compared all
+    ///   the same.
     private func measure<Measurement: Decodable>(_ command: [String], isPeer: Bool) throws -> Measurement? {
         do {
             return try JSONDecoder().decode(Measurement.self, from: capture(command))
@@ -162,17 +163,6 @@ struct CompareCommand: ParsableCommand {
             sampled: median(ours.map(\.sampled_per_s)), samplingGB: median(ours.map(\.sampling_gb_per_s)),
             read: median(ours.map(\.read_per_s)), readingGB: median(ours.map(\.reading_gb_per_s)),
             copyGB: median(ours.map(\.copy_gb_per_s)), peerSampled: best?.value, peerMode: best?.key)
-    }
-
-    /// Kinds that are held to the same peers, together: one run of the peers serves all of them.
-    private func grouped(_ kinds: [StepKind]) -> [[StepKind]] {
-        kinds.reduce(into: []) { groups, kind in
-            if let index = groups.firstIndex(where: { $0[0].peers == kind.peers }) {
-                groups[index].append(kind)
-            } else {
-                groups.append([kind])
-            }
-        }
     }
 
     /// Runs a program and returns what it printed.

@@ -102,8 +102,8 @@ struct Comparison: Codable {
             steps.map { step in
                 [
                     step.kind, fixed(step.ours.median, 2), fixed(step.ours.minimum, 2),
-                    step.ours.gflops.map(whole) ?? "–",
-                    step.ours.gflops.map { "\(whole($0 / ceiling * 100)) %" } ?? "–", "\(step.ours.peak)",
+                    step.ours.gflops.map { fixed($0, 0) } ?? "–",
+                    step.ours.gflops.map { "\(fixed($0 / ceiling * 100, 0)) %" } ?? "–", "\(step.ours.peak)",
                     step.peer.map { "\(fixed($0.median, 2)) (\($0.mode))" } ?? "–", optional(step.ratio),
                     step.peer.map { "\($0.peak)" } ?? "–", optional(step.memoryRatio),
                 ]
@@ -111,7 +111,7 @@ struct Comparison: Codable {
         text += "\n\n\(provenance)\n"
         if let characters {
             let ratio = characters.peerSampled.map { fixed(characters.sampled / $0, 1) } ?? "–"
-            let peer = characters.peerSampled.map { "\(whole($0)) (\(characters.peerMode ?? ""))" } ?? "–"
+            let peer = characters.peerSampled.map { "\(fixed($0, 0)) (\(characters.peerMode ?? ""))" } ?? "–"
             text += "\nOne character at a time; every character needs all weights once.\n\n"
             text += markdownTable(
                 [
@@ -119,14 +119,15 @@ struct Comparison: Codable {
                     "PyTorch, characters/s (mode)", "ratio",
                 ],
                 [
-                    ["drawing a text", whole(characters.sampled), whole(characters.samplingGB), peer, ratio],
+                    ["drawing a text", fixed(characters.sampled, 0), fixed(characters.samplingGB, 0), peer, ratio],
                     [
-                        "reading a split as one sequence", whole(characters.read), whole(characters.readingGB), "–",
+                        "reading a split as one sequence", fixed(characters.read, 0), fixed(characters.readingGB, 0),
+                        "–",
                         "–",
                     ],
                 ])
             text +=
-                "\n\nA copy runs at \(whole(characters.copyGB)) GB/s, reading and writing counted; caches that hold "
+                "\n\nA copy runs at \(fixed(characters.copyGB, 0)) GB/s, reading and writing counted; caches that hold "
             text += "the weights are faster.\n"
         }
         if !library.isEmpty {
@@ -148,15 +149,12 @@ struct Comparison: Codable {
     }
 
     private func optional(_ value: Double?) -> String { value.map { fixed($0, 2) } ?? "–" }
-
-    /// A number without its decimals.
-    private func whole(_ value: Double) -> String { fixed(value.rounded(.towardZero), 0) }
 }
 
 extension Comparison {
     func write(to folder: URL) throws {
-        try RunFolder(url: folder).make()
-        try RunFolder.write(to: folder.appendingPathComponent(fileName)) { try StableJSON.encode(self) }
+        try Files.makeFolder(folder)
+        try Files.write(try StableJSON.encode(self), to: folder.appendingPathComponent(fileName))
     }
 }
 

@@ -55,17 +55,14 @@ struct Exchange: Codable {
 
     /// The measurements that a file has from an earlier call; nil where there is none.
     ///
-    /// - Throws: `RecordError`, `UserError`: what is there and cannot be read is not replaced.
+    /// - Throws: `RecordError`: what is there and cannot be read is not replaced.
     static func earlier(in file: String) throws -> Exchange? {
         let url = URL(fileURLWithPath: file)
-        guard try RunFolder.exists(url) else { return nil }
-        do {
-            return try StableJSON.decode(Exchange.self, from: [UInt8](Data(contentsOf: url)))
-        } catch {
-            throw UserError(
-                description: "\(file): expected measurements of an earlier call, to add these to:"
-                    + " \(error.localizedDescription); move it away, or name another file with --output")
-        }
+        guard try Files.exists(url) else { return nil }
+        return try StableJSON.decode(
+            Exchange.self, at: url,
+            remedy: "expected measurements of an earlier call, to add these to; move it away, or name another file with"
+                + " --output")
     }
 }
 
@@ -97,7 +94,7 @@ struct ExchangeCommand: ParsableCommand {
                 network: network, library: processes.library, cpu: ComputeEnvironment.cpuName,
                 entries: (earlier?.entries ?? []) + entries))
         guard let output else { return try writeResult(bytes: bytes) }
-        try RunFolder.write(to: URL(fileURLWithPath: output)) { bytes }
+        try Files.write(bytes, to: URL(fileURLWithPath: output))
     }
 
     private func time(_ kind: StepKind, _ processes: MPIProcesses) -> Exchange.Entry {

@@ -29,7 +29,7 @@ struct ScaledSteps: Codable {
         }?.median
     }
 
-    var models: [String] { runs.map(\.model).reduce(into: []) { if !$0.contains($1) { $0.append($1) } } }
+    var models: [String] { runs.map(\.model).uniqued() }
 }
 
 /// c₁ x₁ + c₂ x₂ = y by least squares of the relative errors; neither coefficient is below zero.
@@ -67,8 +67,10 @@ struct ScalingModel {
 
     let kind: StepKind
     let messages: StepMessages
-    let whole: Double
-    let divided: Double
+    /// c₁: seconds of a step that do not depend on the number of processes.
+    let serialSeconds: Double
+    /// c₂: seconds of a step that are divided among the processes.
+    let parallelSeconds: Double
 
     /// Nil where fewer than three numbers of processes were measured.
     init?(_ kind: StepKind, _ measured: ScaledSteps, shards: Int) {
@@ -79,10 +81,10 @@ struct ScalingModel {
         guard points.count >= 3 else { return nil }
         self.kind = kind
         messages = StepMessages(kind)
-        (whole, divided) = fit(points)
+        (serialSeconds, parallelSeconds) = fit(points)
     }
 
-    func computing(_ processes: Int) -> Double { whole + divided / Double(processes) }
+    func computing(_ processes: Int) -> Double { serialSeconds + parallelSeconds / Double(processes) }
 
     func seconds(_ processes: Int, _ network: Network) -> Double {
         computing(processes)
@@ -140,8 +142,7 @@ struct ScalingPage {
 
     private var steps: String {
         machines.map { machine in
-            let settings = machine.runs.map { [$0.processes, $0.threads, $0.shards] }
-                .reduce(into: [[Int]]()) { if !$0.contains($1) { $0.append($1) } }
+            let settings = machine.runs.map { [$0.processes, $0.threads, $0.shards] }.uniqued()
             let rows = settings.map { setting in
                 setting.map(String.init)
                     + machine.models.map {

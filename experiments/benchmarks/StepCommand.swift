@@ -79,14 +79,8 @@ struct StepCommand: ParsableCommand {
         let targets = (0..<batch).map { _ in Int32(data.integer(below: 10)) }
         let adam = Adam(parameters: parameters), nesterov = NesterovSGD(parameters: parameters)
         let isHyper = configuration.kernels == .generated
-        // A kernel meets every pixel of its result once forward and twice backward, a multiplication and an addition.
-        let stem = KernelShape(size: 3, inputs: 3, outputs: configuration.baseWidth).count * 32 * 32
-        let multiplications = configuration.blockKernels.enumerated().reduce(stem) { total, kernel in
-            // Each group halves the image.
-            let side = 32 >> (kernel.offset / (2 * configuration.blocks))
-            return total + kernel.element.count * side * side
-        }
-        let flops = 6 * Double(multiplications) * Double(batch)
+        // Each multiplication with its addition, once forward and twice backward.
+        let flops = 6 * Double(configuration.multiplicationCount) * Double(batch)
         return (
             model, flops,
             {

@@ -43,7 +43,7 @@ struct TablesCommand: ParsableCommand {
             guard !check else {
                 throw UserError(description: "\(url.path) is stale; run `benchmarks tables`")
             }
-            try RunFolder.write(to: url) { [UInt8](text.utf8) }
+            try Files.write([UInt8](text.utf8), to: url)
             note("wrote \(url.path)")
         }
     }
@@ -69,14 +69,8 @@ struct TablesCommand: ParsableCommand {
             .filter { $0.hasPrefix(prefix) && $0.hasSuffix(".json") }.sorted()
             .map { name in
                 let file = folder.appendingPathComponent(name)
-                do {
-                    let value = try StableJSON.decode(type, from: [UInt8](Data(contentsOf: file)))
-                    return (file: file, value: value)
-                } catch {
-                    throw RecordError.unreadable(
-                        path: file.path,
-                        reason: "\(StableJSON.fault(error)): put it back as it was committed, or measure anew")
-                }
+                let remedy = "put it back as it was committed, or measure anew"
+                return (file: file, value: try StableJSON.decode(type, at: file, remedy: remedy))
             }
     }
 
@@ -103,7 +97,8 @@ struct TablesCommand: ParsableCommand {
             Written by `make bench`; not edited by hand.
 
             Seconds for one training step (characters: batch 128 × 100 characters; images: batch 128), here and in the
-            fastest PyTorch mode that ran, eager or compiled; a ratio below 1 means that this suite is faster. The
+            fastest PyTorch mode that ran, eager or compiled (`lstm`: `torch.nn.LSTM`, which has no compiled mode; without
+            dropout, as that has none inside); a ratio below 1 means that this suite is faster. The
             `hyper-wrn` rows are compared with PyTorch's plain Wide ResNet. `ln` is Layer Norm, `wrn` Wide ResNet.
 
             """ + sections.joined()
@@ -111,9 +106,7 @@ struct TablesCommand: ParsableCommand {
 
     /// Ratios of all steps on every kind of machine, for the README; memory hardly depends on the machine.
     private static func summary(_ comparisons: [Comparison]) -> String {
-        let kinds = comparisons.flatMap { $0.steps.map(\.kind) }.reduce(into: [String]()) { kinds, kind in
-            if !kinds.contains(kind) { kinds.append(kind) }
-        }
+        let kinds = comparisons.flatMap { $0.steps.map(\.kind) }.uniqued()
         let header =
             ["step"] + comparisons.flatMap { ["\($0.kindOfMachine): ours / PyTorch, s", "ratio"] }
             + ["peak memory, ratio"]

@@ -27,7 +27,7 @@ struct FiguresCommand: ParsableCommand {
     @Option(
         help: """
             The text to begin with; each character must be in every model's vocabulary. Default: '\
-            \(TrainedCharacterModel.usualPrompt)', none for a model that does not have its characters.
+            \(TrainedCharacterModel.defaultPrompt)', none for a model that does not have its characters.
             """)
     var prompt: String?
     @Option(parsing: .unconditional, help: "Characters to write for Figures 4 and 5, 2 to 10,000.")
@@ -53,7 +53,7 @@ struct FiguresCommand: ParsableCommand {
             let trained = try TrainedCharacterModel(try Checkpoint(at: url)), name = shortName(name)
             noteConverted(name, from: trained.convertedType)
             let trace = try trained.trace(
-                prompt: prompt ?? trained.usualPrompt, length: length, temperature: 1, seed: seed
+                prompt: prompt ?? trained.defaultPrompt, length: length, temperature: 1, seed: seed
             ).trace
             guard !trace.cellOutputs.isEmpty else {
                 note("\(name): nothing to draw, for its first layer has no cell state c")
@@ -75,14 +75,14 @@ struct FiguresCommand: ParsableCommand {
 extension TrainedCharacterModel {
     /// What pictures begin with. Without a prompt the first character is drawn evenly from the vocabulary, and after a rare one
     /// models without layer normalization write no words: docs/shortfalls.md.
-    static let usualPrompt = "the "
+    static let defaultPrompt = "the "
 
-    /// `usualPrompt`, or nothing for a model that does not have its characters.
-    var usualPrompt: String { (try? vocabulary.encode(prompt: Self.usualPrompt)) == nil ? "" : Self.usualPrompt }
+    /// `defaultPrompt`, or nothing for a model that does not have its characters.
+    var defaultPrompt: String { (try? vocabulary.encode(prompt: Self.defaultPrompt)) == nil ? "" : Self.defaultPrompt }
 
     /// Lets the model write and looks into its first layer while it does.
     ///
-    /// - Returns: the written bytes, as of `sample`, and what was seen.
+    /// - Returns: The written bytes, as of `sample`, and what was seen.
     func trace(
         prompt: String, length: Int, temperature: Double, seed: UInt64
     ) throws -> (text: [UInt8], trace: CharacterTrace) {
@@ -101,7 +101,7 @@ enum CharacterModelPictures: CheckpointPictures {
     static func pictures(of checkpoint: Checkpoint, name: String) throws -> [CheckpointPicture] {
         let trained = try TrainedCharacterModel(checkpoint)
         let trace = try trained.trace(
-            prompt: trained.usualPrompt, length: FiguresCommand.passage, temperature: 1, seed: 0
+            prompt: trained.defaultPrompt, length: FiguresCommand.passage, temperature: 1, seed: 0
         ).trace
         guard let changes = trace.figure4(name: name), let scaling = trace.weightScaling(name: name) else { return [] }
         return [CheckpointPicture("gateChanges", svg: changes.svg), CheckpointPicture("weightScaling", scaling)]

@@ -35,12 +35,7 @@ struct Verify: ParsableCommand {
     private func read(_ kept: CommittedRun, streams: Int) throws -> VerifiedReading {
         let checkpoint = try Checkpoint(at: kept.folder)
         let configuration = try CharacterConfiguration(try checkpoint.configuration())
-        let corpus: CharacterCorpus
-        do {
-            corpus = try data.open(configuration, of: CharacterExperiment.self)
-        } catch DatasetError.missing {
-            return .unread("\(configuration.corpus.rawValue) is not in the data folder")
-        }
+        let corpus = try data.open(configuration, of: CharacterExperiment.self)
         let trained = try TrainedCharacterModel(checkpoint)
         noteConverted(kept.name, from: trained.convertedType)
         guard trained.vocabulary == corpus.vocabulary else {
@@ -49,7 +44,7 @@ struct Verify: ParsableCommand {
         }
         let evaluator = CharacterEvaluator(
             sequenceLength: configuration.training.sequenceLength, interruption: interruption,
-            progress: progress(kept.name, display: CharacterExperiment.display))
+            progress: progress(kept.name, of: CharacterExperiment.self))
         func evaluate(_ symbols: some Sequence<UInt8>) throws -> SplitEvaluation {
             try evaluator.evaluate(trained.model, symbols: Array(symbols), streams: streams, name: "test")
         }

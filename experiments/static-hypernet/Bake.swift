@@ -37,14 +37,14 @@ struct Bake: ParsableCommand {
         guard trained.configuration.kernels == .generated else {
             throw UserError(description: "\(url.path): a plain network already, there is nothing to bake")
         }
-        let file = output.map { URL(fileURLWithPath: $0) } ?? usualFile(for: url)
+        let file = output.map { URL(fileURLWithPath: $0) } ?? defaultFile(for: url)
         let plain = try trained.writeBaked(to: file)
         try writeResult(
             "\(file.path): \(grouped(trained.model.parameterCount)) parameters with the hypernetwork,"
                 + " \(grouped(plain.parameterCount)) without")
     }
 
-    private func usualFile(for url: URL) -> URL {
+    private func defaultFile(for url: URL) -> URL {
         let name = "baked.safetensors"
         // A name means committed weights: nothing is put among the records.
         guard FileManager.default.fileExists(atPath: model) else { return URL(fileURLWithPath: name) }

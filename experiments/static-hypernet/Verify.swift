@@ -26,16 +26,11 @@ struct Verify: ParsableCommand {
 
     private func read(_ kept: CommittedRun) throws -> VerifiedReading {
         let configuration = try ImageConfiguration(try Checkpoint(at: kept.folder).configuration())
-        let dataset: ImageDataset
-        do {
-            dataset = try data.open(configuration, of: ImageExperiment.self)
-        } catch DatasetError.missingImages {
-            return .unread("\(configuration.data.dataset.title) is not in the data folder")
-        }
+        let dataset = try data.open(configuration, of: ImageExperiment.self)
         let trained = try TrainedImageModel(at: kept.folder)
         noteConverted(kept.name, from: trained.convertedType)
         let evaluator = ImageEvaluator(
-            interruption: interruption, progress: progress(kept.name, display: ImageExperiment.display))
+            interruption: interruption, progress: progress(kept.name, of: ImageExperiment.self))
         let result = try evaluator.evaluate(
             trained.model, dataset.test, normalization: trained.normalization, batch: configuration.evaluation.batch,
             name: "test")

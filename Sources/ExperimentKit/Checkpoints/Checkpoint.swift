@@ -15,8 +15,8 @@ import Safetensors
 /// | `config.yaml` | the resolved configuration of the run |
 /// | `SHA256SUMS` | the sums of the files above, as `sha256sum -c` reads them |
 ///
-/// Each file is held to its sum when it is read. Checkpoints from before `SHA256SUMS` have none. Later ones name it in
-/// `state.json`, so one that has lost it is reported as damaged.
+/// Each file is checked against its sum when it is read. Checkpoints from before `SHA256SUMS` have none. Later ones
+/// name it in `state.json`, so one that has lost it is reported as damaged.
 ///
 /// The weights read in Python as `safetensors.numpy.load_file("model.safetensors")`.
 public enum CheckpointFile {
@@ -77,7 +77,7 @@ public struct Checkpoint: Sendable {
             self.init(url: path.deletingLastPathComponent(), weights: path)
             return
         }
-        if try RunFolder.exists(path.appendingPathComponent(CheckpointFile.model)) {
+        if try Files.exists(path.appendingPathComponent(CheckpointFile.model)) {
             self.init(url: path)
             return
         }
@@ -91,8 +91,8 @@ public struct Checkpoint: Sendable {
 
     private init(url: URL, weights: URL) { (self.url, weightsURL) = (url, weights) }
 
-    /// The weights, with the texts about them. Whoever needs more than one thing of them keeps the file: it is read whole
-    /// and held to its checksum.
+    /// The weights, with the texts about them. Whoever needs more than one thing of them keeps the file: it is read
+    /// whole and checked against its checksum.
     ///
     /// - Throws: As `tensorFile`.
     public func weights() throws -> SafetensorsFile { try tensorFile(weightsURL.lastPathComponent) }
@@ -150,14 +150,14 @@ public struct Checkpoint: Sendable {
         return try SafetensorsFile(path: url.appendingPathComponent(name).path)
     }
 
-    /// Holds a file to its checksum, where the checkpoint has any.
+    /// Checks a file against its checksum, where the checkpoint has one.
     ///
     /// - Throws: `CheckpointError.file` for another sum, and for sums that the state names and that are not there;
     ///   `RecordError.unreadable` for a folder that cannot be looked at.
     func check(_ name: String) throws {
         struct Names: Decodable { let checksums: String? }
         let sums = url.appendingPathComponent(CheckpointFile.sums), file = url.appendingPathComponent(name)
-        guard try RunFolder.exists(sums) else {
+        guard try Files.exists(sums) else {
             let state = try? Data(contentsOf: url.appendingPathComponent(CheckpointFile.state))
             let names = state.flatMap { try? StableJSON.decode(Names.self, from: [UInt8]($0)) }
             if let missing = names?.checksums {

@@ -8,8 +8,8 @@ struct CheckpointState<Position: Codable & Sendable>: Codable {
     /// The file with the sums of the checkpoint's files; nil from before there was one.
     let checksums: String?
 
-    /// Holds every number to what a run of so many steps can have written: a checkpoint may have no checksums. The
-    /// largest that pass leave room for all that is added to them later.
+    /// Checks that every number is one that a run of `steps` steps can have written, for checkpoints without checksums.
+    /// The bounds leave room for all that is added to the numbers later.
     ///
     /// - Throws: `RecordError.unreadable` naming the key.
     func checkNumbers(steps: Int, path: String) throws(RecordError) {

@@ -6,9 +6,10 @@ import Safetensors
 /// A checkpoint is several files that must not fall out of step. They are written into `step-N.partial`, the folder is
 /// renamed to `step-N`, and only then does `index.json`, replaced atomically, name it: whenever the process dies or the
 /// disk is full, the index names checkpoints that are whole.
-public final class CheckpointStore {
+final class CheckpointStore {
     /// The folder `checkpoints` of the run.
-    public let url: URL
+    let url: URL
+    private let indexFile: URL
 
     private struct Index: Codable {
         var latest: String?
@@ -22,10 +23,10 @@ public final class CheckpointStore {
     /// - Throws: `CheckpointError.file` for an index that is there and cannot be read, and for checkpoints without one:
     ///   to take it for none would be to overwrite the checkpoints that it names. `RecordError.unreadable` for a folder that
     ///   cannot be looked at.
-    public init(runFolder: URL) throws {
-        url = runFolder.appendingPathComponent("checkpoints", isDirectory: true)
-        let file = url.appendingPathComponent("index.json")
-        guard try RunFolder.exists(file) else {
+    init(runFolder: URL) throws {
+        url = RunFolder(url: runFolder).checkpoints
+        indexFile = url.appendingPathComponent("index.json")
+        guard try Files.exists(indexFile) else {
             // A process killed within its first checkpoint leaves that one without an index, and nothing else.
             let names = (try? FileManager.default.contentsOfDirectory(atPath: url.path)) ?? []
             let orphans = names.filter { $0.hasPrefix("step-") && !$0.hasSuffix(".partial") && $0 != Self.name(0) }
@@ -35,29 +36,29 @@ public final class CheckpointStore {
                 }
                 let index = "{\"latest\": \"\(newest)\"" + (best.map { ", \"best\": \"\($0)\"" } ?? "") + "}"
                 throw CheckpointError.file(
-                    path: file.path,
+                    path: indexFile.path,
                     reason: "missing beside checkpoints; to go on from the newest, write \(index) into it")
             }
             index = Index()
             return
         }
         do {
-            index = try StableJSON.decode(Index.self, from: [UInt8](Data(contentsOf: file)))
+            index = try StableJSON.decode(Index.self, from: [UInt8](Data(contentsOf: indexFile)))
         } catch {
             throw CheckpointError.file(
-                path: file.path, reason: "no readable index of checkpoints: \(StableJSON.fault(error))")
+                path: indexFile.path, reason: "no readable index of checkpoints: \(StableJSON.fault(error))")
         }
-        if let latest = index.latest, try !RunFolder.exists(url.appendingPathComponent(latest)) {
+        if let latest = index.latest, try !Files.exists(url.appendingPathComponent(latest)) {
             throw CheckpointError.file(
-                path: file.path,
+                path: indexFile.path,
                 reason:
                     "names \(latest), which is not there: put that folder back, or name another that is there, with the"
                     + " \"best\" that its \(CheckpointFile.state) tells")
         }
     }
 
-    /// Holds the index to the state of the latest checkpoint: without the checkpoint of its best validation a run could go on,
-    /// and never end; with another one the record would tell of weights that were not selected.
+    /// Checks that the index names the checkpoint of the best validation, as the latest checkpoint's state tells it.
+    /// Without it a run could fail at its end; with another one its record would report weights that were not selected.
     ///
     /// - Throws: `CheckpointError.file`, also for weights of the best that cannot be read; `SafetensorsError`.
     func requireBest(ofStep step: Int?) throws {
@@ -65,16 +66,23 @@ public final class CheckpointStore {
         let found = try best?.weights().metadata["step"]
         guard best == nil || found ?? String(step) != String(step) else { return }
         throw CheckpointError.file(
-            path: url.appendingPathComponent("index.json").path,
+            path: indexFile.path,
             reason: "names " + (index.best.map { "\"best\": \"\($0)\"" } ?? "no \"best\" checkpoint")
-                + ", and the best validation was that of step \(grouped(step)): expected \"best\":"
-                + " \"\(Self.name(step))\", and that folder from where the run was copied")
+                + ", but the best validation was that of step \(grouped(step)): set \"best\" to"
+                + " \"\(Self.name(step))\", and copy that folder here from where the run was copied")
     }
 
     /// The checkpoint to resume from; nil before the first.
-    public var latest: Checkpoint? { index.latest.map { Checkpoint(url: url.appendingPathComponent($0)) } }
+    var latest: Checkpoint? { index.latest.map { Checkpoint(url: url.appendingPathComponent($0)) } }
     /// The checkpoint with the best validation; nil before the first validation.
-    public var best: Checkpoint? { index.best.map { Checkpoint(url: url.appendingPathComponent($0)) } }
+    var best: Checkpoint? { index.best.map { Checkpoint(url: url.appendingPathComponent($0)) } }
+
+    /// What to do to go back to the best checkpoint; nil where there is none, or it is the latest.
+    var wayBackToBest: String? {
+        guard let best = index.best, best != index.latest else { return nil }
+        return "write {\"latest\": \"\(best)\", \"best\": \"\(best)\"} into"
+            + " \(url.appendingPathComponent("index.json").path) to go back to the best validation"
+    }
 
     /// Writes a checkpoint, makes it the latest (and the best), and removes those that are neither any more.
     ///
@@ -98,8 +106,7 @@ public final class CheckpointStore {
             }
             let next = Index(latest: folderName, best: isBest ? folderName : index.best)
             // Its folder is brought to the disk with it, and with that the rename above.
-            try writeFileAtomically(
-                path: url.appendingPathComponent("index.json").path, bytes: try StableJSON.encode(next))
+            try writeFileAtomically(path: indexFile.path, bytes: try StableJSON.encode(next))
             index = next
         } catch {
             // Room for whatever comes next, even if it is only the record that says what went wrong.
@@ -115,7 +122,7 @@ public final class CheckpointStore {
     private static func bestStep(of checkpoint: URL) -> Int? {
         struct State: Decodable { let training: TrainingState }
         let file = checkpoint.appendingPathComponent(CheckpointFile.state)
-        return try? StableJSON.decode(State.self, from: RunFolder.bytes(of: file)).training.best?.step
+        return try? StableJSON.decode(State.self, from: Files.bytes(of: file)).training.best?.step
     }
 
     /// `step-0000123`

@@ -27,9 +27,9 @@ public struct ConfigurationFile: Sendable {
     public let header: ConfigurationHeader
 
     /// - Parameters:
-    ///   - url: the YAML file.
+    ///   - url: The YAML file.
     ///   - overrides: `key.path=value` texts, laid over the file in their order.
-    ///   - name: what to call it in place of the file's name.
+    ///   - name: What to call it in place of the file's name.
     /// - Throws: `ConfigurationError`.
     public init(contentsOf url: URL, overrides: [String] = [], name: String? = nil) throws(ConfigurationError) {
         var chain: [String] = []
@@ -100,8 +100,8 @@ public struct ConfigurationFile: Sendable {
     /// The file that a name or a path on the command line means.
     ///
     /// - Parameters:
-    ///   - name: a path to a YAML file, or the name of one in `directory` with or without `.yaml`.
-    ///   - directory: where the committed configurations are.
+    ///   - name: A path to a YAML file, or the name of one in `directory` with or without `.yaml`.
+    ///   - directory: Where the committed configurations are.
     /// - Throws: `ConfigurationError.unknownConfiguration`, naming the nearest configuration.
     public static func locate(_ name: String, in directory: URL) throws(ConfigurationError) -> URL {
         let committed = directory.appendingPathComponent(name.hasSuffix(".yaml") ? name : name + ".yaml")
@@ -127,7 +127,7 @@ public struct ConfigurationFile: Sendable {
     public static func all(in directory: URL) throws(ConfigurationError) -> [URL] {
         let names: [String]
         do {
-            names = try RunFolder.names(in: directory)
+            names = try Files.names(in: directory)
         } catch RecordError.unreadable(_, let reason) {
             throw .unreadableFile(path: directory.path, reason: reason)
         } catch {
@@ -140,8 +140,8 @@ public struct ConfigurationFile: Sendable {
 }
 
 extension [ConfigurationFile.Difference] {
-    /// The same for a reader: where a section stands in place of a single value, or the other way round, its keys stand
-    /// together, as a file writes them: `training.learningRate` 0.001 → {peak: 0.004, final: 0}.
+    /// The differences as they are displayed: where a section replaces a single value, or the other way round, its keys
+    /// are joined as a file writes them: `training.learningRate` 0.001 → {peak: 0.004, final: 0}.
     public var bySection: Self {
         let keys = Set(map(\.key))
         func parent(of key: String) -> String? {

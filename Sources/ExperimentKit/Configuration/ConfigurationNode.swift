@@ -9,7 +9,7 @@ public struct ConfigurationNode: Equatable, Sendable {
         case text, integer = "an integer", number = "a number", boolean = "true or false", null
     }
 
-    /// What stands in the place of a value. Scalars keep their spelling, so that a file is written as it was read.
+    /// A scalar, a sequence or a mapping. Scalars keep their spelling, so that a file is written as it was read.
     public enum Content: Equatable, Sendable {
         case scalar(text: String, type: ScalarType)
         case sequence([ConfigurationNode])
@@ -44,7 +44,7 @@ public struct ConfigurationNode: Equatable, Sendable {
         try self.init(root, path: path, hasLines: true, room: &room)
     }
 
-    /// Holds a text to a length and a depth that the parser, which calls itself for each level, has stack for.
+    /// Checks that a text is short and flat enough for the stack of the parser, which calls itself for each level.
     ///
     /// Depth is bounded from the characters alone: brackets that are open at once, and the column of a line's first
     /// word, before which each level of block style takes at least one.
@@ -75,7 +75,7 @@ public struct ConfigurationNode: Equatable, Sendable {
     /// Most values in a file. A few lines of aliases can stand for more than there is memory for.
     private static let mostValues = 10_000
 
-    /// - Parameter room: how many values may still come.
+    /// - Parameter room: How many values may still come.
     private init(_ node: Node, path: String, hasLines: Bool, room: inout Int) throws(ConfigurationError) {
         room -= 1
         guard room >= 0 else {

@@ -7,25 +7,25 @@ public final class ConfigurationReader {
     private let keys: [String]
     private var read: Set<String> = []
 
-    /// - Parameter keys: the keys of the mapping; each must be there, and each must be read before `finish()`.
-    /// - Parameter younger: those of them that files of earlier versions lack, with the value that held then.
+    /// - Parameter keys: The keys of the mapping; each must be there, and each must be read before `finish()`.
+    /// - Parameter addedLater: Keys that files of earlier versions lack, each with the value that it had then.
     /// - Throws: `ConfigurationError.wrongType` if the node is no mapping; `.unknownKey` for a key not in `keys`, with the
     ///   nearest that is; `.missingKey`.
     public init(
         _ node: ConfigurationNode, keyPath: String = "", keys: ConfigurationKeys,
-        younger: [String: ConfigurationNode.Content] = [:]
+        addedLater: [String: ConfigurationNode.Content] = [:]
     ) throws(ConfigurationError) {
         guard case .mapping(let entries) = node.content else {
             throw .wrongType(
                 origin: node.origin, keyPath: keyPath, expected: "a mapping of keys to values", found: node.foundText)
         }
-        let added = younger.sorted { $0.key < $1.key }.filter { node[$0.key] == nil }.map { key, content in
+        let added = addedLater.sorted { $0.key < $1.key }.filter { node[$0.key] == nil }.map { key, content in
             ConfigurationNode.Entry(key: key, value: ConfigurationNode(origin: node.origin, content: content))
         }
         self.node = ConfigurationNode(origin: node.origin, content: .mapping(entries + added))
         path = keyPath
         self.keys = keys.names
-        // Unknown keys first: a misspelt key is missing too, and its spelling is the better news.
+        // Unknown keys first: a misspelled key is also a missing one, and the error should name the misspelling.
         for entry in entries where !self.keys.contains(entry.key) {
             // A key without its section is a key all the same.
             let below = node.leaves.map(\.keyPath).first { $0.hasSuffix(".\(entry.key)") }
@@ -38,7 +38,7 @@ public final class ConfigurationReader {
             throw .missingKey(origin: node.origin, keyPath: self.keyPath(key))
         }
         for (key, meaning) in keys.meanings {
-            let before = younger[key].map { ConfigurationNode(origin: node.origin, content: $0).inlineText }
+            let before = addedLater[key].map { ConfigurationNode(origin: node.origin, content: $0).inlineText }
             KeyReference.declare(
                 self.keyPath(key), meaning: meaning + (before.map { "; may be left out, which means `\($0)`" } ?? ""))
         }
@@ -58,7 +58,7 @@ public final class ConfigurationReader {
 
     /// To be called when the section is decoded.
     ///
-    /// - Precondition: every key was read; one that is required and never used would be a lie in every file.
+    /// - Precondition: Every key was read: a key that is required but has no effect would mislead readers of the file.
     public func finish() {
         precondition(read == Set(keys), "never read: \(Set(keys).subtracting(read).sorted().map(keyPath))")
     }
@@ -67,13 +67,13 @@ public final class ConfigurationReader {
 
     /// A mapping with the keys that are expected in it.
     ///
-    /// - Parameter younger: Those that files of earlier versions lack, with what held then.
+    /// - Parameter addedLater: Keys that files of earlier versions lack, each with the value that it had then.
     /// - Throws: `ConfigurationError` for an unknown or missing key and for anything but a mapping.
     public func section(
-        _ key: String, keys: ConfigurationKeys, younger: [String: ConfigurationNode.Content] = [:]
+        _ key: String, keys: ConfigurationKeys, addedLater: [String: ConfigurationNode.Content] = [:]
     ) throws(ConfigurationError) -> ConfigurationReader {
         note(key, "a section")
-        return try ConfigurationReader(try value(key), keyPath: keyPath(key), keys: keys, younger: younger)
+        return try ConfigurationReader(try value(key), keyPath: keyPath(key), keys: keys, addedLater: addedLater)
     }
 
     /// Whether null stands in the place of a section.
@@ -82,7 +82,7 @@ public final class ConfigurationReader {
         return try value(key).isNull
     }
 
-    /// The most that a whole number may be that is no seed: the product of two is still a number.
+    /// The default upper bound of whole numbers other than seeds: the product of two such numbers fits into an `Int`.
     public static let most = 1_000_000_000
 
     /// A whole number of at least `minimum`.
@@ -153,11 +153,11 @@ public final class ConfigurationReader {
         return boolean
     }
 
-    /// A text; a number or a boolean is none unless it is quoted.
+    /// A string; a number or a boolean is none unless it is quoted.
     public func text(_ key: String) throws(ConfigurationError) -> String {
-        note(key, "a text")
+        note(key, "a string")
         let node = try value(key)
-        guard case .scalar(let text, .text) = node.content else { throw mismatch(node, key, "a text") }
+        guard case .scalar(let text, .text) = node.content else { throw mismatch(node, key, "a string") }
         return text
     }
 
@@ -234,7 +234,7 @@ public final class ConfigurationReader {
         return number
     }
 
-    /// The words for a whole number of a range; a bound that all keys have is not among them.
+    /// Describes whole numbers from `minimum` to `most`; the bound that all keys have in common is not mentioned.
     static func wholeNumber(_ minimum: Int, _ most: Int = most) -> String {
         most < Self.most
             ? "a whole number from \(minimum) to \(grouped(most))" : "a whole number of at least \(minimum)"
@@ -253,19 +253,20 @@ extension ConfigurationNode {
         return false
     }
 
-    /// Of a scalar that YAML takes for one; nil for any other value, and for a word that a tag alone calls one.
+    /// The value of a YAML boolean; nil for any other value, and for a text that only an explicit tag makes a boolean.
     var boolean: Bool? {
         guard case .scalar(let text, .boolean) = content else { return nil }
         return ["true": true, "yes": true, "on": true, "false": false, "no": false, "off": false][text.lowercased()]
     }
 
-    /// Of a scalar that YAML takes for a whole number; nil for any other value, and for one that has no place in an `Int`.
+    /// The value of a YAML integer; nil for any other value, and for one that has other than decimal digits or does not
+    /// fit into an `Int`.
     package var integer: Int? {
         guard case .scalar(let text, .integer) = content else { return nil }
         return Int(text.replacingOccurrences(of: "_", with: ""))
     }
 
-    /// Of a scalar that YAML takes for a number, whole or not; nil for any other value, and for one that is not finite.
+    /// The value of a YAML number, whole or not; nil for any other value, and for one that is not finite.
     var number: Double? {
         guard case .scalar(let text, let type) = content, type == .integer || type == .number else { return nil }
         return Double(text.replacingOccurrences(of: "_", with: "")).flatMap { $0.isFinite ? $0 : nil }
@@ -275,8 +276,8 @@ extension ConfigurationNode {
     var foundText: String {
         switch content {
         case .scalar(_, .null): return "nothing (null)"
-        case .scalar(let text, .text): return "the text '\(text)'"
-        case .scalar(let text, .boolean) where boolean == nil: return "the text '\(text)'"
+        case .scalar(let text, .text): return "the string '\(text)'"
+        case .scalar(let text, .boolean) where boolean == nil: return "the string '\(text)'"
         case .scalar(let text, let type): return "'\(text)' (\(type.rawValue))"
         case .sequence: return "the sequence \(inlineText)"
         case .mapping: return "the mapping \(inlineText)"

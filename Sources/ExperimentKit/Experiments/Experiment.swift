@@ -25,10 +25,10 @@ public protocol Experiment: TrainingTask, SendableMetatype {
     static var openDecisions: [OpenDecision] { get }
     /// The tables of the paper, in its order.
     static var tables: [PaperTable] { get }
-    /// The option of `reproduce` that names a suite, without its dashes: `corpus`.
-    static var suiteOption: String { get }
-    /// The groups of configurations that `reproduce` can be asked for; the first is the default.
-    static var suites: [Suite] { get }
+    /// The option of `reproduce` that names a group, without its dashes: `corpus`.
+    static var datasetGroupOption: String { get }
+    /// The groups of configurations, by data set, that `reproduce` can be asked for; the first is the default.
+    static var datasetGroups: [DatasetGroup] { get }
 
     /// Opens the data that a configuration names.
     static func open(_ configuration: Configuration, in folder: DataFolder) throws -> Data
@@ -39,7 +39,7 @@ public protocol Experiment: TrainingTask, SendableMetatype {
     /// The number of parameters; `data` is nil where only the configuration is known.
     static func parameterCount(_ configuration: Configuration, _ data: Data?) -> Int
 
-    /// Holds the data to a configuration: that they can fill every batch and split as it asks.
+    /// Checks that the data can fill every batch and split as the configuration asks.
     ///
     /// - Throws: What names the key and the split.
     static func check(_ configuration: Configuration, against data: Data) throws
@@ -57,8 +57,9 @@ public protocol Experiment: TrainingTask, SendableMetatype {
         interruption: Interruption
     ) throws -> TrainedEvaluation
 
-    /// What the time of a training step goes with: the kind of model that it may be compared with, and a number that is
-    /// proportional to the multiplications. Nil where another size says nothing of it.
+    /// The cost of a training step, to estimate its time from that of another configuration: the kind of model, within
+    /// which times are proportional to multiplications, and a number that is proportional to theirs. Nil where no such
+    /// estimate holds.
     static func cost(ofAStep configuration: Configuration) -> (kind: String, multiplications: Double)?
 
     /// Markdown that stands in RESULTS.md below a table's runs; may be empty.
@@ -118,9 +119,6 @@ extension Experiment {
 
     public static func reading(_ result: SplitEvaluation) -> String { "\(grouped(result.predictions)) \(unit)" }
 
-    /// The display of this experiment's figures.
-    public static var display: MetricDisplay { MetricDisplay(metric: metric, unit: unit, reading: reading) }
-
     /// The experiment's own model, filled from the best checkpoint of a run or from the checkpoint that is named.
     public static func evaluate(
         _ weights: URL, split: DataSplit, configuration: Configuration, data: Data, progress: any ProgressReporter,
@@ -171,39 +169,42 @@ public protocol RunConfiguration: Equatable, Sendable {
     /// Predictions that one training step learns from.
     var unitsPerStep: Int { get }
 
-    /// Whether a key changes neither the model nor its training nor the figures of a run with this resolved file.
-    static func isLabel(_ key: String, in root: ConfigurationNode) -> Bool
+    /// Whether a key changes neither the model, nor its training, nor the figures of a run with this resolved file.
+    static func leavesFiguresUnchanged(_ key: String, in root: ConfigurationNode) -> Bool
 }
 
 extension RunConfiguration {
-    public static func isLabel(_ key: String, in root: ConfigurationNode) -> Bool { RunRecord.isLabel(key) }
+    public static func leavesFiguresUnchanged(_ key: String, in root: ConfigurationNode) -> Bool {
+        RunRecord.leavesFiguresUnchanged(key)
+    }
 
-    /// Whether two resolved files give the same run up to its seed: `isLabel` says which keys do not count, and a key that
-    /// one of them leaves out has its default there.
+    /// Whether two resolved files give the same run up to its seed: `leavesFiguresUnchanged` says which keys do not
+    /// count, and a key that one of them leaves out has its default there.
     ///
     /// - Throws: `ConfigurationError`.
     static func agree(_ left: ConfigurationNode, _ right: ConfigurationNode) throws(ConfigurationError) -> Bool {
-        func labels(_ tree: ConfigurationNode, from other: ConfigurationNode) -> [String] {
+        func overrides(_ tree: ConfigurationNode, from other: ConfigurationNode) -> [String] {
             ConfigurationFile.differences(of: tree, from: other)
-                .filter { isLabel($0.key, in: left) && isLabel($0.key, in: right) && $0.value != "-" }.map {
-                    "\($0.key)=\($0.value)"
-                }
+                .filter {
+                    leavesFiguresUnchanged($0.key, in: left) && leavesFiguresUnchanged($0.key, in: right)
+                        && $0.value != "-"
+                }.map { "\($0.key)=\($0.value)" }
         }
-        // The labels of one, and those that it leaves out of the other.
-        let second = try right.overlaid(with: labels(left, from: right))
-        let first = try left.overlaid(with: labels(second, from: left))
+        // Of the keys that leave figures unchanged, both get left's values, and right's where left has none.
+        let second = try right.overlaid(with: overrides(left, from: right))
+        let first = try left.overlaid(with: overrides(second, from: left))
         return try Self(first) == Self(second)
     }
 
-    /// The differences of two resolved files that make them different runs: a key that one of them leaves out has its default
-    /// there, and `isLabel` says which do not count.
+    /// The differences of two resolved files that make them different runs: a key that one of them leaves out has its
+    /// default there, and `leavesFiguresUnchanged` says which do not count.
     static func differences(
         of tree: ConfigurationNode, from base: ConfigurationNode
     ) -> [ConfigurationFile.Difference] {
         // One number may be spelled in two ways.
         if (try? agree(tree, base)) == true { return [] }
         return ConfigurationFile.differences(of: tree, from: base).filter { change in
-            !(isLabel(change.key, in: tree) && isLabel(change.key, in: base))
+            !(leavesFiguresUnchanged(change.key, in: tree) && leavesFiguresUnchanged(change.key, in: base))
                 && !(change.base == "-" && holds(change.key, change.value, in: base))
                 && !(change.value == "-" && holds(change.key, change.base, in: tree))
         }
@@ -245,7 +246,7 @@ public struct NamedConfiguration<Values: RunConfiguration>: Sendable {
 }
 
 /// A group of configurations that are trained together because they belong to one data set.
-public struct Suite: Sendable {
+public struct DatasetGroup: Sendable {
     /// As the command line names it.
     public let name: String
     /// For people: the data set.

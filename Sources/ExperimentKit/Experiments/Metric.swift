@@ -47,7 +47,7 @@ public struct Metric: Sendable {
         }, figure: { $0.errorPercent })
 
     /// As the axis of a chart of any split names it: `bits per character`, `error, %`.
-    var axis: String { label.isEmpty ? unit : "\(label), \(unit)" }
+    package var axis: String { label.isEmpty ? unit : "\(label), \(unit)" }
 
     /// The figure of a split; nil where it was not measured.
     public func value(_ split: SplitEvaluation) -> Double? { figure(split) }
@@ -66,8 +66,16 @@ public struct Metric: Sendable {
     /// A figure in a sentence: `1.2503 bits per character`, `error 6.73 %`.
     public func text(_ split: SplitEvaluation) -> String { sentence(split, unit) }
 
-    /// The same with the short unit.
-    public func shortText(_ split: SplitEvaluation) -> String { sentence(split, shortUnit) }
+    /// The same with the short unit, and the loss where the figure does not say it.
+    func textWithLoss(_ split: SplitEvaluation) -> String {
+        let lossSaysAll = value(ofLoss: split.lossNats) != nil
+        return sentence(split, shortUnit) + (lossSaysAll ? "" : ", loss \(fixed(split.lossNats, 4)) nats")
+    }
+
+    /// The mean loss of a training batch: in this metric where the loss determines it, else in nats.
+    func text(ofLoss nats: Double) -> String {
+        value(ofLoss: nats).map { "\(fixed($0, 3)) \(shortUnit)" } ?? "loss \(fixed(nats, 3))"
+    }
 
     private func sentence(_ split: SplitEvaluation, _ unit: String) -> String {
         [label, digits(value(split)), unit].filter { !$0.isEmpty }.joined(separator: " ")
@@ -80,32 +88,5 @@ public struct Metric: Sendable {
         guard let other, let theirs = value(other) else { return true }
         if ours != theirs { return higherIsBetter ? ours > theirs : ours < theirs }
         return split.lossNats < other.lossNats
-    }
-}
-
-/// The display of one experiment's figures to people.
-public struct MetricDisplay {
-    public let metric: Metric
-    /// The thing predicted, in the plural.
-    public let unit: String
-    /// The size of a split as it was read.
-    public let reading: (SplitEvaluation) -> String
-
-    public init(metric: Metric, unit: String, reading: @escaping (SplitEvaluation) -> String) {
-        self.metric = metric
-        self.unit = unit
-        self.reading = reading
-    }
-
-    /// The mean loss of a training batch: by the metric where the loss determines it, else in nats.
-    func loss(_ nats: Double) -> String {
-        guard let value = metric.value(ofLoss: nats) else { return "loss \(fixed(nats, 3))" }
-        return "\(fixed(value, 3)) \(metric.shortUnit)"
-    }
-
-    /// A split's figure, and its loss where the figure does not say it.
-    func figure(_ result: SplitEvaluation) -> String {
-        let lossSaysAll = metric.value(ofLoss: result.lossNats) != nil
-        return metric.shortText(result) + (lossSaysAll ? "" : ", loss \(fixed(result.lossNats, 4)) nats")
     }
 }

@@ -4,7 +4,7 @@ public struct PaperTable: Sendable {
     public let id: String
     /// Its heading in RESULTS.md.
     public let title: String
-    /// The data set whose figures the paper's are held to.
+    /// The data set whose figures are compared with the paper's.
     public let dataName: String
     /// Whether the paper has this table; false for one that borrows its settings.
     public let isInPaper: Bool

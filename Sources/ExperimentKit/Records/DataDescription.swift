@@ -32,11 +32,17 @@ public struct DataDescription: Codable, Equatable, Sendable {
     /// Whether these are the generated samples of the repository, which bear that name.
     public var isSample: Bool { name.hasPrefix("sample") }
 
-    /// The least value of the metric that any model can reach, where the data's own source is known.
-    public var leastFigure: Double? { details["entropyRateBits"]?.number }
+    /// The entropy rate of the source in the metric's unit, below which no model's expected figure lies; nil for data
+    /// whose source is not known.
+    public var entropyRate: Double? { details["entropyRateBits"]?.number }
 
-    /// Whether other data was described. The content counts and not its packing; records from before it was summed know the
-    /// files alone.
+    /// Whether a description's name is that of a data set; the name of unofficial files begins with the data set's.
+    package static func isName(_ name: String, of dataName: String) -> Bool {
+        name == dataName || name.hasPrefix("\(dataName)-")
+    }
+
+    /// Whether a run's data differ from `found`: by the checksum of the content, whatever its packing; by the files
+    /// where an old record has no such checksum.
     public func isOther(than found: DataDescription) -> Bool {
         contentSHA256.map { $0 != found.contentSHA256 } ?? (files != found.files)
     }

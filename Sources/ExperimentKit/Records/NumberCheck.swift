@@ -1,5 +1,5 @@
-/// Holds the numbers of a record, a log or a state to what a run can have written: readers divide by them, draw them
-/// and make room for them.
+/// Checks that the numbers of a record, a log or a state are ones that a run can have written: readers divide by them,
+/// plot them and allocate memory by them.
 struct NumberCheck {
     /// The file, with the number of the line where each line has numbers of its own.
     let path: String

@@ -10,16 +10,14 @@ public struct ProjectFolder: Equatable, Sendable {
     /// Looks for a checkout: the folder that `HYPERNETWORKS_PROJECT` names; without it from the working directory upward,
     /// then from the program's own place (`.build/release/…`) upward.
     ///
-    /// - Returns: nil if there is none; runs are possible without one, tables are not.
-    public static func locate(
-        workingDirectory: URL = URL(fileURLWithPath: FileManager.default.currentDirectoryPath),
-        program: URL? = Bundle.main.executableURL,
-        environment: [String: String] = ProcessInfo.processInfo.environment
-    ) -> ProjectFolder? {
-        if let named = environment[variable], !named.isEmpty {
+    /// - Returns: Nil if there is none; runs are possible without one, tables are not.
+    public static func locate() -> ProjectFolder? {
+        if let named = ProcessInfo.processInfo.environment[variable], !named.isEmpty {
             return ProjectFolder(at: URL(fileURLWithPath: named, isDirectory: true))
         }
-        for start in [workingDirectory, program?.resolvingSymlinksInPath().deletingLastPathComponent()] {
+        let workingDirectory = URL(fileURLWithPath: FileManager.default.currentDirectoryPath)
+        let program = Bundle.main.executableURL?.resolvingSymlinksInPath().deletingLastPathComponent()
+        for start in [workingDirectory, program] {
             var folder = start?.standardizedFileURL
             while let candidate = folder, candidate.path != "/" {
                 if let project = ProjectFolder(at: candidate) { return project }
@@ -32,14 +30,14 @@ public struct ProjectFolder: Equatable, Sendable {
     /// Parts that a checkout of this suite has, and another Swift package with experiments has not.
     public static let marks = ["Package.swift", "experiments", "Sources/ExperimentKit"]
 
-    /// - Returns: nil if the folder is no checkout.
+    /// - Returns: Nil if the folder is no checkout.
     public init?(at folder: URL) {
         for mark in Self.marks
         where !FileManager.default.fileExists(atPath: folder.appendingPathComponent(mark).path) { return nil }
         url = folder
     }
 
-    public init(url: URL) { self.url = url }
+    init(url: URL) { self.url = url }
 
     /// The folder of one experiment.
     public func experiment(_ name: String) -> URL {

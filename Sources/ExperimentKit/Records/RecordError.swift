@@ -25,6 +25,13 @@ public enum RecordError: Error, Equatable, CustomStringConvertible {
     /// `resume --set` of a key that a run keeps from its beginning to its end.
     case unchangeable(path: String, keys: [String], changeable: [String])
 
+    /// A file or folder that the system refuses to write.
+    ///
+    /// - Parameter code: The value of `errno`.
+    package static func writeFailure(path: String, code: Int32) -> RecordError {
+        .unwritable(path: path, reason: String(cString: strerror(code)))
+    }
+
     var isOfOtherProgram: Bool {
         if case .otherProgram = self { true } else { false }
     }
@@ -50,7 +57,8 @@ public enum RecordError: Error, Equatable, CustomStringConvertible {
             return "\(path): expected a run of \(expected), found one of \(found)"
         case .busy(let path, let host, let process, let since):
             return "\(path): process \(process.map(String.init) ?? "?") on \(host ?? "a host that it does not name")"
-                + " works in this folder\(since.map { " since \($0)" } ?? ""); wait for it, or stop it there"
+                + " works in this folder\(since.map { " since \($0)" } ?? ""); wait for it, or stop it there; if it"
+                + " is gone for certain, remove that file"
         case .lockLost(let path):
             return "\(path): no longer this process's: another took the folder over while this one was suspended;"
                 + " nothing more is written"

@@ -1,5 +1,4 @@
 import Foundation
-import Safetensors
 
 /// The right to write into a run's folder: one process's at a time, on all hosts that share the folder.
 ///
@@ -51,7 +50,7 @@ final class RunLock {
     }
 
     private let path: String
-    private let holder: Holder
+    private let holder = Holder.current
     private let descriptor: Int32
     private let renewal: any DispatchSourceTimer
 
@@ -59,17 +58,13 @@ final class RunLock {
     ///
     /// - Parameter interval: Between two renewals; tests have shorter ones.
     /// - Throws: `RecordError.busy` naming who holds it; `RecordError.unwritable`.
-    init(
-        folder: URL, as holder: Holder = .current,
-        renewingEvery interval: DispatchTimeInterval = .seconds(RunLock.renewalSeconds)
-    ) throws {
+    init(folder: URL, renewingEvery interval: DispatchTimeInterval = .seconds(RunLock.renewalSeconds)) throws {
         path = folder.appendingPathComponent(Self.fileName).path
-        self.holder = holder
         descriptor = try Self.take(path, as: holder)
         do {
             let bytes = try StableJSON.encodeLine(holder)
             guard ftruncate(descriptor, 0) == 0, pwrite(descriptor, bytes, bytes.count, 0) == bytes.count else {
-                throw RecordError.unwritable(path: path, reason: String(cString: strerror(errno)))
+                throw RecordError.writeFailure(path: path, code: errno)
             }
         } catch {
             close(descriptor)
@@ -77,7 +72,7 @@ final class RunLock {
         }
         renewal = DispatchSource.makeTimerSource(queue: .global(qos: .utility))
         renewal.schedule(deadline: .now(), repeating: interval)
-        renewal.setEventHandler { [path, descriptor] in Self.renew(path, open: descriptor, as: holder) }
+        renewal.setEventHandler { [path, descriptor, holder] in Self.renew(path, open: descriptor, as: holder) }
         renewal.resume()
     }
 
@@ -89,70 +84,92 @@ final class RunLock {
     }
 
     /// Whether the file still names this holder; another host takes over from a process that was suspended too long.
-    var isHeld: Bool { Self.isHeld(path, open: descriptor, by: holder) }
+    var isHeld: Bool { (try? Self.isHeld(path, open: descriptor, by: holder)) ?? false }
 
-    /// - Throws: `RecordError.lockLost`.
+    /// - Throws: `RecordError.lockLost`; `.unreadable` where the system does not tell.
     func check() throws {
-        guard isHeld else { throw RecordError.lockLost(path: path) }
+        guard try Self.isHeld(path, open: descriptor, by: holder) else { throw RecordError.lockLost(path: path) }
     }
 
-    private static func isHeld(_ path: String, open descriptor: Int32, by holder: Holder) -> Bool {
-        isFile(path, open: descriptor) && content(of: descriptor).holder == holder
+    /// By a file opened anew: to that alone a file server promises what others have written.
+    private static func isHeld(_ path: String, open descriptor: Int32, by holder: Holder) throws -> Bool {
+        let fresh = open(path, O_RDONLY | O_CLOEXEC)
+        guard fresh >= 0 else {
+            if errno == ENOENT { return false }
+            throw RecordError.unreadable(path: path, reason: String(cString: strerror(errno)))
+        }
+        defer { close(fresh) }
+        return try isFile(path, open: descriptor) && content(of: fresh, path).holder == holder
     }
 
     /// Sets the file's time to now, if it still names the holder: whoever took it over renews it, or has ended.
     static func renew(_ path: String, open descriptor: Int32, as holder: Holder) {
-        if isHeld(path, open: descriptor, by: holder) { futimens(descriptor, nil) }
+        if (try? isHeld(path, open: descriptor, by: holder)) == true { futimens(descriptor, nil) }
     }
 
-    /// - Returns: the descriptor of a lock file that is nobody else's.
+    /// - Returns: The descriptor of a lock file that is nobody else's.
     private static func take(_ path: String, as holder: Holder) throws -> Int32 {
         while true {
             let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
             guard descriptor >= 0 else {
-                throw RecordError.unwritable(path: path, reason: String(cString: strerror(errno)))
+                throw RecordError.writeFailure(path: path, code: errno)
             }
-            let isLocked = flock(descriptor, LOCK_EX | LOCK_NB) == 0, code = errno
-            let (present, renewed) = content(of: descriptor)
-            if !isLocked, code == EWOULDBLOCK {
+            do {
+                if try isFree(path, open: descriptor, for: holder) { return descriptor }
                 close(descriptor)
-                throw RecordError.busy(
-                    path: path, host: present?.host, process: present?.process, since: present?.since)
-            }
-            // Whoever held it may have removed it in the meantime.
-            guard isFile(path, open: descriptor) else {
+            } catch {
                 close(descriptor)
-                continue
+                throw error
             }
-            // Only another start's or another host's lock is judged by its age.
-            let age = present.map { $0.boot == holder.boot ? 0 : now(beside: path) - renewed } ?? 0
-            if let present, isAlive(present, age: age, isLocked: isLocked, seenBy: holder) {
-                close(descriptor)
-                throw RecordError.busy(path: path, host: present.host, process: present.process, since: present.since)
-            }
-            return descriptor
         }
+    }
+
+    /// Whether an open lock file is nobody else's; false where it is no longer the one at its path.
+    ///
+    /// - Throws: `RecordError.busy`.
+    private static func isFree(_ path: String, open descriptor: Int32, for holder: Holder) throws -> Bool {
+        let isLocked = flock(descriptor, LOCK_EX | LOCK_NB) == 0, isRefused = !isLocked && errno == EWOULDBLOCK
+        let (present, renewed) = try content(of: descriptor, path)
+        // Whoever held it may have removed it in the meantime.
+        guard isFile(path, open: descriptor) else { return false }
+        let age = present == nil ? 0 : now(beside: path) - renewed
+        // A file server keeps the lock of a host that died until that host is back.
+        if isRefused, let present, present.boot != holder.boot, age >= Double(staleSeconds) {
+            unlink(path)
+            return false
+        }
+        if isRefused || present.map({ isAlive($0, age: age, isLocked: isLocked, seenBy: holder) }) == true {
+            throw RecordError.busy(
+                path: path, host: present?.host, process: present?.process, since: present?.since)
+        }
+        return true
     }
 
     /// Whether the process that a lock names may still be at work.
     ///
     /// - Parameters:
-    ///   - age: seconds since the lock was renewed.
-    ///   - isLocked: whether the kernel gave us the lock; then no process of this kernel has it.
+    ///   - age: Seconds since the lock was renewed.
+    ///   - isLocked: Whether the kernel gave us the lock; then no process of this kernel has it.
     static func isAlive(_ present: Holder, age: Double, isLocked: Bool, seenBy observer: Holder) -> Bool {
         if observer.isRestart(of: present) { return false }
         if present.boot == observer.boot {
-            return !isLocked && present.process != observer.process
+            // Where the file system has no locks, another process may have got the number of one that ended.
+            return !isLocked && present.process != observer.process && age < Double(staleSeconds)
                 && (kill(present.process, 0) == 0 || errno == EPERM)
         }
         return age < Double(present.host == observer.host ? restartSeconds : staleSeconds)
     }
 
     /// The holder that an open lock file names, nil if it names none; and when it was renewed.
-    private static func content(of descriptor: Int32) -> (holder: Holder?, renewed: Double) {
+    ///
+    /// - Throws: `RecordError.unreadable`.
+    private static func content(of descriptor: Int32, _ path: String) throws -> (holder: Holder?, renewed: Double) {
         var bytes = [UInt8](repeating: 0, count: 4096)
         let count = pread(descriptor, &bytes, bytes.count, 0)
-        let holder = try? StableJSON.decode(Holder.self, from: Array(bytes.prefix(max(0, count))))
+        guard count >= 0 else {
+            throw RecordError.unreadable(path: path, reason: String(cString: strerror(errno)))
+        }
+        let holder = try? StableJSON.decode(Holder.self, from: Array(bytes.prefix(count)))
         return (holder, modified(descriptor) ?? -.infinity)
     }
 
@@ -170,7 +187,9 @@ final class RunLock {
     /// The time by the clock that sets the times of files beside a path: that of the file server may be another than this
     /// host's.
     private static func now(beside path: String) -> Double {
-        let probe = "\(path).\(getpid()).tmp"
+        // A name that the next sitting removes where this process is killed.
+        let file = URL(fileURLWithPath: path)
+        let probe = file.deletingLastPathComponent().path + "/.\(file.lastPathComponent).\(getpid()).tmp"
         let descriptor = open(probe, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
         guard descriptor >= 0 else { return Date().timeIntervalSince1970 }
         defer { close(descriptor) }

@@ -116,11 +116,11 @@ public struct RunRecord: Codable, Equatable, Sendable {
     public var test: SplitEvaluation?
 
     /// - Throws: `RecordError.unwritable`; the record before it stands as it was.
-    public func write(to url: URL) throws { try RunFolder.write(to: url) { try StableJSON.encode(self) } }
+    public func write(to url: URL) throws { try Files.write(try StableJSON.encode(self), to: url) }
 
     /// - Throws: `RecordError.unreadable`, for a number that no run can have written too: it names the key.
     public init(contentsOf url: URL) throws {
-        let bytes = try RunFolder.bytes(of: url)
+        let bytes = try Files.bytes(of: url)
         struct Format: Decodable { let formatVersion: Int }
         do {
             let format = try StableJSON.decode(Format.self, from: bytes).formatVersion
@@ -174,7 +174,9 @@ extension RunRecord {
         self.experiment = experiment
         self.configuration = configuration.name
         budget = decoded.budget
-        differences = configuration.differences.filter { !type(of: decoded).isLabel($0.key, in: configuration.root) }
+        differences = configuration.differences.filter {
+            !type(of: decoded).leavesFiguresUnchanged($0.key, in: configuration.root)
+        }
         configurationSHA256 = Checksum.sha256([UInt8](configuration.root.yaml.utf8))
         self.seed = seed
         status = .running
@@ -206,9 +208,9 @@ extension RunRecord {
         ["training.steps", "training.learningRate", "training.patience", "evaluation."].contains { key.hasPrefix($0) }
     }
 
-    /// Keys that change neither the model nor its training nor the figures; of shards `RunConfiguration.isLabel` may know
-    /// otherwise.
-    public static func isLabel(_ key: String) -> Bool {
+    /// Whether a key changes neither the model, nor its training, nor the figures; of shards
+    /// `RunConfiguration.leavesFiguresUnchanged` may know otherwise.
+    public static func leavesFiguresUnchanged(_ key: String) -> Bool {
         [
             "budget", "training.seeds", "training.shards", "training.logEvery", "training.checkpointEvery",
             "evaluation.batch", "reproduces.tolerance",

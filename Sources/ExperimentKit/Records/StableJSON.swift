@@ -16,7 +16,7 @@ public enum StableJSON {
         try bytes(value, formatting: [.sortedKeys, .withoutEscapingSlashes])
     }
 
-    /// One line without its end, such as a text of the metadata of weights.
+    /// One line without its end, such as a string of the metadata of weights.
     public static func text(_ value: some Encodable) throws -> String {
         String(decoding: try encodeLine(value).dropLast(), as: UTF8.self)
     }
@@ -34,6 +34,21 @@ public enum StableJSON {
         try JSONDecoder().decode(type, from: Data(bytes))
     }
 
+    /// The value of a file.
+    ///
+    /// - Parameter remedy: What its reader can do about a file that is damaged.
+    /// - Throws: `RecordError.unreadable` naming the file and the key.
+    package static func decode<Value: Decodable>(
+        _ type: Value.Type, at url: URL, remedy: String? = nil
+    ) throws(RecordError) -> Value {
+        let bytes = try Files.bytes(of: url)
+        do {
+            return try decode(type, from: bytes)
+        } catch {
+            throw .unreadable(path: url.path, reason: fault(error) + (remedy.map { ": \($0)" } ?? ""))
+        }
+    }
+
     /// What is wrong with a document, for its reader: a `DecodingError` by its key, any other error as it is.
     public static func fault(_ error: any Error) -> String {
         func key(_ path: [any CodingKey]) -> String {
@@ -46,10 +61,10 @@ public enum StableJSON {
             switch type {
             case is any FixedWidthInteger.Type: "a whole number"
             case is any BinaryFloatingPoint.Type: "a number"
-            case is String.Type: "a text"
+            case is String.Type: "a string"
             case is Bool.Type: "true or false"
             case is [Any].Type: "a list"
-            default: "keys with values"
+            default: "an object"
             }
         }
         switch error as? DecodingError {

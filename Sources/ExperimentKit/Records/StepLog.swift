@@ -1,5 +1,4 @@
 import Foundation
-import Safetensors
 
 /// One line of `steps.jsonl`: a training step or a validation.
 public struct StepRecord: Codable, Equatable, Sendable {
@@ -44,20 +43,13 @@ public final class StepLog {
     /// - Throws: `RecordError.unwritable`; `.lockLost` where another process has taken the run's folder over.
     public func append(_ record: StepRecord) throws {
         try lock?.check()
-        do {
-            let line = try StableJSON.encodeLine(record)
-            let file = open(url.path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o666)
-            guard file >= 0 else { throw AtomicFileError(path: url.path, operation: .create, code: errno) }
-            defer { close(file) }
-            let count = write(file, line, line.count)
-            guard count == line.count else {
-                throw AtomicFileError(path: url.path, operation: .write, code: count < 0 ? errno : ENOSPC)
-            }
-        } catch let error as AtomicFileError {
-            throw RecordError.unwritable(path: url.path, reason: error.reason)
-        } catch {
-            throw RecordError.unwritable(path: url.path, reason: "\(error)")
-        }
+        let line = try StableJSON.encodeLine(record)
+        let file = open(url.path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o666)
+        guard file >= 0 else { throw RecordError.writeFailure(path: url.path, code: errno) }
+        let count = write(file, line, line.count), written = count == line.count ? 0 : count < 0 ? errno : ENOSPC
+        // A file server may refuse the line only now.
+        let closed = close(file) == 0 || errno == EINTR ? 0 : errno
+        for code in [written, closed] where code != 0 { throw RecordError.writeFailure(path: url.path, code: code) }
     }
 
     /// Brings the lines so far to the disk.
@@ -69,7 +61,7 @@ public final class StepLog {
         guard file >= 0 || errno != ENOENT else { return }
         defer { if file >= 0 { close(file) } }
         guard file >= 0, fsync(file) == 0 else {
-            throw RecordError.unwritable(path: url.path, reason: String(cString: strerror(errno)))
+            throw RecordError.writeFailure(path: url.path, code: errno)
         }
     }
 
@@ -78,31 +70,47 @@ public final class StepLog {
     ///
     /// - Throws: `RecordError.unreadable` for a log that is there and cannot be read, and for a damaged line or number.
     public static func read(_ url: URL) throws -> [StepRecord] {
-        guard try RunFolder.exists(url) else { return [] }
-        let lines = try RunFolder.bytes(of: url).split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-            .dropLast()
-        return try lines.enumerated().map { number, line in
-            let record: StepRecord, place = "\(url.path):\(number + 1)"
-            do {
-                record = try StableJSON.decode(StepRecord.self, from: [UInt8](line))
-            } catch {
-                throw RecordError.unreadable(path: place, reason: "no line of a step log")
-            }
-            try record.checkNumbers(path: place)
-            return record
-        }
+        let (records, damage) = try readable(url)
+        if let damage { throw damage }
+        return records
     }
 
-    /// The lines of a run's log, held to being whole: each step that had to be logged once and in order, each validation
-    /// behind its step.
+    /// The lines up to the first that is damaged, and what is wrong with that one.
+    private static func readable(_ url: URL) throws -> (records: [StepRecord], damage: RecordError?) {
+        guard try Files.exists(url) else { return ([], nil) }
+        let lines = try Files.bytes(of: url).split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+            .dropLast()
+        var records: [StepRecord] = []
+        for line in lines {
+            let place = "\(url.path):\(records.count + 1)"
+            do {
+                let record = try StableJSON.decode(StepRecord.self, from: [UInt8](line))
+                try record.checkNumbers(path: place)
+                records.append(record)
+            } catch {
+                return (records, error as? RecordError ?? .unreadable(path: place, reason: "no line of a step log"))
+            }
+        }
+        return (records, nil)
+    }
+
+    /// The lines of a run's log, checked to be whole: each step that had to be logged once and in order, each
+    /// validation behind its step.
     ///
     /// - Parameters:
-    ///   - interval: steps between two lines; the first step and the last planned one have a line too.
-    ///   - done: steps that the run took.
-    ///   - planned: steps that it was to take.
+    ///   - interval: Steps between two lines; the first step and the last planned one have a line too.
+    ///   - done: Steps that the run took.
+    ///   - planned: Steps that it was to take.
     /// - Throws: `RecordError.unreadable` naming the first line that is not as it must be.
     public static func readWhole(_ url: URL, interval: Int, done: Int, planned: Int) throws -> [StepRecord] {
         let records = try read(url)
+        try checkWhole(records, of: url, interval: interval, done: done, planned: planned)
+        return records
+    }
+
+    private static func checkWhole(
+        _ records: [StepRecord], of url: URL, interval: Int, done: Int, planned: Int
+    ) throws(RecordError) {
         func next(after step: Int) -> Int {
             let multiple = step - step % interval + interval
             return step < planned ? min(multiple, planned) : multiple
@@ -129,16 +137,28 @@ public final class StepLog {
         guard expected > done else {
             throw RecordError.unreadable(path: url.path, reason: "expected a line of step \(expected), found the end")
         }
-        return records
     }
 
-    /// Drops what a run did after its last checkpoint; resuming does it again.
-    func truncate(toStep step: Int, keepingItsValidation: Bool) throws {
+    /// Drops what a run did after its last checkpoint; resuming does it again, so damage there does not count.
+    ///
+    /// - Parameters:
+    ///   - step: That of the checkpoint.
+    ///   - interval: Steps between two lines.
+    ///   - planned: Steps that the run is to take.
+    /// - Throws: `RecordError.unreadable` where the lines up to the checkpoint are not whole, before anything is
+    ///   written; `.unwritable`; `.lockLost`.
+    func truncate(toStep step: Int, keepingItsValidation: Bool, interval: Int, planned: Int) throws {
         try lock?.check()
-        let kept = try Self.read(url).filter {
+        let (records, damage) = try Self.readable(url)
+        let kept = records.filter {
             $0.step < step || ($0.step == step && ($0.validation == nil || keepingItsValidation))
         }
-        try RunFolder.write(to: url) { try kept.flatMap { try StableJSON.encodeLine($0) } }
+        do {
+            try Self.checkWhole(kept, of: url, interval: interval, done: step, planned: planned)
+        } catch {
+            throw damage ?? error
+        }
+        try Files.write(try kept.flatMap { try StableJSON.encodeLine($0) }, to: url)
     }
 }
 

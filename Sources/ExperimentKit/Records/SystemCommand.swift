@@ -8,7 +8,7 @@ public struct SystemCommand {
 
     /// Runs a command that is looked for on the PATH, to its end. Its messages are in English.
     ///
-    /// - Returns: nil where there is no such command.
+    /// - Returns: Nil where there is no such command.
     public init?(_ arguments: [String]) {
         let process = Process(), output = Pipe(), errors = Pipe()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")

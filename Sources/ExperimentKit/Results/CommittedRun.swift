@@ -36,11 +36,8 @@ public struct CommittedRun {
     ) -> [CommittedRun] {
         let runs = experiment.appendingPathComponent("runs", isDirectory: true)
         return RunFolder.seeds(in: runs, damaged: damaged).filter(isWanted).compactMap { run in
-            do {
-                return CommittedRun(folder: run, record: try RunRecord(contentsOf: RunFolder(url: run).record))
-            } catch {
-                damaged(error)
-                return nil
+            Files.unlessDamaged(damaged) {
+                CommittedRun(folder: run, record: try RunRecord(contentsOf: RunFolder(url: run).record))
             }
         }
     }
@@ -50,11 +47,7 @@ public struct CommittedRun {
     public static func longestOfEachRow(among all: [CommittedRun]) -> [CommittedRun] {
         // Losses on different data cannot be compared.
         func key(_ run: CommittedRun) -> [String] { [run.row, run.record.data.name] }
-        let rows = all.filter { !$0.record.data.isSample }
-        var seen: Set<[String]> = []
-        return rows.map(key).filter { seen.insert($0).inserted }.compactMap { row in
-            longest(among: rows.filter { key($0) == row })
-        }
+        return all.filter { !$0.record.data.isSample }.inGroups { key($0) == key($1) }.compactMap(longest(among:))
     }
 
     /// The run that a name means: a configuration, or a row by the words of its configuration without the table and the
@@ -68,17 +61,17 @@ public struct CommittedRun {
             name == word || name == "\(word)/\(run.record.seed)"
         }
         if let run = longest(among: all.filter { isNamed($0, $0.record.configuration) }) { return run }
-        /// The first table of a run's data; unofficial data have a name that begins with the official one's.
+        /// The first table of a run's data.
         func table(_ run: CommittedRun) -> Int {
-            let data = run.record.data.name
-            return tables.firstIndex { data == $0.dataName || data.hasPrefix("\($0.dataName)-") } ?? tables.count
+            tables.firstIndex { DataDescription.isName(run.record.data.name, of: $0.dataName) } ?? tables.count
         }
         let ofRow = all.filter { isNamed($0, $0.row) }
         let first = ofRow.map(table).min()
         return longest(among: ofRow.filter { table($0) == first })
     }
 
-    /// Errors say more than the loss where they are counted. Steps are those planned: a seed that stopped early is not less.
+    /// The run with the most planned steps (one that stopped early counts in full); then the fewest wrong predictions,
+    /// where they are counted; then the lowest validation loss; then the lowest seed.
     private static func longest(among runs: [CommittedRun]) -> CommittedRun? {
         runs.max { left, right in
             func rank(_ record: RunRecord) -> (Int, Int, Double, Int) {
@@ -103,7 +96,7 @@ public struct CommittedRun {
     }
 
     /// Puts a finished run among the committed records: record, configuration, log, and the best checkpoint's weights,
-    /// which are held to their checksum, or none.
+    /// which are checked against their checksum, or none.
     ///
     /// - Parameters:
     ///   - run: The run's folder.
@@ -121,8 +114,8 @@ public struct CommittedRun {
         guard record.status == .finished else {
             throw KeepError.unfinished(path: run.path, status: record.status.rawValue)
         }
-        let folder = experiment.appendingPathComponent("runs").appendingPathComponent(record.configuration)
-            .appendingPathComponent("\(record.seed)", isDirectory: true)
+        let folder = RunFolder.url(
+            of: record.configuration, seed: record.seed, in: experiment.appendingPathComponent("runs"))
         let existing = RunFolder(url: folder)
         if !replace, existing.holdsRecord, try RunRecord(contentsOf: existing.record) != record {
             throw KeepError.otherRecord(path: folder.path)
@@ -131,19 +124,19 @@ public struct CommittedRun {
         let weights = withoutWeights ? nil : try encodedWeights(of: run, half: half)
         // All of them are read before anything is written.
         var files = try [source.configuration, source.log, source.record].map {
-            (name: $0.lastPathComponent, bytes: try RunFolder.bytes(of: $0))
+            (name: $0.lastPathComponent, bytes: try Files.bytes(of: $0))
         }
         if let weights { files.append((CheckpointFile.model, weights)) }
         let weightsInPlace = folder.appendingPathComponent(CheckpointFile.model)
-        let hasWeights = try RunFolder.exists(weightsInPlace)
+        let hasWeights = try Files.exists(weightsInPlace)
         if hasWeights, !replace {
-            let earlier = try RunFolder.bytes(of: weightsInPlace)
+            let earlier = try Files.bytes(of: weightsInPlace)
             guard earlier == weights else {
                 throw KeepError.otherWeights(
                     path: weightsInPlace.path, bytes: earlier.count, found: weights?.count ?? 0)
             }
         }
-        try RunFolder(url: folder).make()
+        try Files.makeFolder(folder)
         // Weights of the run before would stand beside the record of this one.
         if hasWeights, weights == nil {
             do {
@@ -152,9 +145,7 @@ public struct CommittedRun {
                 throw RecordError.unwritable(path: weightsInPlace.path, reason: error.localizedDescription)
             }
         }
-        for file in files {
-            try RunFolder.write(to: folder.appendingPathComponent(file.name)) { file.bytes }
-        }
+        for file in files { try Files.write(file.bytes, to: folder.appendingPathComponent(file.name)) }
         return CommittedRun(folder: folder, record: record)
     }
 
@@ -196,8 +187,8 @@ public enum KeepError: Error, Equatable, CustomStringConvertible {
             return "\(path) holds the record of another run: --replace overwrites it"
         case .otherWeights(let path, let bytes, let found):
             return "\(path): \(grouped(bytes)) bytes of weights of this run are there already, and differ from the"
-                + " \(grouped(found)) to be kept (--half or --without-weights, or not, as the first time?):"
-                + " --replace overwrites them"
+                + " \(grouped(found)) to be kept (was the first copy made with or without --half or"
+                + " --without-weights?): --replace overwrites them"
         case .tooLarge(let path, let bytes, let half):
             let advice = half ? "--without-weights keeps the record alone" : "--half rounds them to half precision"
             return

@@ -130,17 +130,17 @@ struct CrossCheck: Sendable {
         let folder = experiment.appendingPathComponent("cross-check", isDirectory: true)
         return try jsonFiles(in: folder).map { file in
             let name = file.deletingPathExtension().lastPathComponent
-            let run = try decode(Run.self, from: file), check = NumberCheck(path: file.path)
+            let run = try StableJSON.decode(Run.self, at: file), check = NumberCheck(path: file.path)
             try check.count("stepsDone", run.stepsDone)
-            if let planned = run.stepsPlanned { try check.count("stepsPlanned", planned) }
-            if let resumed = run.resumedAt { try check.count("resumedAt", resumed) }
+            try check.count("stepsPlanned", run.stepsPlanned)
+            try check.count("resumedAt", run.resumedAt)
             for row in run.models.flatMap({ $0.curve + $0.steps }) { try check.count("models: step", row.step) }
             try check.seconds("millisecondsPerStep", run.millisecondsPerStep)
             try check.seconds("seconds", run.seconds)
             return CrossCheck(
                 name: name, path: "cross-check/\(file.lastPathComponent)", run: run,
                 evaluations: try jsonFiles(in: folder.appendingPathComponent(name)).map {
-                    let evaluation = try decode(Evaluation.self, from: $0)
+                    let evaluation = try StableJSON.decode(Evaluation.self, at: $0)
                     try NumberCheck(path: $0.path).split("result", evaluation.result)
                     return evaluation
                 })
@@ -148,14 +148,6 @@ struct CrossCheck: Sendable {
     }
 
     private static func jsonFiles(in folder: URL) throws -> [URL] {
-        try RunFolder.names(in: folder).filter { $0.hasSuffix(".json") }.sorted().map(folder.appendingPathComponent)
-    }
-
-    private static func decode<Value: Decodable>(_ type: Value.Type, from file: URL) throws -> Value {
-        do {
-            return try StableJSON.decode(type, from: [UInt8](Data(contentsOf: file)))
-        } catch {
-            throw RecordError.unreadable(path: file.path, reason: StableJSON.fault(error))
-        }
+        try Files.names(in: folder).filter { $0.hasSuffix(".json") }.sorted().map(folder.appendingPathComponent)
     }
 }

@@ -2,7 +2,7 @@ import Figures
 import Foundation
 
 /// A chart of runs for RESULTS.md, as SVG. It depends on the records alone, so `results --check` compares it.
-public struct CurveFigure {
+struct CurveFigure {
     /// The table that its runs belong to.
     let table: String
     /// Relative to the checkout.

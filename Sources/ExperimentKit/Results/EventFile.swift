@@ -76,10 +76,10 @@ public struct EventFile {
     ///
     /// - Throws: `RecordError.unreadable` for a file that is there and cannot be read: it stays as it is; `.unwritable`.
     public func write(to url: URL) throws {
-        try RunFolder(url: url.deletingLastPathComponent()).make()
-        let existing = try RunFolder.exists(url) ? RunFolder.bytes(of: url) : []
+        try Files.makeFolder(url.deletingLastPathComponent())
+        let existing = try Files.exists(url) ? Files.bytes(of: url) : []
         guard !existing.isEmpty, bytes.starts(with: existing) else {
-            return try RunFolder.write(to: url) { bytes }
+            return try Files.write(bytes, to: url)
         }
         do {
             let file = try FileHandle(forWritingTo: url)

@@ -1,4 +1,3 @@
-import Figures
 import Foundation
 
 /// Whether a file in `figures/` is by its name one that the command `figures` draws from weights.
@@ -27,7 +26,7 @@ public struct ExperimentResults<Work: Experiment> {
         runs = try Run.committed(in: experiment)
         keys = try KeyReference(of: Work.Configuration.self, files: configurations.map(\.file))
         crossChecks = try CrossCheckPage(experiment: experiment, configurations: configurations, runs: runs)
-        let names = try RunFolder.names(in: experiment.appendingPathComponent("figures"))
+        let names = try Files.names(in: experiment.appendingPathComponent("figures"))
         pictures = names.filter { isPictureOfWeights($0) && $0.hasSuffix(".svg") }.sorted()
             .map { "experiments/\(Work.program)/figures/\($0)" }
     }
@@ -35,7 +34,7 @@ public struct ExperimentResults<Work: Experiment> {
     // MARK: - Rows
 
     /// The paper's own configuration of each row of a table.
-    private func paperRows(
+    func paperRows(
         of table: PaperTable
     ) -> [(row: ReproducedRow, configuration: NamedConfiguration<Work.Configuration>)] {
         configurations.compactMap { configuration in
@@ -47,15 +46,15 @@ public struct ExperimentResults<Work: Experiment> {
     }
 
     /// The runs of a table, grouped by configuration.
-    private func groups(of table: PaperTable) -> [Group] {
+    func groups(of table: PaperTable) -> [Group] {
         Group.groups(of: runs.filter { $0.configuration.reproduces?.table == table.id && !$0.record.data.isSample })
     }
 
     /// The finished runs of a row that most was spent on; among equals those of the file as it is now, then those with more
     /// seeds, then those with the better validation.
-    private func bestFunded(_ row: ReproducedRow, among groups: [Group]) -> Group? {
+    func bestFunded(_ row: ReproducedRow, among groups: [Group]) -> Group? {
         let candidates = groups.filter { $0.row?.row == row.row && $0.isFinished }.map { group in
-            let validation = group.figures(\.validation).flatMap { $0.mean.isNaN ? nil : $0.mean }
+            let validation = group.statistics(\.validation).flatMap { $0.mean.isNaN ? nil : $0.mean }
             return (
                 group: group, isCurrent: changesSince(group).isEmpty ? 1 : 0,
                 quality: validation.map { Work.metric.higherIsBetter ? $0 : -$0 } ?? -.infinity
@@ -82,15 +81,15 @@ public struct ExperimentResults<Work: Experiment> {
     // MARK: - Summary
 
     /// The paper's citation, and those of its tables that are not run.
-    public var paper: String {
+    var paper: String {
         (["Paper: \(Work.paper.citation)."] + Work.paper.outOfReach).joined(separator: "\n- ")
     }
 
     /// One line for every row of the paper: its best-funded run.
-    public var summary: String { summaryTable { _, _ in true } }
+    var summary: String { summaryTable { _, _ in true } }
 
     /// The rows that have a run, for the README.
-    public var summaryOfRuns: String {
+    var summaryOfRuns: String {
         let rows = Work.tables.filter(\.isInPaper).flatMap { table -> [Bool] in
             let groups = groups(of: table)
             return paperRows(of: table).map { bestFunded($0.row, among: groups) != nil }
@@ -107,7 +106,7 @@ public struct ExperimentResults<Work: Experiment> {
             let groups = groups(of: table)
             return paperRows(of: table).filter { isWanted($0.row, groups) }.map { row, _ in
                 let group = bestFunded(row, among: groups)
-                let test = group?.figures(\.test)
+                let test = group?.statistics(\.test)
                 let mark = group.map(note) ?? ""
                 return [
                     "\(table.id): \(row.name)", paperFigure(row.test, table),
@@ -156,7 +155,7 @@ public struct ExperimentResults<Work: Experiment> {
 
     /// The errors that a difference from the paper is to be seen beside.
     private func basis(_ group: Group?) -> [String] {
-        guard let group, let statistics = group.figures(\.test) else { return [] }
+        guard let group, let statistics = group.statistics(\.test) else { return [] }
         let decimals = Work.metric.decimals
         var parts: [String] = []
         // In the mean over the seeds, as the figure is: all of them read the same split.
@@ -176,8 +175,7 @@ public struct ExperimentResults<Work: Experiment> {
 
     /// The meaning of the mark, once for each data set.
     private func footnotes(_ groups: [Group]) -> String {
-        var seen: Set<String> = []
-        let notes = groups.map(\.record.data).filter { !$0.official && seen.insert($0.displayName).inserted }.map {
+        let notes = groups.map(\.record.data).filter { !$0.official }.uniqued(on: \.displayName).map {
             "† \($0.displayName) (not the official file): \($0.notes.joined(separator: "; "))."
         }
         return notes.map { "\n\n\($0)" }.joined()
@@ -186,7 +184,7 @@ public struct ExperimentResults<Work: Experiment> {
     // MARK: - Sections
 
     /// The part of RESULTS.md below the summary: a section a table.
-    public var section: String {
+    var section: String {
         var parts = ["## \(Work.title)"]
         for table in Work.tables { parts += sections(of: table) }
         parts.append(others)
@@ -258,7 +256,7 @@ public struct ExperimentResults<Work: Experiment> {
             ("validation, paper", { row, _ in paperFigure(row.validation, table) }),
             ("test, paper", { row, _ in paperFigure(row.test, table) }),
             ("test against its baseline, paper", { row, _ in paperDifference(row, table) }),
-            ("time that it would take here", { hours.text($1) }),
+            ("training time here, without evaluations", { hours.text($1) }),
         ]
         // A column that the paper has no figure for is left out.
         let filled = columns.map { column in (column.header, rows.map { column.cell($0.row, $0.configuration) }) }
@@ -278,13 +276,12 @@ public struct ExperimentResults<Work: Experiment> {
 
     private func reducedBudgets(_ table: PaperTable, _ groups: [Group]) -> [String] {
         let reduced = groups.filter { !$0.record.differences.isEmpty }
-        var budgets: [String] = []
-        for group in reduced where !budgets.contains(group.record.budget) { budgets.append(group.record.budget) }
         // The costliest comes first.
         func effort(_ budget: String) -> Double {
             reduced.filter { $0.record.budget == budget }.map(\.effort).max() ?? 0
         }
-        let parts = budgets.sorted { effort($0) > effort($1) }.flatMap { budget -> [String] in
+        let budgets = reduced.map(\.record.budget).uniqued().sorted { effort($0) > effort($1) }
+        let parts = budgets.flatMap { budget -> [String] in
             let members = reduced.filter { $0.record.budget == budget }
             return ["#### Reduced budget: \(budget)", runTable(members, table), differences(members)]
         }
@@ -308,11 +305,11 @@ public struct ExperimentResults<Work: Experiment> {
     }
 
     /// The test figure less that of the row that the table names as baseline, at the same budget on the same data; a
-    /// sample has no table, and is compared with the least that any model can reach.
+    /// sample has no table, and is compared with the entropy rate of its source.
     private func difference(_ group: Group, among members: [Group], _ table: PaperTable?) -> String {
-        guard let ours = group.figures(\.test)?.mean else { return "-" }
+        guard let ours = group.statistics(\.test)?.mean else { return "-" }
         guard let table else {
-            return group.record.data.leastFigure.map {
+            return group.record.data.entropyRate.map {
                 "\(signed(ours - $0, Work.metric.decimals)) above the source's own"
             } ?? "-"
         }
@@ -326,7 +323,7 @@ public struct ExperimentResults<Work: Experiment> {
                 $0.record.training.stepsPlanned == group.record.training.stepsPlanned
                     && $0.first.configuration.unitsPerStep == group.first.configuration.unitsPerStep
             }
-        return other?.figures(\.test).map { signed(ours - $0.mean, table.decimals) } ?? "-"
+        return other?.statistics(\.test).map { signed(ours - $0.mean, table.decimals) } ?? "-"
     }
 
     /// What differs from the rows' full settings, as computed when the runs were made: what all runs of a budget have in
@@ -380,84 +377,10 @@ public struct ExperimentResults<Work: Experiment> {
             """
     }
 
-    // MARK: - Curves
-
-    private func validations(_ run: Run) -> [(step: Int, value: Double, streams: Int)] {
-        run.log.compactMap { line in
-            guard let validation = line.validation, let value = Work.metric.value(validation) else { return nil }
-            return (line.step, value, validation.streams)
-        }
-    }
-
-    /// The validation of the best-funded run of each row that the paper draws, beside the paper's curve at equal steps.
-    private func curveTables(_ table: PaperTable, _ groups: [Group]) -> [String] {
-        let comparable = groups.filter { $0.record.followsPaperSettings(of: table) }
-        return paperRows(of: table).compactMap { row, _ in
-            guard let curve = table.curves[row.row], let run = bestFunded(row, among: comparable)?.first else {
-                return nil
-            }
-            let points = validations(run)
-            guard let streams = points.first?.streams else { return nil }
-            let lines = points.map { step, value, _ -> [String] in
-                let paper = curve.value(atStep: step)
-                return [
-                    grouped(step), fixed(value, 3), paper.map { fixed($0, 3) } ?? "-",
-                    paper.map { signed(value - $0, 3) } ?? "-",
-                ]
-            }
-            // A rate that falls takes a curve down with it, which the paper's need not do at that step.
-            let budget = run.record.differences.isEmpty ? "" : ", at budget \(run.record.budget) (settings above)"
-            return "`\(run.record.configuration)`, seed \(run.record.seed)\(budget), validation during training"
-                + " (\(streams == 1 ? "the whole split at once" : "\(streams) streams")), beside the published curve"
-                + " (\(curve.title); linear between its points).\(readAgain(run))\n\n"
-                + markdownTable(["step", "ours", "published", "difference"], lines)
-        }
-    }
-
-    /// What another way of reading the split makes of the weights that validation chose; empty where they were read one way.
-    private func readAgain(_ run: Run) -> String {
-        let training = run.record.training
-        guard let step = training.selectedStep, let during = training.selectionValidation,
-            let after = run.record.validation, during.streams != after.streams, let first = Work.metric.value(during),
-            let second = Work.metric.value(after)
-        else { return "" }
-        let way = after.streams == 1 ? "one sequence" : "\(after.streams) streams"
-        return " How the published one was read is not stated; the weights of step \(grouped(step)) have"
-            + " \(fixed(first, 3)) in this way and \(fixed(second, 3)) as \(way)."
-    }
-
-    /// The charts of each table: its best-funded runs at the paper's model, and the paper's own curves.
-    public var figures: [CurveFigure] {
-        Work.tables.flatMap { table -> [CurveFigure] in
-            let comparable = groups(of: table).filter { $0.record.followsPaperSettings(of: table) }
-            let ours = paperRows(of: table).compactMap { row, _ -> (row: ReproducedRow, run: Run, seeds: Int)? in
-                bestFunded(row, among: comparable).map { (row, $0.first, $0.runs.count) }
-            }
-            guard ours.contains(where: { validations($0.run).count > 1 }) else { return [] }
-            let lastStep = ours.map(\.run.record.training.stepsDone).max() ?? 0
-            var drawn: Set<String> = []
-            let paper = ours.compactMap { table.curves[$0.row.row] }.filter { drawn.insert($0.title).inserted }
-            return Work.charts(
-                of: ours.map { row, run, seeds in
-                    let isPapers = table.isInPaper && table.statesSettings
-                    let full = isPapers ? "the paper's budget" : "this suite's full settings"
-                    let budget = run.record.budget == "paper" ? full : run.record.budget
-                    let seed = seeds > 1 ? ", seed \(run.record.seed)" : ""
-                    return ("\(row.name), ours, \(budget)\(seed)", run)
-                },
-                title: table.title, paper: paper.map { $0.series(upTo: lastStep) }
-            ).map { kind, chart in
-                let name = table.id.lowercased().filter { $0.isLetter || $0.isNumber }
-                return CurveFigure(
-                    table: table.id, path: "experiments/\(Work.program)/figures/\(name)-\(kind).svg", chart: chart)
-            }
-        }
-    }
-
     // MARK: - Documents under docs/
 
     /// The table of the decisions that the paper leaves open.
-    public var deviations: String {
+    var deviations: String {
         "## \(Work.title)\n\n"
             + markdownTable(
                 ["name", "where", "the paper", "here", "why", "key of the configuration"],
@@ -468,7 +391,7 @@ public struct ExperimentResults<Work: Experiment> {
     }
 
     /// The origin of the records: commit, machine, libraries, time.
-    public var provenance: String {
+    var provenance: String {
         let lines = runs.map { run in
             ["[`\(run.record.configuration)`, seed \(run.record.seed)](../\(run.path)/record.json)"]
                 + run.record.provenance

@@ -31,7 +31,7 @@ public struct RecordedRun<Work: Experiment>: Sendable {
 
     /// Reads `runs/<configuration>/<seed>` of the experiment's folder.
     private init(committed folder: URL) throws {
-        let name = "\(folder.deletingLastPathComponent().lastPathComponent)/\(folder.lastPathComponent)"
+        let name = RunFolder(url: folder).name
         try self.init(folder, path: "experiments/\(Work.program)/runs/\(name)")
         // A copy would count as another seed.
         let own = "\(record.configuration)/\(record.seed)"
@@ -47,14 +47,7 @@ public struct RecordedRun<Work: Experiment>: Sendable {
     static func committed(in experiment: URL, damaged: (any Error) -> Void) -> [RecordedRun] {
         RunFolder.seeds(in: experiment.appendingPathComponent("runs"), damaged: damaged)
             .filter { RunFolder(url: $0).holdsRecord }
-            .compactMap { folder in
-                do {
-                    return try RecordedRun(committed: folder)
-                } catch {
-                    damaged(error)
-                    return nil
-                }
-            }
+            .compactMap { folder in Files.unlessDamaged(damaged) { try RecordedRun(committed: folder) } }
     }
 
     /// All of them.
@@ -111,16 +104,11 @@ struct RunGroup<Work: Experiment> {
 
     /// In the order of the first run of each.
     static func inOrder(of runs: [RecordedRun<Work>]) -> [RunGroup] {
-        var groups: [[RecordedRun<Work>]] = []
-        for run in runs {
-            // A file may have been changed from one seed to the next.
-            let group = groups.firstIndex {
-                $0[0].record.group == run.record.group
-                    && (try? Work.Configuration.agree($0[0].settings, run.settings)) == true
-            }
-            if let group { groups[group].append(run) } else { groups.append([run]) }
-        }
-        return groups.map { RunGroup(runs: $0) }
+        // A file may have been changed from one seed to the next.
+        runs.inGroups {
+            $0.record.group == $1.record.group
+                && (try? Work.Configuration.agree($0.settings, $1.settings)) == true
+        }.map { RunGroup(runs: $0) }
     }
 
     /// The effort spent on a seed: parameters times predictions learned from. Compares runs of one row only.
@@ -129,13 +117,13 @@ struct RunGroup<Work: Experiment> {
     }
 
     /// Mean and spread of a split's figure over the seeds; nil before any is finished.
-    func figures(_ split: KeyPath<RunRecord, SplitEvaluation?>) -> SeedStatistics? {
+    func statistics(_ split: KeyPath<RunRecord, SplitEvaluation?>) -> SeedStatistics? {
         SeedStatistics(runs.compactMap { $0.record.reported(split).flatMap(Work.metric.value) })
     }
 
     /// The same for a table.
     func text(_ split: KeyPath<RunRecord, SplitEvaluation?>) -> String {
-        figures(split)?.text(decimals: Work.metric.decimals) ?? "-"
+        statistics(split)?.text(decimals: Work.metric.decimals) ?? "-"
     }
 
     /// The steps of each run, as `1,000`, or `6,000 to 8,000`.
@@ -216,9 +204,7 @@ extension RunRecord {
     /// each once, in the order of the sittings, machines with the steps that they did.
     var provenance: [String] {
         func list(_ texts: [String]) -> String {
-            var seen: Set<String> = []
-            let distinct = texts.filter { seen.insert($0).inserted }
-            return distinct.isEmpty ? "-" : distinct.joined(separator: ", then ")
+            texts.isEmpty ? "-" : texts.uniqued().joined(separator: ", then ")
         }
         return [
             list(
@@ -240,8 +226,7 @@ extension RunRecord {
 extension ConfigurationFile.Difference {
     /// The change from one or several bases in Markdown. The stages of a rate would fill a line, and are not listed.
     func markdown(from bases: [String]) -> String {
-        var seen: Set<String> = []
-        let distinct = bases.map { $0.hasPrefix("[{") ? "stages" : $0 }.filter { seen.insert($0).inserted }
+        let distinct = bases.map { $0.hasPrefix("[{") ? "stages" : $0 }.uniqued()
         return "`\(key)` \(distinct.joined(separator: " or ")) → \(value)"
     }
 }

@@ -1,5 +1,5 @@
 /// Whether our figure reproduces the paper's; computed, never chosen.
-public enum ReproductionStatus: Equatable, Sendable {
+enum ReproductionStatus: Equatable, Sendable {
     case notRun
     /// Some run of the row is under way or was stopped: at `step` of `steps`.
     case incomplete(step: Int, steps: Int)
@@ -14,10 +14,11 @@ public enum ReproductionStatus: Equatable, Sendable {
     case reproduced(difference: Double, tolerance: Double)
     case notReproduced(difference: Double, tolerance: Double)
 
-    /// Holds a mean test figure to the paper's: reproduced when it is within `tolerance`, on either side, or at it.
-    public init(mean: Double, paper: Double, tolerance: Double) {
+    /// Compares a mean test figure with the paper's: reproduced where they differ by at most `tolerance`.
+    init(mean: Double, paper: Double, tolerance: Double) {
         let difference = mean - paper
-        // Figures are decimal fractions, whose difference binary ones meet up to rounding. A NaN lies within no tolerance.
+        // The figures are decimal fractions; in binary their difference has a rounding error, hence the 1e-9. A NaN is
+        // within no tolerance.
         self =
             abs(difference) <= tolerance + 1e-9
             ? .reproduced(difference: difference, tolerance: tolerance)
@@ -25,7 +26,7 @@ public enum ReproductionStatus: Equatable, Sendable {
     }
 
     /// - Parameter decimals: Of a difference: as many as the figures that it is taken of have.
-    public func text(decimals: Int) -> String {
+    func text(decimals: Int) -> String {
         switch self {
         case .notRun: return "not run"
         case .incomplete(let step, let steps): return "incomplete (step \(grouped(step)) of \(grouped(steps)))"
@@ -48,10 +49,10 @@ public enum ReproductionStatus: Equatable, Sendable {
 }
 
 extension ReproductionStatus {
-    /// Holds the finished runs of a row, at the paper's own settings, to the paper's figure.
+    /// Compares the finished runs of a row, at its full settings, with the paper's figure.
     ///
     /// - Parameter dataName: The data that the paper's figure is of.
-    public init(of records: [RunRecord], row: ReproducedRow, dataName: String?, metric: Metric) {
+    init(of records: [RunRecord], row: ReproducedRow, dataName: String?, metric: Metric) {
         if records.isEmpty {
             self = .notRun
         } else if let open = records.first(where: { $0.status != .finished }) {

@@ -92,8 +92,8 @@ extension ExperimentResults {
     private func existing(in project: ProjectFolder) -> (String) throws -> String {
         { path in
             let url = project.url.appendingPathComponent(path)
-            guard try RunFolder.exists(url) else { return "" }
-            guard let text = String(validating: try RunFolder.bytes(of: url), as: UTF8.self) else {
+            guard try Files.exists(url) else { return "" }
+            guard let text = String(validating: try Files.bytes(of: url), as: UTF8.self) else {
                 throw RecordError.unreadable(
                     path: url.path, reason: "not UTF-8 text: put it right, or back as it was committed")
             }
@@ -117,8 +117,8 @@ extension ExperimentResults {
         var written: [String] = []
         for file in try files(existing: existing(in: project)) {
             let url = project.url.appendingPathComponent(file.path)
-            try RunFolder(url: url.deletingLastPathComponent()).make()
-            try RunFolder.write(to: url) { [UInt8](file.text.utf8) }
+            try Files.makeFolder(url.deletingLastPathComponent())
+            try Files.write([UInt8](file.text.utf8), to: url)
             written.append(file.path)
         }
         return written

@@ -11,7 +11,7 @@ public struct RunHours<Work: Experiment> {
 
     init(runs: [RecordedRun<Work>]) { self.runs = runs }
 
-    /// Seconds of one run of a configuration: those of its own finished runs; else its steps at the seconds a step of
+    /// Seconds of one run of a configuration: those of its own finished runs, evaluations included; else its steps at the seconds a step of
     /// the longest run of the same model and batches, or of the run whose step of the same kind is nearest in size, times the
     /// ratio of their multiplications. Nil where none is known.
     public func seconds(_ configuration: NamedConfiguration<Work.Configuration>) -> (seconds: Double, isMeasured: Bool)?
@@ -34,7 +34,7 @@ public struct RunHours<Work: Experiment> {
         case size = "from the size"
     }
 
-    /// - Returns: with what the time is taken from, and a run that tells.
+    /// - Returns: With what the time is taken from, and a run that tells.
     private func estimate(
         _ configuration: NamedConfiguration<Work.Configuration>
     ) -> (seconds: Double, source: Source, run: RunRecord)? {
@@ -42,7 +42,9 @@ public struct RunHours<Work: Experiment> {
             record.configuration == configuration.name && record.status == .finished
                 && record.training.stepsPlanned == configuration.values.loop.steps
         }
-        if let run = own.first, let mean = SeedStatistics(own.map(\.training.wallSeconds))?.mean {
+        // Seeds that had other threads took another time.
+        let alike = own.filter { $0.threadsInWords == own[0].threadsInWords }
+        if let run = alike.first, let mean = SeedStatistics(alike.map(\.training.wallSeconds))?.mean {
             return (mean, .measured, run)
         }
         guard let row = configuration.values.reproduces else { return nil }
@@ -75,6 +77,6 @@ public struct RunHours<Work: Experiment> {
 
     /// The differences from the paper's settings that change what one step costs.
     private static func ofTheStep(_ differences: [ConfigurationFile.Difference]) -> [ConfigurationFile.Difference] {
-        differences.filter { !RunRecord.isLabel($0.key) && !RunRecord.isLengthOrReading($0.key) }
+        differences.filter { !RunRecord.leavesFiguresUnchanged($0.key) && !RunRecord.isLengthOrReading($0.key) }
     }
 }

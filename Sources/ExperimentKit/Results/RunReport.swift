@@ -9,10 +9,8 @@ public struct RunReport<Work: Experiment> {
 
     /// - Parameter runs: In the order that they are shown in; a copy of another's record is left out.
     public init(_ runs: [RecordedRun<Work>]) {
-        var kept: [RecordedRun<Work>] = []
-        for run in runs where !kept.contains(where: { $0.record == run.record }) { kept.append(run) }
-        self.runs = kept
-        table = RunTable(groups: RunGroup.inOrder(of: kept).map { $0.runs.map { ($0.configuration, $0.record) } })
+        self.runs = runs.inGroups { $0.record == $1.record }.map { $0[0] }
+        table = RunTable(groups: RunGroup.inOrder(of: self.runs).map { $0.runs.map { ($0.configuration, $0.record) } })
     }
 
     // MARK: - Text
@@ -53,11 +51,10 @@ public struct RunReport<Work: Experiment> {
             return namesakes > 1 ? run.path : run.record.configuration
         }
         let leaves = groups.map { Dictionary($0.settings.leaves.map { ($0.keyPath, $0.text) }) { first, _ in first } }
-        var seen: Set<String> = []
-        let keys = groups.flatMap { $0.settings.leaves.map(\.keyPath) }.filter { key in
+        let keys = groups.flatMap { $0.settings.leaves.map(\.keyPath) }.uniqued().filter { key in
             // The table of figures says which row, of which budget.
-            !groups.allSatisfy { Work.Configuration.isLabel(key, in: $0.settings) } && !key.hasPrefix("reproduces")
-                && seen.insert(key).inserted
+            !groups.allSatisfy { Work.Configuration.leavesFiguresUnchanged(key, in: $0.settings) }
+                && !key.hasPrefix("reproduces")
         }
         let rows = keys.compactMap { key -> [String]? in
             let stated = leaves.compactMap { $0[key] }
@@ -134,20 +131,16 @@ public struct RunReport<Work: Experiment> {
 
     /// The charts of each data set: figures of different data have no place on one axis.
     private var charts: [LineChart] {
-        var names: [String] = []
-        for run in runs where !names.contains(run.record.data.displayName) { names.append(run.record.data.displayName) }
-        return names.flatMap { data -> [LineChart] in
-            let members = runs.filter { $0.record.data.displayName == data }
+        runs.inGroups { $0.record.data.displayName == $1.record.data.displayName }.flatMap { members -> [LineChart] in
             let lastStep = members.map(\.record.training.stepsDone).max() ?? 0
-            var drawn: Set<String> = []
             let paper = members.compactMap { run -> PaperCurve? in
                 guard let table = Work.table(of: run.configuration), run.record.followsPaperSettings(of: table),
                     let row = run.configuration.reproduces?.row
                 else { return nil }
                 return table.curves[row]
-            }.filter { drawn.insert($0.title).inserted }
+            }.uniqued(on: \.title)
             return Work.charts(
-                of: members.map { (name($0), $0) }, title: data,
+                of: members.map { (name($0), $0) }, title: members[0].record.data.displayName,
                 paper: paper.map { $0.series(upTo: lastStep) }
             ).map(\.chart).filter { chart in chart.series.contains { !$0.points.isEmpty } }
         }

@@ -10,15 +10,7 @@ public struct RunTable<Work: Experiment> {
 
     /// - Parameter runs: Of one command, so that a configuration's have the same settings.
     public init(_ runs: [(configuration: Work.Configuration, record: RunRecord)]) {
-        var groups: [[(configuration: Work.Configuration, record: RunRecord)]] = []
-        for run in runs {
-            if let index = groups.firstIndex(where: { $0[0].record.group == run.record.group }) {
-                groups[index].append(run)
-            } else {
-                groups.append([run])
-            }
-        }
-        self.init(groups: groups)
+        self.init(groups: runs.inGroups { $0.record.group == $1.record.group })
     }
 
     /// - Parameter groups: The runs of a configuration together.
@@ -95,8 +87,9 @@ public struct RunTable<Work: Experiment> {
         }
         guard records[0].data.isSample else { return "" }
         let test = SeedStatistics(records.compactMap { $0.test.flatMap(Work.metric.value) })?.mean
-        guard let least = records[0].data.leastFigure, let test else { return "generated sample" }
+        guard let rate = records[0].data.entropyRate, let test else { return "generated sample" }
         return
-            "generated sample: \(signed(test - least, Work.metric.decimals)) above the source's own, \(Work.metric.digits(least))"
+            "generated sample: \(signed(test - rate, Work.metric.decimals)) above the source's own,"
+            + " \(Work.metric.digits(rate))"
     }
 }

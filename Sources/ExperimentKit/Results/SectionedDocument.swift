@@ -63,7 +63,7 @@ public struct SectionedDocument: Equatable, Sendable {
 
     /// A document written by hand with one generated section put anew between its markers.
     ///
-    /// - Returns: nil where the document has neither of the markers.
+    /// - Returns: Nil where the document has neither of the markers.
     /// - Throws: `UnpairedMarkers`.
     public static func replacing(id: String, body: String, in text: String) throws(UnpairedMarkers) -> String? {
         let begin = text.range(of: Self.begin(id)), end = text.range(of: Self.end(id))

@@ -1,12 +1,12 @@
 /// Mean and sample standard deviation of a figure over seeds.
-public struct SeedStatistics: Equatable, Sendable {
-    public let mean: Double
+struct SeedStatistics: Equatable, Sendable {
+    let mean: Double
     /// With n − 1 in the denominator; nil for a single seed.
-    public let standardDeviation: Double?
-    public let count: Int
+    let standardDeviation: Double?
+    let count: Int
 
-    /// - Returns: nil for no values.
-    public init?(_ values: [Double]) {
+    /// - Returns: Nil for no values.
+    init?(_ values: [Double]) {
         guard !values.isEmpty else { return nil }
         count = values.count
         let mean = values.reduce(0, +) / Double(values.count)
@@ -17,7 +17,7 @@ public struct SeedStatistics: Equatable, Sendable {
     }
 
     /// `1.2503`, or `1.2503 ± 0.0021 (n = 3)`.
-    public func text(decimals: Int) -> String {
+    func text(decimals: Int) -> String {
         guard let standardDeviation else { return fixed(mean, decimals) }
         return "\(fixed(mean, decimals)) ± \(fixed(standardDeviation, decimals)) (n = \(count))"
     }

@@ -21,7 +21,8 @@ public final class Interruption: Sendable {
     }
 }
 
-/// Thrown out of the reading of a split when a stop was asked for; on resume that split is read from its beginning.
+/// Thrown where a stop was asked for, between two steps or while a split is read; on resume that split is read from its
+/// beginning.
 public struct Interrupted: Error, Equatable {
     public let signal: Int32
 }

@@ -39,7 +39,7 @@ public struct MemoryNeed: Sendable {
 
     /// Compares the need with what there is.
     ///
-    /// - Parameter available: nil where the system does not tell, which refuses nothing.
+    /// - Parameter available: Nil where the system does not tell, which refuses nothing.
     /// - Throws: `MemoryError`.
     public func require(_ available: AvailableMemory? = .current) throws {
         guard let available, bytes > available.bytes else { return }

@@ -13,18 +13,6 @@ public func signed(_ value: Double, _ decimals: Int) -> String {
 /// A whole number with its thousands set apart by commas, the same in every locale: `4,254,050`.
 public func grouped(_ value: Int) -> String { value.formatted(.number.locale(Locale(identifier: "en_US"))) }
 
-/// A processor's name without what its maker adds for the law: `AMD EPYC`, `Intel Xeon`.
-public func processorText(_ name: String) -> String {
-    name.replacing(/\([A-Za-z]+\)/, with: "").replacing(/[ ](Processor|CPU).*/, with: "")
-}
-
-/// The maker of a processor in the names of files: `intel` of `13th Gen Intel(R) Core(TM) i7-1355U`; `other` where the
-/// system's name for the processor does not say.
-public func processorMaker(_ name: String) -> String {
-    let name = name.lowercased()
-    return ["intel", "amd", "apple", "arm"].first { name.contains($0) } ?? "other"
-}
-
 /// Lines cut to a width, with a sign where something is missing; nil leaves them whole.
 public func fitted(_ text: String, width: Int?) -> String {
     guard let width, width > 1 else { return text }

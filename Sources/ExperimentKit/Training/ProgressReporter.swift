@@ -31,34 +31,27 @@ public protocol ProgressReporter: AnyObject {
     func report(_ event: ProgressEvent)
 }
 
-/// Progress as text: one line redrawn on a terminal, a plain line every few seconds elsewhere.
-public final class TextProgress: ProgressReporter {
+/// Progress of an experiment's work as text: one line redrawn on a terminal, a plain line every few seconds elsewhere.
+public final class TextProgress<Work: Experiment>: ProgressReporter {
     private let label: String
-    private let display: MetricDisplay
     private let isTerminal: Bool
-    private let secondsBetweenLines: Double
     private let now: () -> Double
     private let width: () -> Int?
     private let write: (String) -> Void
     private var lastLine = -Double.infinity
 
     /// - Parameters:
-    ///   - label: what each line starts with: the configuration and the seed.
-    ///   - display: how its figures are shown.
-    ///   - isTerminal: whether a line can be redrawn.
-    ///   - secondsBetweenLines: at most one plain line in this time; on a terminal ten times as often.
-    ///   - now: a clock in seconds.
-    ///   - width: the terminal's columns, which a line that is redrawn has to fit; nil where unknown.
-    ///   - write: takes the text, line ends included; a line that the next text is to replace has none.
+    ///   - label: What each line starts with: the configuration and the seed.
+    ///   - isTerminal: Whether a line can be redrawn.
+    ///   - now: A clock in seconds.
+    ///   - width: The terminal's columns, which a line that is redrawn has to fit; nil where unknown.
+    ///   - write: Takes the text, line ends included; a line that the next text is to replace has none.
     public init(
-        label: String, display: MetricDisplay, isTerminal: Bool, secondsBetweenLines: Double = 10,
-        now: @escaping () -> Double = { ProcessInfo.processInfo.systemUptime },
+        label: String, isTerminal: Bool, now: @escaping () -> Double = { ProcessInfo.processInfo.systemUptime },
         width: @escaping () -> Int? = { nil }, write: @escaping (String) -> Void
     ) {
         self.label = label
-        self.display = display
         self.isTerminal = isTerminal
-        self.secondsBetweenLines = secondsBetweenLines
         self.now = now
         self.width = width
         self.write = write
@@ -72,24 +65,25 @@ public final class TextProgress: ProgressReporter {
             let isLast = progress.step == progress.steps
             passing(
                 "\(label)  step \(grouped(progress.step))/\(grouped(progress.steps))"
-                    + "  \(display.loss(progress.lossNats))"
-                    + "  \(grouped(Int(progress.unitsPerSecond.rounded()))) \(display.unit)/s"
+                    + "  \(Work.metric.text(ofLoss: progress.lossNats))"
+                    + "  \(grouped(Int(progress.unitsPerSecond.rounded()))) \(Work.unit)/s"
                     + "  \(durationText(seconds: progress.secondsLeft)) left", always: isLast)
         case .evaluating(let split, let done, let total, let secondsLeft):
             passing(
-                "\(label)  reading the \(split) split: \(grouped(done)) of \(grouped(total)) \(display.unit)"
+                "\(label)  reading the \(split) split: \(grouped(done)) of \(grouped(total)) \(Work.unit)"
                     + "  \(durationText(seconds: secondsLeft)) left", always: false)
         case .evaluated(let split, let step, let result, let isBest):
             standing(
-                "\(label)  step \(grouped(step)): \(split) \(display.figure(result))"
-                    + " (\(display.reading(result)), \(durationText(seconds: result.seconds)))\(isBest ? ", the best so far" : "")"
+                "\(label)  step \(grouped(step)): \(split) \(Work.metric.textWithLoss(result))"
+                    + " (\(Work.reading(result)), \(durationText(seconds: result.seconds)))\(isBest ? ", the best so far" : "")"
             )
         }
     }
 
     private func passing(_ line: String, always: Bool) {
         let time = now()
-        guard always || time - lastLine >= (isTerminal ? secondsBetweenLines / 10 : secondsBetweenLines) else { return }
+        // In seconds; a line that is redrawn may come more often.
+        guard always || time - lastLine >= (isTerminal ? 1 : 10) else { return }
         lastLine = time
         if isTerminal {
             // A line that wraps would not be replaced whole.

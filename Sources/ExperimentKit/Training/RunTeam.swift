@@ -56,7 +56,7 @@ struct ProcessReport: Codable {
             program: Software.programSHA256 ?? "unknown", data: data)
     }
 
-    /// Holds all processes to having what the first has.
+    /// Checks that all processes have the same kernels, BLAS, program and data as the first.
     ///
     /// - Throws: `ShardError` naming the first process that cannot take part or is different, and what to do.
     static func requireAlike(_ reports: [ProcessReport]) throws(ShardError) {

@@ -4,45 +4,45 @@ import NeuralNetwork
 
 /// The loop's own state between two steps; with the parameters, the optimizer and the task's position it is all that a
 /// resumed run needs to go on bit by bit as if it had never stopped.
-public struct TrainingState: Codable, Equatable, Sendable {
+struct TrainingState: Codable, Equatable, Sendable {
     /// The best validation so far.
-    public struct Best: Codable, Equatable, Sendable {
-        public let step: Int
-        public let validation: SplitEvaluation
+    struct Best: Codable, Equatable, Sendable {
+        let step: Int
+        let validation: SplitEvaluation
     }
 
     /// Updates taken.
-    public var step = 0
+    var step = 0
     /// The validation that belongs to `step` has not been read yet (a stop came first).
-    public var validationDue = false
-    public var best: Best?
-    public var evaluationsSinceBest = 0
+    var validationDue = false
+    var best: Best?
+    var evaluationsSinceBest = 0
     /// Seconds spent in training steps only.
-    public var trainingSeconds = 0.0
+    var trainingSeconds = 0.0
     /// Seconds of everything: steps, evaluations, checkpoints; over all sittings.
-    public var wallSeconds = 0.0
-
-    public init() {}
+    var wallSeconds = 0.0
 }
 
 /// The end of a call of the loop.
-public enum TrainingEnd: Equatable, Sendable {
+enum TrainingEnd: Equatable, Sendable {
     case allSteps
     /// `patience` evaluations brought nothing better.
     case stoppedEarly
-    /// A checkpoint was written; the run can be resumed.
-    case interrupted(signal: Int32)
 }
 
 /// Why training ended before its last step.
 public enum TrainingError: Error, Equatable, CustomStringConvertible {
     /// A loss, a gradient or a number of the model is NaN or infinite; no checkpoint holds it.
     case notFinite(what: String, step: Int, lastCheckpoint: String?)
+    /// The same of the very weights that the latest checkpoint holds.
+    ///
+    /// - Parameter wayBack: What to do to go on from an earlier checkpoint; nil where there is none.
+    case notFiniteAgain(what: String, step: Int, checkpoint: String, wayBack: String?)
 
     /// What happened, for a record: without advice and without paths.
     var reason: String {
         switch self {
-        case .notFinite(let what, let step, _): "the \(what) at step \(step)"
+        case .notFinite(let what, let step, _), .notFiniteAgain(let what, let step, _, _): "the \(what) at step \(step)"
         }
     }
 
@@ -55,6 +55,13 @@ public enum TrainingError: Error, Equatable, CustomStringConvertible {
                         + " --set training.learningRate=…"
                 } ?? ""
             return "the \(what) is not finite at step \(step)\(kept)"
+        case .notFiniteAgain(let what, let step, let checkpoint, let wayBack):
+            let advice =
+                wayBack.map { "\($0), and `resume` with another rate by --set training.learningRate=…" }
+                ?? "begin another run with another rate"
+            return
+                "the \(what) is not finite at step \(step), and the latest checkpoint, \(checkpoint), gives it again,"
+                + " whatever the rate: \(advice)"
         }
     }
 }
@@ -63,7 +70,7 @@ public enum TrainingError: Error, Equatable, CustomStringConvertible {
 ///
 /// One step: the loss of the next batch, its gradient, clipping by global norm, the optimizer's update.
 /// Validation chooses the best checkpoint; the test split is none of the loop's business.
-public final class TrainingLoop<Task: TrainingTask> {
+final class TrainingLoop<Task: TrainingTask> {
     private let updates: TrainingStep<Task>
     private let checkpoints: CheckpointStore
     private let stepLog: StepLog
@@ -75,21 +82,23 @@ public final class TrainingLoop<Task: TrainingTask> {
     /// Called after each evaluation and checkpoint, so that the run's record keeps up.
     private let onMilestone: (TrainingState) throws -> Void
 
-    public private(set) var state = TrainingState()
+    private(set) var state = TrainingState()
     /// The carried tensors of the latest checkpoint, of the whole batch; nil at the start of a run.
     private var restored: [NamedTensor]?
+    /// The step of the latest checkpoint; nil before the first.
+    private var checkpointedStep: Int?
 
     private var task: Task { updates.task }
     private var optimizer: any CheckpointedOptimizer { updates.optimizer }
     private var settings: TrainingLoopSettings { updates.settings }
 
     /// - Parameters:
-    ///   - updates: the parameters and what moves them.
-    ///   - checkpoints: where they go; a run that has some is resumed from the latest by `restore()`.
-    ///   - stepLog: the run's `steps.jsonl`.
-    ///   - configurationYAML: the resolved configuration, kept in every checkpoint.
-    ///   - metric: what validations are compared by.
-    ///   - modelMetadata: what a reader of the weights needs beside them; goes into the header of the weights' file.
+    ///   - updates: The parameters and what moves them.
+    ///   - checkpoints: Where they go; a run that has some is resumed from the latest by `restore()`.
+    ///   - stepLog: The run's `steps.jsonl`.
+    ///   - configurationYAML: The resolved configuration, kept in every checkpoint.
+    ///   - metric: What validations are compared by.
+    ///   - modelMetadata: What a reader of the weights needs beside them; goes into the header of the weights' file.
     init(
         updates: TrainingStep<Task>, checkpoints: CheckpointStore,
         stepLog: StepLog, progress: any ProgressReporter, interruption: Interruption, configurationYAML: String,
@@ -110,8 +119,8 @@ public final class TrainingLoop<Task: TrainingTask> {
 
     /// Trains until the last step, an early stop or an interruption, with a checkpoint at the end of each.
     ///
-    /// - Throws: `TrainingError.notFinite`; what the task, the checkpoints and the log throw.
-    public func run() throws -> TrainingEnd {
+    /// - Throws: `Interrupted`; `TrainingError.notFinite`; what the task, the checkpoints and the log throw.
+    func run() throws -> TrainingEnd {
         // Not the hours that a machine sleeps.
         let start = SuspendingClock.now
         let wallSecondsBefore = state.wallSeconds
@@ -124,27 +133,25 @@ public final class TrainingLoop<Task: TrainingTask> {
         if checkpoints.latest == nil { try writeCheckpoint(isBest: false) }
 
         while true {
-            if state.validationDue {
-                do {
-                    try validate(updateWallSeconds)
-                } catch let interrupted as Interrupted {
-                    updateWallSeconds()
-                    try writeCheckpoint(isBest: false)
-                    try onMilestone(state)
-                    return .interrupted(signal: interrupted.signal)
-                }
-            }
-            if state.step >= settings.steps { return .allSteps }
-            if let patience = settings.patience, state.evaluationsSinceBest >= patience { return .stoppedEarly }
-            if let signal = interruption.signal {
+            do {
+                if state.validationDue { try validate(updateWallSeconds) }
+                if state.step >= settings.steps { return .allSteps }
+                if let patience = settings.patience, state.evaluationsSinceBest >= patience { return .stoppedEarly }
+                try interruption.check()
+            } catch let stop as Interrupted {
                 updateWallSeconds()
                 try writeCheckpoint(isBest: false)
                 try onMilestone(state)
-                return .interrupted(signal: signal)
+                throw stop
             }
 
             let stepStart = SuspendingClock.now
-            let update = try updates.take(state.step + 1, lastCheckpoint: checkpoints.latest?.path)
+            let update: TrainingStep<Task>.Result
+            do {
+                update = try updates.take(state.step + 1)
+            } catch TrainingError.notFinite(let what, let step, _) {
+                throw notFinite(what, step: step)
+            }
             let seconds = (SuspendingClock.now - stepStart).seconds
             state.step += 1
             state.trainingSeconds += seconds
@@ -172,8 +179,12 @@ public final class TrainingLoop<Task: TrainingTask> {
         }
     }
 
+    /// What the weights of `state.step` gave.
     private func notFinite(_ what: String, step: Int) -> TrainingError {
-        .notFinite(what: what, step: step, lastCheckpoint: checkpoints.latest?.path)
+        guard let latest = checkpoints.latest, checkpointedStep == state.step else {
+            return .notFinite(what: what, step: step, lastCheckpoint: checkpoints.latest?.path)
+        }
+        return .notFiniteAgain(what: what, step: step, checkpoint: latest.path, wayBack: checkpoints.wayBackToBest)
     }
 
     private func validate(_ updateWallSeconds: () -> Void) throws {
@@ -216,13 +227,14 @@ public final class TrainingLoop<Task: TrainingTask> {
                 carried: carried, metadata: metadata, state: try StableJSON.encode(stateFile),
                 configurationYAML: configurationYAML),
             step: state.step, isBest: isBest)
+        checkpointedStep = state.step
     }
 
     /// Goes back to the latest checkpoint: parameters, optimizer, task and log.
     ///
     /// - Throws: `CheckpointError` if there is none or it belongs to another model or other data;
     ///   `RecordError.unreadable` for a number that no run can have written.
-    public func restore() throws {
+    func restore() throws {
         guard let latest = checkpoints.latest else { throw CheckpointError.noCheckpoint(path: checkpoints.url.path) }
         let stateFile = try latest.state(CheckpointState<Task.Position>.self)
         let path = latest.url.appendingPathComponent(CheckpointFile.state).path
@@ -241,10 +253,11 @@ public final class TrainingLoop<Task: TrainingTask> {
         }
         restored = carried
         state = stateFile.training
-        try stepLog.truncate(toStep: state.step, keepingItsValidation: !state.validationDue)
+        checkpointedStep = state.step
         // A log with a hole would end as a run that nobody can read.
-        _ = try StepLog.readWhole(
-            stepLog.url, interval: settings.logEvery, done: state.step, planned: settings.steps)
+        try stepLog.truncate(
+            toStep: state.step, keepingItsValidation: !state.validationDue, interval: settings.logEvery,
+            planned: settings.steps)
     }
 }
 
@@ -259,9 +272,4 @@ private struct SpeedEstimate {
         secondsPerStep =
             count <= 2 ? seconds : secondsPerStep + (seconds - secondsPerStep) * max(0.1, 1 / Double(count))
     }
-}
-
-extension Duration {
-    /// The duration in seconds.
-    public var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
 }

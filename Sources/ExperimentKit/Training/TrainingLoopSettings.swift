@@ -51,8 +51,8 @@ public struct TrainingLoopSettings: Equatable, Sendable {
             shards: try training.shards("shards", ofBatch: batch))
     }
 
-    /// The keys of the section `training` that files of earlier versions lack, with what held then.
-    public static let younger: [String: ConfigurationNode.Content] = [
+    /// The keys of the section `training` that files of earlier versions lack, each with the value that it had then.
+    public static let addedLater: [String: ConfigurationNode.Content] = [
         "shards": .scalar(text: "1", type: .integer)
     ]
 }
@@ -61,7 +61,7 @@ extension ConfigurationKeys {
     /// The sections of every experiment's configuration.
     public static let experiment: ConfigurationKeys = [
         "budget": "`paper` for a row's own settings, else the name of the smaller budget",
-        "reproduces": "the row of the paper whose figure this is held to; null for none",
+        "reproduces": "the row of the paper that the run is compared with; null for none",
         "data": "what is read", "model": "what is trained", "training": "how it is trained",
         "evaluation": "how splits are read",
         "deviations": "where the paper is silent, see [deviations.md](deviations.md)",

@@ -30,12 +30,6 @@ public final class TrainingRun<Work: Experiment> {
 
     private var files: RunFolder { RunFolder(url: folder) }
 
-    /// The folder of a run.
-    public static func folder(in out: URL, configuration: String, seed: Int) -> URL {
-        out.appendingPathComponent(configuration, isDirectory: true).appendingPathComponent(
-            "\(seed)", isDirectory: true)
-    }
-
     // MARK: - Beginning and resuming
 
     /// Begins a run: makes its folder, with the resolved configuration and a first record.
@@ -51,7 +45,7 @@ public final class TrainingRun<Work: Experiment> {
         try RunTeam<Work>.requireFeasible(configuration.values, data, processes: processes)
         let file = configuration.file
         self.configuration = configuration.values
-        folder = Self.folder(in: out, configuration: file.name, seed: seed)
+        folder = RunFolder.url(of: file.name, seed: seed, in: out)
         self.data = data
         self.progress = progress
         self.interruption = interruption
@@ -61,7 +55,7 @@ public final class TrainingRun<Work: Experiment> {
             experiment: Work.program, configuration: file, decoded: self.configuration, unit: Work.unit, seed: seed,
             code: code, data: Work.describe(data, self.configuration),
             parameterCount: Work.parameterCount(self.configuration, data))
-        try files.make()
+        try Files.makeFolder(folder)
         lock = try RunLock(folder: folder)
         try files.requireFree(experiment: Work.program)
         files.removeLitter()
@@ -78,8 +72,8 @@ public final class TrainingRun<Work: Experiment> {
         return try Work.Configuration(try ConfigurationFile(contentsOf: files.configuration).root)
     }
 
-    /// The keys in which the run in a folder is none of a configuration. What `resume --set` changed is the run's own, and what
-    /// changes no figure does not count.
+    /// The keys in which the run in a folder differs from a configuration. Changes made by `resume --set` do not count,
+    /// nor do keys that change no figure.
     ///
     /// - Throws: `RecordError` where it is no whole run of this program, `ConfigurationError`.
     public static func differences(of folder: URL, from configuration: ConfigurationFile) throws -> [String] {
@@ -144,7 +138,8 @@ public final class TrainingRun<Work: Experiment> {
         configuration = try Work.Configuration(root)
         resolvedYAML = root.yaml
         let changed = ConfigurationFile.differences(of: root, from: agreed).map(\.key)
-        let isTrained = record.training.stoppedEarly || record.training.stepsDone >= configuration.loop.steps
+        let stepsDone = latest?.step ?? record.training.stepsDone
+        let isTrained = record.training.stoppedEarly || stepsDone >= configuration.loop.steps
         guard !isTrained || changed.isEmpty else {
             throw RecordError.trained(path: folder.path, keys: changed)
         }
@@ -178,7 +173,7 @@ public final class TrainingRun<Work: Experiment> {
     }
 
     private func writeConfiguration() throws {
-        try RunFolder.write(to: files.configuration) { [UInt8](resolvedYAML.utf8) }
+        try Files.write([UInt8](resolvedYAML.utf8), to: files.configuration)
     }
 
     // MARK: - Running
@@ -211,7 +206,8 @@ public final class TrainingRun<Work: Experiment> {
             } else {
                 // Killed before its first checkpoint: starting over is the same as going on from step 0.
                 try files.requireNothingDone(record)
-                try log.truncate(toStep: 0, keepingItsValidation: false)
+                try log.truncate(
+                    toStep: 0, keepingItsValidation: false, interval: settings.logEvery, planned: settings.steps)
             }
             progress.report(.note("resumed at step \(grouped(loop.state.step)) of \(grouped(settings.steps))"))
         }
@@ -237,7 +233,6 @@ public final class TrainingRun<Work: Experiment> {
 
         do {
             let end = try loop.run()
-            if case .interrupted(let signal) = end { return try stop(signal: signal) }
             record.training.stoppedEarly = end == .stoppedEarly
             updates.end()
             try report(work, checkpoints: checkpoints)

@@ -86,15 +86,15 @@ final class TrainingStep<Task: TrainingTask> {
     /// One update of the parameters; in the first process alone, which takes the others along.
     ///
     /// - Throws: `TrainingError.notFinite`, in every process.
-    func take(_ step: Int, lastCheckpoint: String?) throws -> Result {
+    func take(_ step: Int) throws -> Result {
         give(.update)
-        return try update(step, lastCheckpoint: lastCheckpoint)
+        return try update(step)
     }
 
-    private func update(_ step: Int, lastCheckpoint: String?) throws -> Result {
+    private func update(_ step: Int) throws -> Result {
         func notFinite(_ what: String) -> TrainingError {
             hasEnded = true
-            return .notFinite(what: what, step: step, lastCheckpoint: lastCheckpoint)
+            return .notFinite(what: what, step: step, lastCheckpoint: nil)
         }
         func isFinite(_ figures: (loss: Double, objective: Double?)) -> Bool {
             figures.loss.isFinite && (figures.objective ?? 0).isFinite
@@ -257,7 +257,7 @@ final class TrainingStep<Task: TrainingTask> {
             switch message.first.flatMap({ byte in Order(rawValue: byte) }) {
             case .update:
                 step += 1
-                _ = try update(step, lastCheckpoint: nil)
+                _ = try update(step)
             case .carried:
                 _ = gatherCarried()
             case .end, nil:
