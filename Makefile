@@ -163,7 +163,7 @@ verify: build ## reads the test splits with the committed weights, compares with
 	@status=0; $(BIN)/static-hypernet verify || status=$$?; \
 	$(BIN)/char-hyperlstm verify $(if $(CHARACTERS),--characters $(CHARACTERS)) || status=$$?; exit $$status
 
-bench: build ## times training steps, beside PyTorch where Python has it
+bench: build ## times training steps beside PyTorch's (without PyTorch only where this kind of machine has no file yet)
 	@$(BIN)/benchmarks compare --output experiments/benchmarks/measured
 	@$(BIN)/benchmarks tables
 

@@ -70,7 +70,6 @@ let package = Package(
             name: "static-hypernet",
             dependencies: [
                 "ImageExperiments", "ExperimentKit", "ExperimentCommands", "PaperFigures", "Figures", "HyperNetworks",
-                "Datasets",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "experiments/static-hypernet",

@@ -10,8 +10,9 @@ public typealias CharacterRun = TrainingRun<CharacterExperiment>
 
 /// Language models of characters: LSTM and HyperLSTM on Penn Treebank, enwik8 and text8 (sections 4.3 and 4.4).
 ///
-/// The corpus is read as B parallel streams, T characters a step. The state is carried from one sequence to the next and
-/// is zero at the start of an epoch (deviation `carryState`; switched off, it is zero at the start of every sequence).
+/// The corpus is read as B parallel streams, T characters a step. The state is carried from one sequence to the next
+/// and is zero at the start of an epoch (deviation `carryState`; switched off, it is zero at the start of every
+/// sequence).
 public final class CharacterExperiment: Experiment {
     public static let program = "char-hyperlstm"
     public static let metric = Metric.bits(per: "character", shortUnit: "bpc")

@@ -2,10 +2,10 @@ import ExperimentKit
 
 /// Published training curves of the paper's models: validation bits per character against training steps.
 ///
-/// For Penn Treebank the author's published training plot, assets/tensorboard_hyperlstm_ptb.png of hardmaru/supercell, read
-/// off its pixels, ±0.002, and ±0.005 where it is steep (a HyperLSTM of 1000 units, batch 128 × 100 characters; it does not
-/// say whether with layer normalization, but its best point, 1.282 at step 37,000, is Table 3's validation of the Layer Norm
-/// HyperLSTM, 1.281, not the HyperLSTM's 1.296). For enwik8 Figure 6, a vector figure, ±0.005.
+/// For Penn Treebank the author's published training plot, assets/tensorboard_hyperlstm_ptb.png of hardmaru/supercell,
+/// read off its pixels, ±0.002, and ±0.005 where it is steep (a HyperLSTM of 1000 units, batch 128 × 100 characters; it
+/// does not say whether with layer normalization, but its best point, 1.282 at step 37,000, is Table 3's validation of
+/// the Layer Norm HyperLSTM, 1.281, not the HyperLSTM's 1.296). For enwik8 Figure 6, a vector figure, ±0.005.
 extension PaperCurve {
     static let pennTreebank = PaperCurve(
         title: "author's plot, probably Layer Norm HyperLSTM",

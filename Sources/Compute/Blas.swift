@@ -1,8 +1,8 @@
 import COpenBLAS
 import Foundation
 
-/// A BLAS, loaded with the kernels that fit this CPU, and split over our own thread pool: OpenBLAS, Accelerate, the library
-/// that `HYPERNETWORKS_BLAS` names, or plain loops where there is none.
+/// A BLAS, loaded with the kernels that fit this CPU, and split over our own thread pool: OpenBLAS, Accelerate, the
+/// library that `HYPERNETWORKS_BLAS` names, or plain loops where there is none.
 ///
 /// OpenBLAS runs single-threaded: its own threads would spin beside the pool's. A product is cut into one block of
 /// columns (or rows) a thread instead.

@@ -162,8 +162,8 @@ public enum ComputeEnvironment {
         return 2 * Double(n) * Double(n) * Double(n) / seconds * 1e-9
     }
 
-    /// Rate at which all threads together copy 256 MiB, which no cache holds, reading and writing counted, in GB/s: the best
-    /// of five.
+    /// Rate at which all threads together copy 256 MiB, which no cache holds, reading and writing counted, in GB/s: the
+    /// best of five.
     public static func measureCopy() -> Double {
         let bytes = 256 << 20, count = bytes / MemoryLayout<Float>.stride
         let source = Tensor(zeros: [count]), target = Tensor(zeros: [count])

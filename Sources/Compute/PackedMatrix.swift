@@ -2,10 +2,11 @@ import CKernels
 
 /// A right-hand side [k, n] of matrix products, stored the way the kernel reads it.
 ///
-/// A recurrent step multiplies few rows by a large matrix, and BLAS copies that matrix into its own order at every call.
-/// A packed matrix is copied once a sequence. For left-hand sides of at least `leastRows` rows the seven sums of its blocks
-/// that Strassen's algorithm needs are packed in place of the matrix; a product then takes seven multiplications of blocks
-/// in place of eight. It is for one product at a time: the sums of the left-hand side's blocks go into memory of its own.
+/// A recurrent step multiplies few rows by a large matrix, and BLAS copies that matrix into its own order at every
+/// call. A packed matrix is copied once a sequence. For left-hand sides of at least `leastRows` rows the seven sums of
+/// its blocks that Strassen's algorithm needs are packed in place of the matrix; a product then takes seven
+/// multiplications of blocks in place of eight. It is for one product at a time: the sums of the left-hand side's
+/// blocks go into memory of its own.
 package final class PackedMatrix {
     package let k: Int
     package let n: Int
@@ -109,8 +110,8 @@ package final class PackedMatrix {
         }
     }
 
-    /// Calls `body` for all groups of panels and ranges of tiles of C, about eight pieces a thread: small enough that none
-    /// waits long for another's last one, and large enough to use a panel often while it is in the cache.
+    /// Calls `body` for all groups of panels and ranges of tiles of C, about eight pieces a thread: small enough that
+    /// none waits long for another's last one, and large enough to use a panel often while it is in the cache.
     private func pieces(_ panels: Int, tiles: Int, _ body: (_ panels: Range<Int>, _ tiles: Range<Int>) -> Void) {
         let group = Int(kernels.panel_group), groups = (panels + group - 1) / group
         let parts = min(tiles, (8 * Parallel.parts + groups - 1) / groups)

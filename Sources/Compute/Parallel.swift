@@ -2,8 +2,8 @@ import CKernels
 
 /// Loops over the fixed thread pool.
 package enum Parallel {
-    /// Parts to split loops into, in place of one a thread; with 1 the calling thread runs all of a loop. Results depend
-    /// on the number of parts alone, not on the threads that run them, so a test can vary it while others run.
+    /// Parts to split loops into, in place of one a thread; with 1 the calling thread runs all of a loop. Results
+    /// depend on the number of parts alone, not on the threads that run them, so a test can vary it while others run.
     @TaskLocal package static var partsOverride: Int?
 
     /// Parts that a loop is split into if it is long enough.
@@ -16,8 +16,8 @@ package enum Parallel {
         loop(count) { index, _ in body(index) }
     }
 
-    /// The same, telling `body` which thread runs it: `worker` < `ComputeEnvironment.threads` is one thread's at a time,
-    /// so that a loop can give each its own scratch.
+    /// The same, telling `body` which thread runs it: `worker` < `ComputeEnvironment.threads` is one thread's at a
+    /// time, so that a loop can give each its own scratch.
     package static func loop(_ count: Int, _ body: (_ index: Int, _ worker: Int) -> Void) {
         if partsOverride == 1 {
             // The threads are wanted elsewhere: for the other shards of a batch.

@@ -1,15 +1,15 @@
 import Synchronization
 
-/// A tensor in a computation that can be differentiated in reverse: its value, and of a parameter, after `backward`, the
-/// gradient of a scalar with respect to it.
+/// A tensor in a computation that can be differentiated in reverse: its value, and of a parameter, after `backward`,
+/// the gradient of a scalar with respect to it.
 ///
 /// Operations on variables record, on what is called the tape, how to carry a gradient back to their operands. A
 /// parameter is a variable without operands: `Variable(tensor, requiresGradient: true)`.
 public final class Variable {
     public let value: Tensor
     public let requiresGradient: Bool
-    /// dL/dvalue of a parameter, of the value's shape; nil before `backward`, again after `clearGradient`, and of an operation's
-    /// result.
+    /// dL/dvalue of a parameter, of the value's shape; nil before `backward`, again after `clearGradient`, and of an
+    /// operation's result.
     public var gradient: Tensor? {
         applyDeferredChange()
         return gradientIsCurrent ? gradientMemory : nil
@@ -176,8 +176,8 @@ public final class Variable {
         }
     }
 
-    /// Computes dL/dv for every parameter v that L = Σ seed ⊙ value depends on, and adds it to `v.gradient`; the results of
-    /// operations in between keep none.
+    /// Computes dL/dv for every parameter v that L = Σ seed ⊙ value depends on, and adds it to `v.gradient`; the
+    /// results of operations in between keep none.
     ///
     /// - Parameter seed: dL/dvalue, of the value's shape; nil for a scalar, where it is 1.
     /// - Precondition: The value is a scalar or a seed is given. No result that L depends on was used by an earlier
@@ -223,8 +223,8 @@ public final class Variable {
 package struct DeferredGradientChange {
     /// What the change reads besides the gradient, of the gradient's shape.
     package let reads: [Tensor]
-    /// Writes a range of whole rows of the last axis, changed, to some memory: to their place in the gradient, or to where
-    /// they are read.
+    /// Writes a range of whole rows of the last axis, changed, to some memory: to their place in the gradient, or to
+    /// where they are read.
     package let write: (_ gradient: Tensor, _ elements: Range<Int>, _ destination: FloatPointer) -> Void
 
     package init(

@@ -205,8 +205,8 @@ public struct CharacterCorpus: Sendable {
 
     // MARK: - Files
 
-    /// The most that one of three files may hold, a bound on a wrong file; the largest, Penn Treebank's training split, has
-    /// 5.1 MB.
+    /// The most that one of three files may hold, a bound on a wrong file; the largest, Penn Treebank's training split,
+    /// has 5.1 MB.
     private static let splitBytes = 1 << 26
 
     /// Reads `<stem>.{train,valid,test}.txt.gz`, or `.txt` where the former is not there.

@@ -71,7 +71,8 @@ public struct DataFolder: Equatable, Sendable {
     ///
     /// - Parameter files: The places where each may be, relative to the folder.
     func find(_ files: [[String]]) -> (paths: [String], missing: [[String]]) {
-        (files.compactMap(first(of:)), files.filter { first(of: $0) == nil })
+        let found = files.map { (places: $0, path: first(of: $0)) }
+        return (found.compactMap(\.path), found.filter { $0.path == nil }.map(\.places))
     }
 
     /// The error that a data set is in none of some places, relative to the folder.

@@ -91,7 +91,7 @@ extension DatasetError: CustomStringConvertible, LocalizedError {
             return "\(path): \(algorithm) stored at byte \(offset) is \(expected), that of the content is \(found); "
                 + Self.remedy
         case .lengthMismatch(let path, let what, let expected, let found):
-            return "\(path): \(what): expected \(expected) bytes, found \(found)"
+            return "\(path): \(what): expected \(expected) bytes, found \(found); \(Self.remedy)"
         case .trailingBytes(let path, let offset, let count):
             return "\(path): expected the end of the file at byte \(offset), found \(count) more bytes; \(Self.remedy)"
         case .tooLarge(let path, let maximumBytes):
@@ -107,14 +107,16 @@ extension DatasetError: CustomStringConvertible, LocalizedError {
             return "\(place): position \(position): \(symbol) does not occur in the training split; "
                 + "its symbols are \(vocabulary)"
         case .malformedContent(let path, let contentOffset, let expected, let found):
-            return "\(path): byte \(contentOffset) of the uncompressed content: expected \(expected), found \(found)"
+            return "\(path): byte \(contentOffset) of the uncompressed content: expected \(expected), found \(found); "
+                + Self.remedy
         case .truncatedContent(let path, let contentOffset, let expected):
-            return "\(path): the uncompressed content ends at byte \(contentOffset), where \(expected) was expected"
+            return "\(path): the uncompressed content ends at byte \(contentOffset), where \(expected) was expected; "
+                + Self.remedy
         case .missingEntry(let path, let entry):
             return "\(path): the archive has no file \(entry); \(Self.remedy)"
         case .imageCount(let path, let contentOffset, let what, let expected, let found):
             return "\(path): byte \(contentOffset) of the uncompressed content: expected \(expected) \(what), "
-                + "found \(found)"
+                + "found \(found); \(Self.remedy)"
         case .labelOutOfRange(let path, let contentOffset, let image, let label, let classes):
             return "\(path): byte \(contentOffset) of the uncompressed content: the label of image \(image) is "
                 + "\(label), expected 0 to \(classes - 1)"

@@ -132,8 +132,8 @@ extension ImageSet {
 
     /// Writes a batch with random changes: for training.
     ///
-    /// The change of an image is a function of seed, epoch and its index, whatever batch it is in; batches may be written
-    /// on several threads at once.
+    /// The change of an image is a function of seed, epoch and its index, whatever batch it is in; batches may be
+    /// written on several threads at once.
     ///
     /// - Parameters:
     ///   - indices: The images, any of 0..<count in any order.

@@ -27,7 +27,8 @@ public enum ImageDatasetName: String, CaseIterable, Codable, Sendable {
     /// What `data/download.sh` calls it; nil for a sample, which is part of the repository.
     var downloadName: String? { isSample ? nil : rawValue }
 
-    /// The number of the training file's images that the paper sets aside for validation; for a sample, the number here.
+    /// The number of the training file's images that the paper sets aside for validation; for a sample, the number
+    /// here.
     public var validationCount: Int { isSample ? SampleImages.validationCount : 5000 }
 
     /// Images in the training file or files, validation included.

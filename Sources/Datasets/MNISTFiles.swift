@@ -12,8 +12,8 @@ enum MNISTFiles {
         case testImages = "t10k-images-idx3-ubyte"
         case testLabels = "t10k-labels-idx1-ubyte"
 
-        /// The places where the file may be: under its official name, with a dot in it as some programs unpack it, and where
-        /// torchvision puts it.
+        /// The places where the file may be: under its official name, with a dot in it as some programs unpack it, and
+        /// where torchvision puts it.
         func candidates(prefix: String) -> [String] {
             let dotted = rawValue.replacing("-idx", with: ".idx")
             return ["mnist", "MNIST/raw"].flatMap { folder in

@@ -24,8 +24,8 @@ import Foundation
 /// 1. *A sentence has one derivation.* No two words of the lexicon are spelled alike (the lexicon's making sees to
 ///    it) and none contains a blank or a mark, so a sentence splits into its words and marks in one way. Read from
 ///    the left, the next word or mark decides each alternative: a particle or none; an adjective or a noun; a
-///    bracket or none; the verb's kind; an adverb or none; a comma or the end. The class c is drawn before the word that
-///    shows it, and that word shows it: adjectives by their ending, nouns by their own lexicon.
+///    bracket or none; the verb's kind; an adverb or none; a comma or the end. The class c is drawn before the word
+///    that shows it, and that word shows it: adjectives by their ending, nouns by their own lexicon.
 /// 2. Hence H(sentence) = H(derivation), which ``ProbabilisticGrammar/expectations()`` computes, with E[characters].
 /// 3. Every sentence ends with the corpus's only kind of line feed, so n sentences determine their concatenation and
 ///    it determines them. Sentences are drawn independently: H(n sentences) = n H(sentence).

@@ -135,8 +135,8 @@ public enum SampleImages {
         }
     }
 
-    /// The picture of one image. Lengths are in 1/512 of a pixel: pixels are counted in halves from the middle of the image,
-    /// and the direction has the length 256.
+    /// The picture of one image. Lengths are in 1/512 of a pixel: pixels are counted in halves from the middle of the
+    /// image, and the direction has the length 256.
     private struct Shape {
         private let label: Int
         private let direction: (cosine: Int, sine: Int)

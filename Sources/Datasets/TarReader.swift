@@ -3,8 +3,8 @@ import Foundation
 /// A gzip-compressed tar archive read front to back as a stream: no temporary files, no seeking, one entry at a time.
 ///
 /// Reads the formats that are met: the old one, POSIX ustar and pax (long names, large sizes), GNU (long names, sizes
-/// in base 256). Links, folders and devices are reported as entries without content; sparse and multi-volume archives are
-/// unsupported. The checksum of every header is checked, gzip checks the content, and after the two blocks of zeros
+/// in base 256). Links, folders and devices are reported as entries without content; sparse and multi-volume archives
+/// are unsupported. The checksum of every header is checked, gzip checks the content, and after the two blocks of zeros
 /// that end an archive nothing but zeros may follow.
 ///
 /// Names are for comparison and messages; nothing is ever written under them.

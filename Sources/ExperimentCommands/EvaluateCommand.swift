@@ -107,8 +107,8 @@ public struct Evaluate<Options: EvaluationOptions>: ParsableCommand {
         return try Work.Configuration(try Checkpoint(at: url).configuration())
     }
 
-    /// A file of weights names the data that it was trained on. The run's configuration, where it lies beside the file, knows
-    /// how to read it, else any committed one of this data.
+    /// A file of weights names the data that it was trained on. The run's configuration, where it lies beside the file,
+    /// knows how to read it, else any committed one of this data.
     private func configuration(ofWeights url: URL) throws -> Work.Configuration {
         let name = try Work.dataName(ofWeights: url)
         func reads(_ configuration: Work.Configuration) -> Bool {

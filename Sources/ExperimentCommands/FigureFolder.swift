@@ -46,8 +46,8 @@ public final class FigureFolder {
 
     /// To be called when all is drawn.
     ///
-    /// - Throws: `UserError` naming the files that are not what was drawn, or that nothing draws any more; or if nothing was
-    ///   drawn of models that were named.
+    /// - Throws: `UserError` naming the files that are not what was drawn, or that nothing draws any more; or if
+    ///   nothing was drawn of models that were named.
     public func finish() throws {
         guard !isNamed || !drawn.isEmpty else {
             throw UserError(description: "nothing was drawn: the models that were named have nothing to show")
@@ -67,8 +67,8 @@ public final class FigureFolder {
         }
     }
 
-    /// Whether two pictures are the same: their bytes; pixels that differ by at most a level of gray; or texts whose numbers
-    /// differ by at most 0.1. So much may another order of sums on other processors move.
+    /// Whether two pictures are the same: their bytes; pixels that differ by at most a level of gray; or texts whose
+    /// numbers differ by at most 0.1. So much may another order of sums on other processors move.
     static func agree(_ left: [UInt8], _ right: [UInt8]) -> Bool {
         guard left != right else { return true }
         if let left = Raster(png: left), let right = Raster(png: right) { return left.agrees(with: right) }

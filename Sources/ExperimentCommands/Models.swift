@@ -82,8 +82,8 @@ public func noteConverted(_ model: String, from type: String?) {
     if type != nil { note(model + convertedNote(type)) }
 }
 
-/// The last part of a path or name with words in it, for titles and file names: `table3-lstm` of `runs/table3-lstm/0`, and
-/// of `.` in that folder; `mine` of `mine.safetensors`.
+/// The last part of a path or name with words in it, for titles and file names: `table3-lstm` of `runs/table3-lstm/0`,
+/// and of `.` in that folder; `mine` of `mine.safetensors`.
 public func shortName(_ model: String) -> String {
     let parts = URL(fileURLWithPath: model).standardizedFileURL.path.split(separator: "/").filter {
         Int($0) == nil && $0 != "checkpoints" && !$0.hasPrefix("step-") && $0 != CheckpointFile.model

@@ -17,8 +17,8 @@ final class ProcessorClaim {
     static func first(of processors: [Int], in folder: URL) -> ProcessorClaim? {
         for processor in processors {
             let path = folder.appendingPathComponent("experiments-processor-\(processor)").path
-            // First without O_CREAT: in a shared /tmp the system may refuse it on another user's file, which can be opened
-            // and locked all the same.
+            // First without O_CREAT: in a shared /tmp the system may refuse it on another user's file, which can be
+            // opened and locked all the same.
             var descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
             if descriptor < 0 {
                 descriptor = open(path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o644)

@@ -47,8 +47,8 @@ struct QueuedRun {
 /// Brings runs to their end, one at a time or several, each in a process of its own: what happens to one, a crash
 /// included, does not touch the others.
 ///
-/// Each process is the program's own `train --or-resume`. A stop is passed on to those that are running, which write their
-/// checkpoints; the others are not begun.
+/// Each process is the program's own `train --or-resume`. A stop is passed on to those that are running, which write
+/// their checkpoints; the others are not begun.
 final class RunQueue {
     private struct Running {
         let run: QueuedRun
@@ -76,8 +76,8 @@ final class RunQueue {
 
     /// - Parameters:
     ///   - executable: The program whose `train` is called.
-    ///   - jobs: Runs at a time, each pinned to a processor that is free, one of a free core first; nil for one at a time
-    ///     with whatever threads it takes.
+    ///   - jobs: Runs at a time, each pinned to a processor that is free, one of a free core first; nil for one at a
+    ///     time with whatever threads it takes.
     ///   - arguments: What every process is given besides its configuration and seed.
     ///   - claims: The folder in which queues at the same time agree on processors.
     init(
@@ -158,17 +158,17 @@ final class RunQueue {
         running.removeAll { item in ended.contains { $0.process === item.process } }
         for (index, item) in ended.enumerated() {
             let (run, process) = (item.run, item.process)
+            if process.terminationReason == .exit, process.terminationStatus == busyStatus.rawValue {
+                busy.append(run)
+                note("\(run.label): another process works on it; not waited for")
+                continue
+            }
             // A stopped run exits with 128 + signal after its checkpoint, or dies of SIGTERM before it has written
             // anything. Any other status is a failure, such as a checkpoint that could not be written.
             let isStopped =
                 interruption.signal != nil
                 && (process.terminationReason == .exit
                     ? process.terminationStatus > 128 : process.terminationStatus == SIGTERM)
-            if process.terminationReason == .exit, process.terminationStatus == busyStatus.rawValue {
-                busy.append(run)
-                note("\(run.label): another process works on it; not waited for")
-                continue
-            }
             if process.terminationStatus != 0 || process.terminationReason != .exit, !isStopped {
                 failed.append(run)
                 let said = run.lastMessage(after: item.earlierLog) ?? "it left no message"
@@ -181,7 +181,9 @@ final class RunQueue {
             }
             let left = waiting.count + running.count + ended.count - index - 1
             let secondsLeft = running.map { $0.run.secondsLeft(after: $0.run.progress()) }
-            note("\(run.label): ended; \(total - left) of \(total) runs done\(timeLeft(ofRunning: secondsLeft))")
+            note(
+                "\(run.label): ended; \(total - left - busy.count) of \(total) runs done\(timeLeft(ofRunning: secondsLeft))"
+            )
         }
     }
 

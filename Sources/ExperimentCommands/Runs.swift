@@ -100,7 +100,8 @@ struct Runs<Work: Experiment> {
 }
 
 extension DataOptions {
-    /// Refuses a folder on the command line that is none: without it a sample would be read from the checkout in silence.
+    /// Refuses a folder on the command line that is none: without it a sample would be read from the checkout in
+    /// silence.
     private func require(_ folder: DataFolder) throws {
         guard folder.origin == .option else { return }
         var isFolder: ObjCBool = false

@@ -20,8 +20,8 @@ public struct ProjectOption: ParsableArguments {
 
     /// Sets the variable that says the same, for this process and those that it starts.
     ///
-    /// - Throws: `ValidationError`; `UserError` where the variable was set before and names no checkout: no other folder is
-    ///   taken in its place.
+    /// - Throws: `ValidationError`; `UserError` where the variable was set before and names no checkout: no other
+    ///   folder is taken in its place.
     public func validate() throws {
         let expected =
             "expects a checkout of the project, a folder with \(ProjectFolder.marks.joined(separator: ", "));"

@@ -49,8 +49,8 @@ struct SlurmArrays {
 
     /// Those of the runs that an array submitted before has queued or is running.
     ///
-    /// - Throws: `UserError` if Slurm does not answer; `RecordError.unreadable` for a list that cannot be read: its runs would
-    ///   be submitted again.
+    /// - Throws: `UserError` if Slurm does not answer; `RecordError.unreadable` for a list that cannot be read: its
+    ///   runs would be submitted again.
     func queued(among runs: [QueuedRun]) throws -> [QueuedRun] {
         let lines = Set(runs.map(Self.line))
         var lists: [String: [String]] = [:]
@@ -129,7 +129,7 @@ struct SlurmArrays {
             return String(answer.split(separator: "\n").last?.prefix { $0.isNumber } ?? "")
         } catch {
             // A call that timed out may have submitted the job all the same, which needs its list.
-            if SystemCommand(["sbatch", "--version"]) == nil { try? FileManager.default.removeItem(at: list(name)) }
+            if !"\(error)".contains("timed out") { try? FileManager.default.removeItem(at: list(name)) }
             throw error
         }
     }

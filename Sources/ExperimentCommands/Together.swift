@@ -1,8 +1,8 @@
 import ExperimentKit
 import Processes
 
-/// Runs `lead` in the first of the processes that `mpirun` or `srun` started together, and lets the others take part in its
-/// training; a process started alone leads by itself.
+/// Runs `lead` in the first of the processes that `mpirun` or `srun` started together, and lets the others take part in
+/// its training; a process started alone leads by itself.
 ///
 /// - Parameters:
 ///   - data: Where the other processes find the data of a run.

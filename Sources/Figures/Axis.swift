@@ -35,8 +35,8 @@ public struct Axis {
             ticks = Array(all[first...max(last, first + 1)])
             decimals = nil
         } else {
-            // A short stretch of a logarithmic axis is nearly linear. Its ticks are farther apart where it begins, so it takes
-            // more of them.
+            // A short stretch of a logarithmic axis is nearly linear. Its ticks are farther apart where it begins, so
+            // it takes more of them.
             let count = scale == .logarithmic ? wanted + 2 : wanted
             let rough = (high - low) / Double(count), power = pow(10, floor(log10(rough)))
             let step = ([1, 2, 2.5, 5, 10].first { $0 * power >= rough * 0.999 } ?? 10) * power

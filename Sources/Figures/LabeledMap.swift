@@ -1,4 +1,5 @@
-/// Points in a plane, in groups that differ in color and shape: small faint ones, and large ones with a word beside them.
+/// Points in a plane, in groups that differ in color and shape: small faint ones, and large ones with a word beside
+/// them.
 public struct LabeledMap {
     public struct Group {
         public let name: String

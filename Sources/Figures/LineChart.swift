@@ -1,5 +1,5 @@
-/// A chart of curves: each has a color, dashes and a marker, its own unless it is given others, and its name stands at its
-/// end.
+/// A chart of curves: each has a color, dashes and a marker, its own unless it is given others, and its name stands at
+/// its end.
 public struct LineChart: Sendable {
     public struct Series: Sendable {
         public enum Kind: Sendable {

@@ -24,7 +24,8 @@ public struct CellKind: RawRepresentable, CaseIterable, Codable, Hashable, Senda
         case scaledRows
     }
 
-    /// A cell with initial values: from the configuration, the extent of its input, how weights start, and random numbers.
+    /// A cell with initial values: from the configuration, the extent of its input, how weights start, and random
+    /// numbers.
     public typealias Make =
         @Sendable (
             _ configuration: CharacterModelConfiguration, _ inputs: Int, _ initialValues: RecurrentInitialValues,

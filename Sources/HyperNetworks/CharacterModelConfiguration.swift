@@ -29,7 +29,8 @@ public struct CharacterModelConfiguration: Sendable, Codable, Equatable {
     /// Deviation `hyperLayerNorm`.
     public var hyperLayerNorm: HyperLayerNorm
 
-    /// Without more than the architecture: one layer, no dropout, and the suite's choices where the paper leaves one open.
+    /// Without more than the architecture: one layer, no dropout, and the suite's choices where the paper leaves one
+    /// open.
     public init(
         cell: CellKind, layers: Int = 1, units: Int, layerNorm: Bool = false, hyperUnits: Int = 0,
         embeddingSize: Int = 0, keepInput: Float = 1, keepOutput: Float = 1, keepRecurrent: Float = 1,

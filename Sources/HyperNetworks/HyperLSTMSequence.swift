@@ -1,9 +1,9 @@
 // The HyperLSTM over a whole sequence as one operation: `HyperLSTMCell.step` T times.
 //
-// As for the LSTM, a step is one matrix product and one pass over the rows of the batch. The product is h_{t-1} times W_h
-// and times the hyper cell's part of W_x̂, side by side. Everything else, the hyper cell, Eq. 11 and Eq. 12, concerns one
-// row of the batch at a time, so a thread takes a few rows through all of it while they are in its cache. Of Eq. 12 only
-// p = h_{t-1} W_h is kept; the backward pass computes y from it again.
+// As for the LSTM, a step is one matrix product and one pass over the rows of the batch. The product is h_{t-1} times
+// W_h and times the hyper cell's part of W_x̂, side by side. Everything else, the hyper cell, Eq. 11 and Eq. 12,
+// concerns one row of the batch at a time, so a thread takes a few rows through all of it while they are in its cache.
+// Of Eq. 12 only p = h_{t-1} W_h is kept; the backward pass computes y from it again.
 
 extension HyperLSTMCell {
     /// `unrolled` as one operation; for a joined input `unrolled` itself.
@@ -111,8 +111,8 @@ private final class HyperLSTMForward {
     let c: StateHistory
     let hyper_h: StateHistory
     let hyper_c: StateHistory
-    /// p = h_{t-1} W_h, then the hyper cell's pre-activations ŷ, [T, B, 4H + 4h]; the backward pass overwrites both with
-    /// their gradients.
+    /// p = h_{t-1} W_h, then the hyper cell's pre-activations ŷ, [T, B, 4H + 4h]; the backward pass overwrites both
+    /// with their gradients.
     let products: Tensor
     /// z_h, z_x and z_b of all gates, [T, B, 12 N_z].
     let z: Tensor

@@ -72,9 +72,9 @@ public final class HyperRNNCell: RecurrentCell {
     /// Initial values as A.2.3 gives them for the HyperLSTM: W_ĥh, W_ĥx zero with bias 1; W_ĥb normal with s.d. 0.01;
     /// b_0, W_bz zero; the hyper cell's weights orthogonal.
     ///
-    /// In the efficient form W_h, W_x are orthogonal and W_hz, W_xz 0.1 / N_z, so that every scale starts at 0.1. In the
-    /// full form, for which the paper gives no values, each of the N_z slices of W_hz and W_xz is orthogonal by itself,
-    /// times 0.1 / √N_z: their sum, the first W_h, has elements of the efficient form's mean square (deviation
+    /// In the efficient form W_h, W_x are orthogonal and W_hz, W_xz 0.1 / N_z, so that every scale starts at 0.1. In
+    /// the full form, for which the paper gives no values, each of the N_z slices of W_hz and W_xz is orthogonal by
+    /// itself, times 0.1 / √N_z: their sum, the first W_h, has elements of the efficient form's mean square (deviation
     /// `hyperRNNInitialValues`).
     ///
     /// - Parameters:

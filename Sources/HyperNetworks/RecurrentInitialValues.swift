@@ -20,8 +20,8 @@ public enum ScalingInitialValues: String, CaseIterable, Sendable {
     /// W_ĥh, W_ĥx and their biases start with constants as well, so that the N_z elements of an embedding have equal
     /// gradients and stay equal: training uses them as one.
     case constant
-    /// 0.1 / N_z plus normal numbers of the same standard deviation, less their mean over the elements of z: every scale
-    /// starts at 0.1 as with the constants, and every element in a direction of its own.
+    /// 0.1 / N_z plus normal numbers of the same standard deviation, less their mean over the elements of z: every
+    /// scale starts at 0.1 as with the constants, and every element in a direction of its own.
     case distinct
 
     /// W_hz or W_xz, [N_z, H] or, of a cell with gates, [gates, N_z, H].

@@ -43,8 +43,8 @@ public final class ImageExperiment: Experiment {
     public let parameters: [NamedParameter]
     public let buffers: [(name: String, tensor: Tensor)]
 
-    /// - Throws: `ImageDataError.tooFew` if the training split cannot fill a batch, `.constantChannel` if its images are
-    ///   alike.
+    /// - Throws: `ImageDataError.tooFew` if the training split cannot fill a batch, `.constantChannel` if its images
+    ///   are alike.
     public init(
         configuration: ImageConfiguration, data dataset: ImageDataset, seed: UInt64, shard: BatchShard,
         progress: any ProgressReporter, interruption: Interruption
@@ -124,8 +124,8 @@ public final class ImageExperiment: Experiment {
         var need = MemoryNeed(
             parameters: parameterCount(configuration, dataset), copies: 2 * shards + training.optimizer.moments,
             keys: sizes.isEmpty ? ["model.network"] : sizes)
-        // Shards that share the statistics of a normalization wait for each other in the middle of a step, all with what
-        // they have computed; others take turns on the threads.
+        // Shards that share the statistics of a normalization wait for each other in the middle of a step, all with
+        // what they have computed; others take turns on the threads.
         let areTogether = isWide && configuration.batchNormScope == .batch
         let shardsAtOnce = areTogether ? shards : min(shards, ComputeEnvironment.threads)
         let step = training.batch / configuration.loop.shards * shardsAtOnce

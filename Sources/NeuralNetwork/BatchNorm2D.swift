@@ -2,8 +2,9 @@
 ///
 ///     y = γ (x − mean) / √(variance + ε) + β
 ///
-/// Training uses the mean and biased variance of the batch, all of its shards together, and moves the running ones toward
-/// the batch's mean and unbiased variance by the fraction `momentum`, as PyTorch does. Evaluation uses the running ones.
+/// Training uses the mean and biased variance of the batch, all of its shards together, and moves the running ones
+/// toward the batch's mean and unbiased variance by the fraction `momentum`, as PyTorch does. Evaluation uses the
+/// running ones.
 ///
 /// | symbol | name | shape |
 /// |---|---|---|

@@ -1,6 +1,7 @@
 /// One of several equal parts of a batch. The loss and the gradient of the batch are the means of its shards'.
 ///
-/// The shards may be computed by several threads and processes: what each computes depends on the number of shards alone.
+/// The shards may be computed by several threads and processes: what each computes depends on the number of shards
+/// alone.
 public struct BatchShard: Equatable, Sendable {
     /// From 0.
     public let index: Int
@@ -26,7 +27,8 @@ public struct BatchShard: Equatable, Sendable {
     }
 }
 
-/// Exchanges numbers between the shards within a step: the statistics of batch normalization are those of the whole batch.
+/// Exchanges numbers between the shards within a step: the statistics of batch normalization are those of the whole
+/// batch.
 public protocol ShardExchange: Sendable {
     /// Gives numbers to all shards and waits for theirs.
     ///

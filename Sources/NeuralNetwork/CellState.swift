@@ -5,8 +5,8 @@ public protocol CellState {
 
     /// The state with each part replaced, always in the same order.
     ///
-    /// - Parameter transform: Given a part's name, such as `h` or `hyper.c`, and the part; returns one of the same shape.
-    ///   Checkpoints store the parts under these names.
+    /// - Parameter transform: Given a part's name, such as `h` or `hyper.c`, and the part; returns one of the same
+    ///   shape. Checkpoints store the parts under these names.
     func map(_ transform: (_ name: String, _ part: Variable) -> Variable) -> Self
 }
 

@@ -18,7 +18,8 @@ protocol ConvolutionAlgorithm {
     /// Parts of them that go to different elements of the kernel's gradient.
     var kernelGradientParts: Int { get }
 
-    /// The kernel in the order that `forward` reads it, or `transposed` the one that `inputGradient` does; by all threads.
+    /// The kernel in the order that `forward` reads it, or `transposed` the one that `inputGradient` does; by all
+    /// threads.
     func pack(_ kernel: Tensor, transposed: Bool) -> Tensor
 
     /// y = convolution + bias + residual for `rows` rows of output of each image.

@@ -2,8 +2,8 @@
 package enum ConvolutionMethod: CaseIterable, Sendable {
     case winograd, direct
 
-    /// Whether the method computes this shape. Both need channels in multiples of 16, the direct one inputs only where their
-    /// gradient is asked for; Winograd's also 3 × 3 kernels, stride 1 and images of whole tiles.
+    /// Whether the method computes this shape. Both need channels in multiples of 16, the direct one inputs only where
+    /// their gradient is asked for; Winograd's also 3 × 3 kernels, stride 1 and images of whole tiles.
     func fits(_ shape: ConvolutionShape, inputGradient: Bool) -> Bool {
         switch self {
         case .winograd: WinogradConvolution.fits(shape)

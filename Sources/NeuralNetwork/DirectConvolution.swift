@@ -1,5 +1,5 @@
-/// Convolution by its definition, for any kernel and stride: a tile of output pixels × output channels stays in registers
-/// while all taps and input channels go by.
+/// Convolution by its definition, for any kernel and stride: a tile of output pixels × output channels stays in
+/// registers while all taps and input channels go by.
 struct DirectConvolution: ConvolutionAlgorithm {
     /// The taps of a convolution, the same for all images: where each begins in the padded image, in elements, and its
     /// first row in the kernel's matrix.
@@ -146,8 +146,8 @@ struct DirectConvolution: ConvolutionAlgorithm {
             }, body)
     }
 
-    /// The convolutions of the padded gradient of the output that give the gradient of the input, and where in the image
-    /// each begins.
+    /// The convolutions of the padded gradient of the output that give the gradient of the input, and where in the
+    /// image each begins.
     private func forEachPhase(_ body: (UnsafePointer<ConvolutionExtents>, _ firstOutput: Int) -> Void) {
         for phase in phases {
             withPointers(

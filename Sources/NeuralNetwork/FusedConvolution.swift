@@ -113,7 +113,8 @@ private struct FusedConvolution {
     }
 }
 
-/// A backward pass of a convolution. Its buffers follow its own split of the batch, whatever that of the forward pass was.
+/// A backward pass of a convolution. Its buffers follow its own split of the batch, whatever that of the forward pass
+/// was.
 private final class FusedConvolutionBackward {
     private enum Slot: Int, CaseIterable { case bias }
 
@@ -186,7 +187,8 @@ private final class FusedConvolutionBackward {
 
     /// Goes through all images once.
     ///
-    /// - Parameter dX: Takes the gradient of the convolution's input, and with a norm that of the value before the ReLU.
+    /// - Parameter dX: Takes the gradient of the convolution's input, and with a norm that of the value before the
+    ///   ReLU.
     private func propagate(_ dX: Tensor?, accumulate: Bool) {
         let shape = operation.shape, outputs = 1 + (deferredChange.map { $0.reads.count + 1 } ?? 0)
         Profile.measure(
@@ -294,7 +296,8 @@ private final class FusedConvolutionBackward {
     }
 }
 
-/// The part that a thread convolves at once: some images, or where there are fewer images than threads some rows of one.
+/// The part that a thread convolves at once: some images, or where there are fewer images than threads some rows of
+/// one.
 private struct ConvolutionPart {
     let images: Range<Int>
     /// Of the output.

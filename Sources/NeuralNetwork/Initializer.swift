@@ -5,8 +5,8 @@ public enum Initializer {
         Variable(Tensor(repeating: value, shape: shape), requiresGradient: true)
     }
 
-    /// A parameter of independent elements, uniform between −√(3/rows) and √(3/rows): variance 1/rows, so that a row vector
-    /// of unit variance keeps it.
+    /// A parameter of independent elements, uniform between −√(3/rows) and √(3/rows): variance 1/rows, so that a row
+    /// vector of unit variance keeps it.
     public static func uniformUnitScaling(rows: Int, columns: Int, random: inout RandomStream) -> Variable {
         let bound = (3 / Float(rows)).squareRoot()
         let values = random.uniform(rows * columns).map { (2 * $0 - 1) * bound }

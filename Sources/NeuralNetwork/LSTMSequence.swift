@@ -1,9 +1,9 @@
 // The LSTM over a whole sequence as one operation: `LSTMCell.step` T times, without the thousands of small operations.
 //
-// A step is one matrix product, h_{t-1} W_h, split over the threads by columns, and one pass over the rows of the batch,
-// split over the threads by rows. The gates' pre-activations of all steps stay in one buffer [T, B, 4H]. The backward
-// pass goes through the steps in reverse and overwrites y_t with dL/dy_t; after that the gradient of each weight matrix is
-// one product over T·B rows.
+// A step is one matrix product, h_{t-1} W_h, split over the threads by columns, and one pass over the rows of the
+// batch, split over the threads by rows. The gates' pre-activations of all steps stay in one buffer [T, B, 4H]. The
+// backward pass goes through the steps in reverse and overwrites y_t with dL/dy_t; after that the gradient of each
+// weight matrix is one product over T·B rows.
 
 extension LSTMCell {
     /// `unrolled` as one operation; for a joined input `unrolled` itself.

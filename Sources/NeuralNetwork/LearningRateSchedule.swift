@@ -18,8 +18,8 @@ public enum LearningRateSchedule: Sendable, Equatable {
     /// From 0 to `peak` in `warmUpSteps` steps, linearly, then down to `final` at `totalSteps` along half a cosine.
     case cosine(peak: Double, final: Double, warmUpSteps: Int, totalSteps: Int)
 
-    /// From 0 to `peak` in `warmUpSteps` steps, linearly; `peak` until step `holdUntilStep`; then linearly down to `final`
-    /// at `totalSteps`.
+    /// From 0 to `peak` in `warmUpSteps` steps, linearly; `peak` until step `holdUntilStep`; then linearly down to
+    /// `final` at `totalSteps`.
     case hold(peak: Double, final: Double, warmUpSteps: Int, holdUntilStep: Int, totalSteps: Int)
 
     /// - Parameter step: Counted from 1.

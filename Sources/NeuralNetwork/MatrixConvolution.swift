@@ -1,5 +1,5 @@
-/// `conv2D` for any kernel: the patches under the kernel as the rows of a matrix (im2col), multiplied by the kernel read as
-/// [f · f · in, out]. The reference of the other algorithms.
+/// `conv2D` for any kernel: the patches under the kernel as the rows of a matrix (im2col), multiplied by the kernel
+/// read as [f · f · in, out]. The reference of the other algorithms.
 package func matrixConv2D(
     _ x: Variable, _ kernel: Variable, bias: Variable? = nil, stride: Int = 1, padding: Int
 ) -> Variable {

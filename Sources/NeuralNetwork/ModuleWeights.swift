@@ -15,8 +15,8 @@ extension Module {
     ///
     /// - Parameter path: A safetensors file in F32, F16, BF16 or F64, which is rounded to float32.
     /// - Returns: The texts that stand beside the weights.
-    /// - Throws: `SafetensorsError` naming the first tensor that is missing, has another shape or is not the module's; the
-    ///   module is as it was then.
+    /// - Throws: `SafetensorsError` naming the first tensor that is missing, has another shape or is not the module's;
+    ///   the module is as it was then.
     @discardableResult
     public func loadWeights(from path: String) throws -> SafetensorsFile.Metadata {
         let file = try SafetensorsFile(path: path)

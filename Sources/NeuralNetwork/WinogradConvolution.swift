@@ -1,8 +1,8 @@
 /// Convolution 3 × 3 with stride 1 by Winograd's minimal filtering F(4 × 4, 3 × 3) (Lavin, Gray 2016): 36
 /// multiplications for 16 outputs in place of 144.
 ///
-/// The transforms add to the rounding error: it is two to three times that of the definition, about 1e-6 of the result's
-/// standard deviation with 64 channels.
+/// The transforms add to the rounding error: it is two to three times that of the definition, about 1e-6 of the
+/// result's standard deviation with 64 channels.
 struct WinogradConvolution: ConvolutionAlgorithm {
     let shape: ConvolutionShape
     let kernels: VectorKernels

@@ -12,8 +12,8 @@ public struct CharacterTrace {
     /// d_h of every step, as the cell used it, [4 H], gate by gate; empty for a model without a HyperLSTM in its first
     /// layer.
     public private(set) var scalings: [[Float]] = []
-    /// The last φ of Eq. 13 (Eq. 9): φ(LN(c_t)), or φ(c_t) without layer normalization; all units of all steps. Empty for
-    /// a model whose first layer has no cell state c.
+    /// The last φ of Eq. 13 (Eq. 9): φ(LN(c_t)), or φ(c_t) without layer normalization; all units of all steps. Empty
+    /// for a model whose first layer has no cell state c.
     public private(set) var cellOutputs: [Float] = []
     private let model: CharacterModel
     private var isHyper: Bool { model.layers[0] is HyperLSTMCell }

@@ -1,11 +1,11 @@
 import Figures
 import HyperNetworks
 
-/// A map of the layer embeddings z of a static hypernetwork, by their directions: along the two axes on which the layers
-/// differ most. (Lengths set the scale of a layer's kernels and would hide the directions.)
+/// A map of the layer embeddings z of a static hypernetwork, by their directions: along the two axes on which the
+/// layers differ most. (Lengths set the scale of a layer's kernels and would hide the directions.)
 public enum EmbeddingMap {
-    /// Layers of one group have one color and shape; small points are all embeddings, large ones the mean direction of a
-    /// layer's.
+    /// Layers of one group have one color and shape; small points are all embeddings, large ones the mean direction of
+    /// a layer's.
     ///
     /// - Returns: Nil for a network that owns its kernels.
     public static func figure(of network: WideResNet, name: String) -> LabeledMap? {

@@ -82,8 +82,8 @@ public final class MPIProcesses: ProcessGroup {
         return try MPIProcesses(processes: processes, library: library, environment, onFailure)
     }
 
-    /// How many processes were started together, as Open MPI, MPICH and their kin, and Slurm's `srun` say it. A Slurm job
-    /// that calls the program without `srun` has one.
+    /// How many processes were started together, as Open MPI, MPICH and their kin, and Slurm's `srun` say it. A Slurm
+    /// job that calls the program without `srun` has one.
     static func processesStarted(_ environment: [String: String]) -> Int? {
         for name in ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"] {
             if name.hasPrefix("SLURM"), environment["SLURM_PROCID"] == nil { continue }

@@ -47,9 +47,9 @@ public struct AtomicFileError: Error, Equatable, Sendable, CustomStringConvertib
 
 /// Writes a file so that at every moment the path holds the old file or the new one, each whole.
 ///
-/// A temporary file in the same folder takes the bytes, is brought to the disk, and is renamed; then the folder is brought
-/// to the disk. After a failure the old file stands as it was and no temporary file is left. The new file has the
-/// permissions of the old one. A symbolic link at `path` is replaced, not followed.
+/// A temporary file in the same folder takes the bytes, is brought to the disk, and is renamed; then the folder is
+/// brought to the disk. After a failure the old file stands as it was and no temporary file is left. The new file has
+/// the permissions of the old one, and its owner can write it. A symbolic link at `path` is replaced, not followed.
 ///
 /// - Parameter path: The file to make or replace, no device and no pipe; its folder must exist.
 /// - Parameter body: Calls the function that it is given once for each run of bytes, in order.
@@ -105,7 +105,7 @@ package func writeFileAtomically(
     let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else { throw failure(.create) }
     // Before a byte is in it. A file system without permissions refuses, and has none to keep.
-    if isThere { _ = fchmod(descriptor, status.st_mode & 0o777) }
+    if isThere { _ = fchmod(descriptor, status.st_mode & 0o777 | S_IWUSR) }
 
     var isOpen = true
     do {

@@ -14,7 +14,8 @@ public enum SafetensorsError: Error, Equatable, Sendable {
     case unknownDType(path: String, name: String, expected: [String], found: String)
     /// The elements of two entries overlap or leave a gap: where this entry's bytes must start, and where they do.
     case badOffset(path: String, name: String, expected: Int, found: Int)
-    /// The elements of an entry lie outside the file, or the last entries do not reach its end; in bytes of the data part.
+    /// The elements of an entry lie outside the file, or the last entries do not reach its end; in bytes of the data
+    /// part.
     case badDataSize(path: String, expected: Int, found: Int)
     /// Bytes by shape and element type (`Int.max` if they cannot be counted), and bytes by the entry's offsets.
     case sizeMismatch(path: String, name: String, expected: Int, found: Int)

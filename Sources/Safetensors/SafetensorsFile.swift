@@ -6,8 +6,8 @@ import Foundation
 
 /// The contents of a safetensors file: named arrays with a shape, and a list of texts about them.
 ///
-/// The file is the length of its header (8 bytes), the header (JSON: element type, shape and place of each array) and the data,
-/// little-endian and row-major. Entries and metadata keep the order of the header.
+/// The file is the length of its header (8 bytes), the header (JSON: element type, shape and place of each array) and
+/// the data, little-endian and row-major. Entries and metadata keep the order of the header.
 ///
 ///     var file = SafetensorsFile(metadata: ["step": "100"])
 ///     file.append("W", shape: [2, 3], .float32([1, 2, 3, 4, 5, 6]))
@@ -193,7 +193,8 @@ extension SafetensorsFile: Equatable {
     }
 }
 
-/// The product of lengths, none negative, or nil where it does not fit. One zero makes it zero, whatever the others are.
+/// The product of lengths, none negative, or nil where it does not fit. One zero makes it zero, whatever the others
+/// are.
 private func product(_ lengths: [Int]) -> Int? {
     if lengths.contains(0) { return 0 }
     var result = 1
@@ -446,7 +447,8 @@ extension SafetensorsFile {
 
     /// Hands the bytes of the file to `append`, run by run.
     ///
-    /// The header keeps the order of the entries; the data stand by falling element size, so that each is aligned to its type.
+    /// The header keeps the order of the entries; the data stand by falling element size, so that each is aligned to
+    /// its type.
     private func encode(_ append: (UnsafeRawBufferPointer) throws -> Void) rethrows {
         let order = entries.indices.sorted {
             (-entries[$0].dtype.byteCount, $0) < (-entries[$1].dtype.byteCount, $1)

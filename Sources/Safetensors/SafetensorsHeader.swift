@@ -2,8 +2,8 @@ import Foundation
 
 /// The header of a safetensors file: a JSON object from names to element type, shape and place of the data.
 ///
-/// Read by hand instead of through `JSONSerialization`, which loses the order of keys, accepts a key twice, and passes integers
-/// through floating point. The grammar is flat, so no input can drive the reader into deep recursion.
+/// Read by hand instead of through `JSONSerialization`, which loses the order of keys, accepts a key twice, and passes
+/// integers through floating point. The grammar is flat, so no input can drive the reader into deep recursion.
 package struct SafetensorsHeader {
     /// One entry as the header states it; bytes are counted from the start of the data part.
     package struct Entry {
@@ -129,8 +129,8 @@ private struct HeaderReader {
         guard skip(character) else { throw error(expected: "\"\(character)\"", found: next) }
     }
 
-    /// Reads an object; `member` reads the value of each key. A key that comes twice is an error, also where the two are
-    /// spelled differently and equal as texts (é as one character, or as e and an accent).
+    /// Reads an object; `member` reads the value of each key. A key that comes twice is an error, also where the two
+    /// are spelled differently and equal as texts (é as one character, or as e and an accent).
     mutating func object(
         _ member: (inout HeaderReader, _ key: String) throws(SafetensorsError) -> Void
     ) throws(SafetensorsError) {

@@ -1,7 +1,7 @@
 /// The commit that this program was built from.
 ///
-/// The plugin `WriteSourceCommit` writes it into the program at every build: the checkout around a program may have moved on
-/// since. Nothing here is inlined, or a caller that was compiled earlier would keep an earlier commit.
+/// The plugin `WriteSourceCommit` writes it into the program at every build: the checkout around a program may have
+/// moved on since. Nothing here is inlined, or a caller that was compiled earlier would keep an earlier commit.
 public enum SourceCommit {
     /// Its hash; nil where it is unknown.
     @inline(never) public static var hash: String? { found().commit }

@@ -186,7 +186,8 @@ if command -v mpirun >/dev/null && srun --mpi=pmix --ntasks=2 true 2>/dev/null; 
     job=$(cat "$scratch/said")
     await 300 "steps of two processes" has_logged "$together" 5
     sleep 3
-    scancel --signal=USR1 "$job"
+    # To the script alone, as Slurm does near the limit.
+    scancel --batch --signal=USR1 "$job"
     await 60 "its interruption" holds "queued again" "$scratch/together.out"
     await 600 "an empty queue" is_empty
     record_has "$together" '"processes" : 2' || fail "$together: expected two processes in its record"

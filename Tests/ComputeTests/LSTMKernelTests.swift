@@ -86,9 +86,9 @@ struct LSTMKernelTests {
         return ["dy": y, "dc": dc, "dgamma": dgamma, "dbeta": dbeta, "dgammaC": dgammaC, "dbetaC": dbetaC]
     }
 
-    /// Both sides sum over H units in their own order: each addition adds at most 2^-24 of the largest term, and 64 more
-    /// stand for everything else (σ and tanh to 2 ulp, ten products, 1/√variance). A lost element of H = 1003 changes
-    /// a mean by 1e-3, sixteen times what is allowed.
+    /// Both sides sum over H units in their own order: each addition adds at most 2^-24 of the largest term, and 64
+    /// more stand for everything else (σ and tanh to 2 ulp, ten products, 1/√variance). A lost element of H = 1003
+    /// changes a mean by 1e-3, sixteen times what is allowed.
     private func compare(_ found: [String: [Float]], _ expected: [String: [Float]], _ inputs: Inputs, _ simd: String) {
         let allowed = Double(inputs.cell.units + 64) * rounding
         for (name, values) in expected {

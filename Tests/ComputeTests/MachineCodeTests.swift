@@ -3,9 +3,9 @@
     import TestSupport
     import Testing
 
-    /// What the compiler made of the inner loops of the products. A sum that does not fit the registers is stored and loaded
-    /// again at each turn, which halves the speed, and addresses that are computed at each turn take an eighth of it. Neither
-    /// changes a result: nothing else would notice it.
+    /// What the compiler made of the inner loops of the products. A sum that does not fit the registers is stored and
+    /// loaded again at each turn, which halves the speed, and addresses that are computed at each turn take an eighth
+    /// of it. Neither changes a result: nothing else would notice it.
     ///
     /// Of a release build, which alone has such loops; skipped where GNU's `objdump` is not installed.
     @Suite(.enabled(if: Disassembly.objdump != nil, "objdump is not installed"))

@@ -125,7 +125,8 @@ func worstProductError(_ found: [Float], _ a: [Float], _ b: [Float], m: Int, n: 
     }
 }
 
-/// The fast algorithm against the definition. Sums and differences of small whole numbers are exact, so are its products.
+/// The fast algorithm against the definition. Sums and differences of small whole numbers are exact, so are its
+/// products.
 @Suite struct StrassenProductTests {
     /// The largest error of `found` in what one level of the algorithm allows (Higham 23.2.2, n₀ = n / 2):
     /// (12 (n₀² + 5 n₀) − 5 n) u max|a| max|b|, with k for n.

@@ -121,8 +121,8 @@ struct ParallelTests {
                 let counter = Counter()
                 var expected = 0
                 for loop in 0..<loops {
-                    // Some pauses, so that loops meet workers that sleep as well as ones that still spin; and other counts, so that
-                    // a late worker would take an index of the loop before.
+                    // Some pauses, so that loops meet workers that sleep as well as ones that still spin; and other
+                    // counts, so that a late worker would take an index of the loop before.
                     if loop % 500 == 499 { usleep(3000) }
                     let count = 2 + loop % 7
                     expected += count

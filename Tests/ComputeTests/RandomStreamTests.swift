@@ -92,7 +92,8 @@ private func bits(_ kernels: ck_kernels, _ count: Int, seed: UInt64, stream: UIn
         #expect(mask == expected)
     }
 
-    /// Element 6,153,212,243 is the first under seed 0 and stream 0 with all 32 bits set: the largest fraction there is.
+    /// Element 6,153,212,243 is the first under seed 0 and stream 0 with all 32 bits set: the largest fraction there
+    /// is.
     @Test(arguments: Kernels.available)
     func keepProbabilityOneDropsNothingNotEvenTheLargestFraction(simd: String) throws {
         let kernels = try #require(Kernels.named(simd)), position: UInt64 = 6_153_212_243

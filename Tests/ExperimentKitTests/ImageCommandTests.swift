@@ -60,6 +60,19 @@ import Testing
         #expect(drawn.status == 1 && drawn.errors.contains("a1-coordinates: nothing to draw"), "\(drawn.errors)")
     }
 
+    @Test func aSignalWritesACheckpointAndTellsHowToGoOn() throws {
+        let run = try ImageTestRun(), folder = run.folder.path("runs/tiny/3")
+        let (process, _, errors) = try Self.program.start(
+            run.trainArguments(["--set", "training.steps=2000", "--set", "training.learningRate=0.001"]))
+        let index = folder + "/checkpoints/index.json"
+        while process.isRunning, !FileManager.default.fileExists(atPath: index) { usleep(1000) }
+        kill(process.processIdentifier, SIGTERM)
+        let text = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 143 && process.terminationReason == .exit)
+        #expect(text.contains("static-hypernet resume \(folder)"), "\(text)")
+    }
+
     /// Within 4 GB of addresses, whatever the machine has.
     @Test(arguments: [
         ("model.widening=400", "model.widening"), ("model.widening=1000000000", "model.widening"),

@@ -1,8 +1,6 @@
 import Datasets
 import Foundation
-import HyperNetworks
 import TestSupport
-import Testing
 
 @testable import ExperimentKit
 @testable import ImageExperiments
@@ -21,8 +19,8 @@ private let samples = Result {
 }
 
 extension ExperimentTest where Work == ImageExperiment {
-    /// Generated kernels, normalization, augmentation and Adam: every kind of state that a checkpoint must hold. All but
-    /// 100 training images are set aside, so an epoch is 2 batches of 40 with 20 images left over.
+    /// Generated kernels, normalization, augmentation and Adam: every kind of state that a checkpoint must hold. All
+    /// but 100 training images are set aside, so an epoch is 2 batches of 40 with 20 images left over.
     static var wideResNet: String {
         """
         # Command:  none

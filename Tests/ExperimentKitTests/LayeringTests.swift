@@ -40,8 +40,14 @@ import Testing
 
     @Test func everyTargetDependsOnWhatStandsAboveItInThePackage() throws {
         var above: Set<String> = ["Yams", "ArgumentParser"]
+        // What stands above a module and is none of its business all the same (docs/architecture.md).
+        let unknown = [
+            "NeuralNetwork": ["Datasets", "Processes"], "HyperNetworks": ["Datasets", "Processes"],
+            "PaperFigures": ["Datasets"], "ImageExperiments": ["CharacterExperiments"],
+        ]
         for (name, dependencies) in try Self.targets() {
             #expect(dependencies.isSubset(of: above), "\(name): \(dependencies.subtracting(above))")
+            #expect(dependencies.isDisjoint(with: unknown[name] ?? []), "\(name)")
             above.insert(name)
         }
     }

@@ -51,8 +51,8 @@ import Testing
         "wrn-40-2": "table2-wide-resnet-40-2", "hyper-wrn-40-2": "table2-hyper-wide-resnet-40-2",
     ]
 
-    /// The need must not be above what a run takes, or runs would be refused that fit; and it has to be a good part of it,
-    /// or it would refuse nothing. The rest is the weights packed for products, and what the program itself takes.
+    /// The need must not be above what a run takes, or runs would be refused that fit; and it has to be a good part of
+    /// it, or it would refuse nothing. The rest is the weights packed for products, and what the program itself takes.
     @Test(arguments: ["avx512-amd", "avx512-intel", "avx2-amd"])
     func theNeedOfThePapersRowsIsBelowTheMeasuredPeakAndMostOfIt(machine: String) throws {
         let file = checkout.url.appendingPathComponent("experiments/benchmarks/measured/\(machine).json")

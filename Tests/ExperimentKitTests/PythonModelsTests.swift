@@ -92,7 +92,8 @@ struct PythonModelsTests {
         for entry in original.entries { #expect(try copy.entry(entry.name) == entry) }
     }
 
-    /// Rows of the paper at a small size, from the same initial values and without dropout, whose masks are drawn otherwise.
+    /// Rows of the paper at a small size, from the same initial values and without dropout, whose masks are drawn
+    /// otherwise.
     @Test(
         .enabled("needs PyYAML") { python(["-c", "import yaml"]) != nil },
         arguments: ["table3-lstm", "table3-layer-norm-lstm", "table3-hyperlstm", "table3-layer-norm-hyperlstm"])

@@ -5,7 +5,7 @@ import Testing
 @testable import CharacterExperiments
 @testable import ExperimentKit
 
-/// An experiment folder with one paper configuration, a smaller one on top of it, and whatever records a test puts in.
+/// An experiment folder with the paper's configurations of two rows, and whatever records a test puts in.
 struct ResultsExperiment {
     let folder: TemporaryFolder
 

@@ -77,6 +77,9 @@ import Testing
         #expect(try SectionedDocument.replacing(id: "y", body: "new", in: text) == nil)
         for damaged in [text.replacing(begin, with: ""), text.replacing(end, with: ""), "\(end)\n\(begin)\n"] {
             #expect(throws: SectionedDocument.UnpairedMarkers(id: "x"), "\(damaged)") {
+                try SectionedDocument(preamble: "", damaged)
+            }
+            #expect(throws: SectionedDocument.UnpairedMarkers(id: "x"), "\(damaged)") {
                 try SectionedDocument.replacing(id: "x", body: "new", in: damaged)
             }
         }

@@ -56,6 +56,18 @@ import Testing
         #expect(throws: RecordError.lockLost(path: file.path)) { try lock.check() }
     }
 
+    @Test func aLockThatIsStillRefusedForAHostThatDiedIsTakenOverOnceStale() throws {
+        let folder = try TemporaryFolder(), file = folder.url.appendingPathComponent("lock")
+        let other = RunLock.Holder(host: "there", process: 7, boot: "another", since: "")
+        try Data(StableJSON.encodeLine(other)).write(to: file)
+        let held = open(file.path, O_RDWR)
+        defer { close(held) }
+        #expect(flock(held, LOCK_EX) == 0)
+        #expect(throws: RecordError.self) { try RunLock(folder: folder.url) }
+        try set(ageOf: file, to: Double(RunLock.staleSeconds) + 60)
+        #expect(try RunLock(folder: folder.url).isHeld)
+    }
+
     /// Seconds since a file was written.
     private func age(of file: URL) throws -> Double {
         let attributes = try FileManager.default.attributesOfItem(atPath: file.path)

@@ -148,15 +148,25 @@ import Testing
         let missing = try reproduce(path: "/nonexistent")
         #expect(missing.status == 1 && missing.errors.contains("sbatch: not found on this machine"))
         #expect(missing.errors.contains("login node") && missing.errors.contains("--jobs N"))
-        #expect(try lists().isEmpty)
         try command("sbatch", "echo 'sbatch: error: invalid partition specified: lnog' >&2; exit 1")
         let refused = try reproduce(["--partition", "lnog"])
         #expect(refused.status == 1 && refused.errors.contains("invalid partition specified: lnog"))
-        // A call that timed out may have submitted a job, which needs its list.
-        #expect(try lists().count == 1)
+        // What was not submitted must not pass for queued; a call that timed out may have submitted a job, with its
+        // list.
+        #expect(try lists().isEmpty)
+        try command("sbatch", "echo 'sbatch: error: Socket timed out on send/recv operation' >&2; exit 1")
+        #expect(try reproduce().status == 1 && lists().count == 1)
         let local = try Self.program.run(["reproduce", "--partition", "long"])
         #expect(local.status != 0 && local.errors.contains("--partition=long is for --launcher slurm"))
     }
+}
+
+/// Whoever runs the tests may have left them blocked, and a shell cannot unblock what it inherits.
+private func unblockSignals() {
+    var signals = sigset_t()
+    sigemptyset(&signals)
+    for signal in [SIGUSR1, SIGTERM] { sigaddset(&signals, signal) }
+    pthread_sigmask(SIG_UNBLOCK, &signals, nil)
 }
 
 /// `cluster/array.slurm` in a shell, with scripts in the place of the program and of Slurm's commands.
@@ -198,11 +208,7 @@ import Testing
 
     /// A task of the array 12, and its status.
     private func task(_ number: Int, signal: Int32? = nil) throws -> Int32 {
-        // Whoever runs the tests may have left them blocked, and a shell cannot unblock what it inherits.
-        var signals = sigset_t()
-        sigemptyset(&signals)
-        for signal in [SIGUSR1, SIGTERM] { sigaddset(&signals, signal) }
-        pthread_sigmask(SIG_UNBLOCK, &signals, nil)
+        unblockSignals()
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/bin/bash")
         let path = folder.path
@@ -294,6 +300,12 @@ import Testing
             ! \#(readsValidation) || echo '  "validation" : {' >"$here/out/tiny/7/record.json"
             exit \#(status)
             """#, to: "program")
+        return try run(options)
+    }
+
+    /// The script, with whatever program there is.
+    private func run(_ options: [String]) throws -> (status: Int32, output: String, calls: [String]) {
+        unblockSignals()
         let template = checkout.url.appendingPathComponent("cluster/processes.slurm").path, path = folder.path
         let job = try execute(
             ["/bin/bash", template, "\(path)/program", "a/tiny.yaml"] + options,
@@ -319,6 +331,19 @@ import Testing
         // After the last step a split can take hours to read.
         let reading = try submit(["--out=\(out)", "--seed=7"], status: 138, readsValidation: true)
         #expect(reading.status == 0 && reading.calls.last == "scontrol requeue 12", "\(reading.output)")
+    }
+
+    /// The signal comes to the script alone, which has to hear it while the program works.
+    @Test func aSignalOfSlurmIsPassedOn() throws {
+        try script(
+            #"""
+            echo train >>"$here/calls"
+            trap 'sed -i "s/step-[0-9]*/step-0000020/" "$here/out/tiny/7/checkpoints/index.json"; exit 138' USR1
+            kill -USR1 $PPID
+            for i in {1..600}; do sleep 0.1; done
+            """#, to: "program")
+        let job = try run(["--seed", "7", "--out", out])
+        #expect(job.status == 0 && job.calls == ["train", "scontrol requeue 12"], "\(job.output)")
     }
 
     /// The run has the name that it is given.

@@ -21,8 +21,8 @@ import Testing
             .trimmingCharacters(in: .whitespaces)
     }
 
-    /// A commit that was rewritten after its program ran is no origin. Without the history, as in a shallow clone, it is not
-    /// looked at.
+    /// A commit that was rewritten after its program ran is no origin. Without the history, as in a shallow clone, it
+    /// is not looked at.
     @Test func theCommitsOfCommittedRecordsAreInTheHistory() throws {
         func git(_ arguments: String...) -> SystemCommand? {
             SystemCommand(["git", "-C", checkout.url.path] + arguments)

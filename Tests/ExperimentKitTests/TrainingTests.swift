@@ -44,7 +44,8 @@ import Testing
         #expect(runs[0].record.test?.lossNats == runs[1].record.test?.lossNats)
     }
 
-    /// Stops at an ordinary step, at a checkpointed one, at one with a validation, at the end of an epoch (33), at the last.
+    /// Stops at an ordinary step, at a checkpointed one, at one with a validation, at the end of an epoch (33), at the
+    /// last.
     @Test(arguments: [1, 13, 16, 20, 33, 39, 40])
     func aStoppedAndResumedRunIsTheUnbrokenRunBitByBit(step: Int) throws {
         try TestRun().expectSameEnd(resumedAt: step)
@@ -305,6 +306,22 @@ private final class ScriptedTask: TrainingTask {
         }
         let kept = try #require(try CheckpointStore(runFolder: folder.url).latest).tensors(CheckpointFile.model)
         #expect(kept[0].values == task.variable.value.floats && kept[0].values[0].isFinite)
+    }
+
+    @Test func theWayBackFromACheckpointThatIsNotFiniteLeadsToTheBest() throws {
+        let folder = try TemporaryFolder()
+        let task = ScriptedTask(losses: [1, 1, 1, 1, .nan, 1, 1, 1, 1, 1], validationLosses: [1, 2])
+        let index = #"{"latest": "step-0000002", "best": "step-0000002"}"#, settings = Self.settings(validateEvery: 2)
+        do {
+            _ = try loop(task, in: folder.url, settings).run()
+            Issue.record("the run went on")
+        } catch TrainingError.notFiniteAgain(_, _, _, let wayBack) {
+            #expect(wayBack?.contains(index) == true, "\(wayBack ?? "")")
+        }
+        try folder.write(index, to: "checkpoints/index.json")
+        let next = try loop(task, in: folder.url, settings)
+        try next.restore()
+        #expect(next.state.step == 2)
     }
 
     @Test func aValidationThatIsNotFiniteStopsTheRunAndIsNotLogged() throws {

@@ -73,7 +73,8 @@ import Testing
 
     /// Of the steps after the first, those that read a space or an end of line, and those right behind one, beside all.
     @Test func theChangesBetweenWordsAreInTheMeanOfAllCharacters() {
-        // Blanks (3 + 1 + 5 + 3) / 2, the c behind one (1 + 1) / 1, all (1 + 1 + 3 + 1 + 1 + 1 + 5 + 3) / 4, over two gates.
+        // Blanks (3 + 1 + 5 + 3) / 2, the c behind one (1 + 1) / 1, all (1 + 1 + 3 + 1 + 1 + 1 + 5 + 3) / 4, over two
+        // gates.
         let changes: [[Float]] = [[9, 1, 3, 1, 5], [9, 1, 1, 1, 3]]
         let ratios = CharacterTrace.changesBetweenWords(["a", "b", " ", "c", "\n"], changes)
         #expect(ratios?.blanks == 1.5 && ratios?.first == 0.5)

@@ -191,7 +191,8 @@ struct CharacterModelTests {
         }
     }
 
-    /// Deviation `scalingInitialValues`: with the constants of A.2.3 the elements of an embedding are one element N_z times.
+    /// Deviation `scalingInitialValues`: with the constants of A.2.3 the elements of an embedding are one element N_z
+    /// times.
     @Test(arguments: ScalingInitialValues.allCases)
     func theElementsOfAnEmbedding_learnTheSameFromConstantsAndNotFromDistinctOnes(scaling: ScalingInitialValues) throws
     {

@@ -45,8 +45,8 @@ private func compare(_ test: OracleCase, _ model: some ImageClassifier) throws {
     func greatest(_ key: String) throws -> Double { try fixture.doubles(key).map(abs).max() ?? 0 }
     let overall = try leaves.filter { fixture.has($0.0) }.map { try greatest($0.0) }.max() ?? 0
     for (key, variable) in leaves where fixture.has(key) {
-        // The small elements of a gradient have the rounding error of its large ones; one that is zero in exact arithmetic,
-        // such as that of a bias before a batch normalization, the error of what it is summed from.
+        // The small elements of a gradient have the rounding error of its large ones; one that is zero in exact
+        // arithmetic, such as that of a bias before a batch normalization, the error of what it is summed from.
         let scale = max(try greatest(key), 0.01 * overall)
         try expect(try #require(variable.gradient), key, scale: scale)
     }
@@ -156,7 +156,8 @@ struct ImageClassifierTests {
         #expect(abs(variance.squareRoot() / expected - 1) < 0.01)
     }
 
-    /// Deviation `staticCoordinates`: without biases all kinks of the hidden units pass through the middle of both grids.
+    /// Deviation `staticCoordinates`: without biases all kinks of the hidden units pass through the middle of both
+    /// grids.
     @Test func coordinateNetwork_hiddenBiasesStartStandardNormal() throws {
         let model = CoordinateNetwork(configuration: CoordinateNetwork.Configuration(weights: .generated), seed: 3)
         guard case .generated(let layers) = model.weights else { preconditionFailure("a generated matrix") }

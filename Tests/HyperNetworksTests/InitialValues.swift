@@ -19,8 +19,8 @@ func standardDeviation(_ tensor: Tensor) -> Double {
     (tensor.floats.reduce(0) { $0 + Double($1) * Double($1) } / Double(tensor.count)).squareRoot()
 }
 
-/// Expects independent draws with mean 0 and the given standard deviation: five standard errors, 1/√n of it for the mean and
-/// 1/√(2n) for itself.
+/// Expects independent draws with mean 0 and the given standard deviation: five standard errors, 1/√n of it for the
+/// mean and 1/√(2n) for itself.
 func expectStandardDeviation(
     _ tensor: Tensor, _ expected: Float, sourceLocation: SourceLocation = #_sourceLocation
 ) {

@@ -4,7 +4,8 @@ import Testing
 
 // Values and gradients are single precision against PyTorch's double. A gradient here is a sum of up to a few thousand
 // products of numbers of order 1 through at most five steps: 2^-24 relative each, 2e-5 after a random walk and the
-// amplification of tanh and normalization (1/√variance ≤ 30). What is near zero by cancellation has that absolute error.
+// amplification of tanh and normalization (1/√variance ≤ 30). What is near zero by cancellation has that absolute
+// error.
 let relativeTolerance = 2e-5
 let absoluteTolerance = 2e-5
 

@@ -224,8 +224,8 @@ struct StaticHypernetworkTests {
         let g = hypernetwork(
             basic: kernel(3, 16, 16), embeddingSize: 64, layers: [kernel(3, 32, 32)], seed: 5,
             initialValues: .smallNormal)
-        // Twice a sum over 64 products with factors of 0.01: 64 · 0.01³; the embedding's own length, of 64 draws, is within a
-        // third of its mean.
+        // Twice a sum over 64 products with factors of 0.01: 64 · 0.01³; the embedding's own length, of 64 draws, is
+        // within a third of its mean.
         let expected = 64 * 1e-6
         #expect(abs(standardDeviation(g.kernels()[0].value) / expected - 1) < 1 / 3)
     }

@@ -27,7 +27,8 @@ struct OperationCase {
     /// with respect to all leaves; then once more with twice the uses, which must give twice the gradients.
     ///
     /// - Parameters:
-    ///   - roundings: How many roundings of 2^-24 a value or gradient collects at most: additions and products in a row.
+    ///   - roundings: How many roundings of 2^-24 a value or gradient collects at most: additions and products in a
+    ///     row.
     ///   - magnitude: The largest term that is rounded.
     ///   - outputs: Computes the outputs anew, by their key without `out.`.
     func check(

@@ -4,9 +4,9 @@ import TestSupport
 import Testing
 
 @Suite struct AdamTests {
-    /// Five steps of PyTorch's Adam. Per step x moves by `rate` at most and collects about ten roundings of that move and
-    /// one of its own. The moments' factors are single precision: 1 − β₂ is 1.3e-5 from 0.001 in relative terms, which
-    /// the correction by 1 − β₂^t takes out of x, but not out of v; 1 − β₁ is 2.4e-7 from 0.1.
+    /// Five steps of PyTorch's Adam. Per step x moves by `rate` at most and collects about ten roundings of that move
+    /// and one of its own. The moments' factors are single precision: 1 − β₂ is 1.3e-5 from 0.001 in relative terms,
+    /// which the correction by 1 − β₂^t takes out of x, but not out of v; 1 − β₁ is 2.4e-7 from 0.1.
     @Test(arguments: ["adam", "adam_smallGradients"])
     func fiveStepsFollowPyTorch(name: String) throws {
         let fixture = try Fixture.load(name), rate = try fixture.meta("rate", as: Double.self)

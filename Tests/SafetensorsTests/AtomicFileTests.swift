@@ -31,7 +31,7 @@ struct AtomicFileTests {
                 try writeFileAtomically(path: path, bytes: new)
                 var status = stat()
                 stat(path, &status)
-                #expect(status.st_mode & 0o777 == permissions)
+                #expect(status.st_mode & 0o777 == permissions | S_IWUSR)
             }
         }
     }
@@ -113,7 +113,8 @@ struct AtomicFileTests {
 
 /// System calls that fail, take a part, or are interrupted, at a real file system.
 struct AtomicFileFailureTests {
-    /// Writes over an old file with the calls given; expects the error, the old file whole and nothing else in the folder.
+    /// Writes over an old file with the calls given; expects the error, the old file whole and nothing else in the
+    /// folder.
     private func expectFailure(
         _ operation: AtomicFileError.Operation, code: Int32, _ change: (inout AtomicFileCalls) -> Void,
         sourceLocation: SourceLocation = #_sourceLocation
@@ -216,7 +217,8 @@ struct AtomicFileFailureTests {
     }
 
     #if os(Linux)
-        /// No call is replaced here: a limit of the system on the size of files stops the write in a process of its own.
+        /// No call is replaced here: a limit of the system on the size of files stops the write in a process of its
+        /// own.
         @Test func aSizeLimitOfTheSystemLeavesTheOldFileAndNoTemporaryFile() async {
             await #expect(processExitsWith: .success) {
                 try withTemporaryFolder { folder in

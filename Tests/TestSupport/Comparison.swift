@@ -19,7 +19,8 @@ public enum Mismatch: Equatable, Sendable, CustomStringConvertible {
     }
 }
 
-/// The worst element that is further from its expected value than `absolute + relative · |expected|`, or nil if there is none.
+/// The worst element that is further from its expected value than `absolute + relative · |expected|`, or nil if there
+/// is none.
 ///
 /// Shapes are compared first, then counts. NaN on either side always differs; infinities agree with themselves only.
 ///
@@ -52,7 +53,8 @@ public func worstMismatch<Value: BinaryFloatingPoint>(
         failures: failures, count: expected.count)
 }
 
-/// Expects each element within `absolute + relative · |expected|` of its expected value, and reports the worst that is not.
+/// Expects each element within `absolute + relative · |expected|` of its expected value, and reports the worst that is
+/// not.
 ///
 /// - Parameter shape: the shape of both, for the index in the report; nil stands for a vector.
 /// - Parameter what: the name of the values in the report, for instance `"grad.param.W_h"`.

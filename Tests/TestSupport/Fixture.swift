@@ -3,8 +3,8 @@ import Safetensors
 
 /// Inputs, parameters, outputs and gradients of one case, as PyTorch computed them in float64.
 ///
-/// Keys: `in.*`, `param.*`, `out.*`, `cotangent.out.*` and, under `grad.` + the key of the tensor, gradients of the objective
-/// (a loss, or Σ cotangent · output). The program that made the file stands beside it.
+/// Keys: `in.*`, `param.*`, `out.*`, `cotangent.out.*` and, under `grad.` + the key of the tensor, gradients of the
+/// objective (a loss, or Σ cotangent · output). The program that made the file stands beside it.
 public struct Fixture: Sendable {
     /// What went wrong with a fixture that does not hold what a test asks for.
     public struct MetadataError: Error, CustomStringConvertible {
@@ -44,7 +44,8 @@ public struct Fixture: Sendable {
     /// - Throws: `SafetensorsError.missingName`, `.wrongDType`.
     public func doubles(_ key: String) throws -> [Double] { try file.doubles(key) }
 
-    /// A float tensor rounded to single precision, row-major. Inputs and parameters are drawn such that nothing is lost.
+    /// A float tensor rounded to single precision, row-major. Inputs and parameters are drawn such that nothing is
+    /// lost.
     ///
     /// - Throws: `SafetensorsError.missingName`, `.wrongDType`.
     public func floats(_ key: String) throws -> [Float] { try file.doubles(key).map { Float($0) } }

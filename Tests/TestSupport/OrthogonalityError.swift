@@ -1,5 +1,5 @@
-/// The largest |q_i · q_j − δ_ij| over the rows of a matrix, or over its columns where those are fewer; infinite where a product
-/// is not a number.
+/// The largest |q_i · q_j − δ_ij| over the rows of a matrix, or over its columns where those are fewer; infinite where
+/// a product is not a number.
 ///
 /// - Parameters:
 ///   - values: Row by row.

@@ -1,8 +1,8 @@
 /// Distance of a single-precision value from its exact value, in units in the last place of the exact value.
 ///
 /// A correctly rounded result is at most 0.5 away. Below the normal range the unit is the smallest subnormal number.
-/// NaN for NaN, and an infinity for what rounds to it, are exact; NaN against a number is infinitely far. An infinity that
-/// should be finite counts as 2^128, the number that would come next.
+/// NaN for NaN, and an infinity for what rounds to it, are exact; NaN against a number is infinitely far. An infinity
+/// that should be finite counts as 2^128, the number that would come next.
 ///
 /// - Parameter reference: the exact value, in practice computed in double precision.
 public func ulpDistance(_ value: Float, _ reference: Double) -> Double {

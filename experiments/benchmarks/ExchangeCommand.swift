@@ -23,8 +23,8 @@ struct StepMessages {
         }
     }
 
-    /// Calls that each process takes part in: the order to begin, its length first; what was measured; statistics; and the
-    /// gradients, out and back.
+    /// Calls that each process takes part in: the order to begin, its length first; what was measured; statistics; and
+    /// the gradients, out and back.
     var calls: Int { 2 + 1 + 2 * normalizations.count + 2 }
 
     /// Bytes that a process sends in a step of `processes`, each with one shard.

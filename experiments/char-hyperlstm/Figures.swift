@@ -73,8 +73,8 @@ struct FiguresCommand: ParsableCommand {
 }
 
 extension TrainedCharacterModel {
-    /// What pictures begin with. Without a prompt the first character is drawn evenly from the vocabulary, and after a rare one
-    /// models without layer normalization write no words: docs/shortfalls.md.
+    /// What pictures begin with. Without a prompt the first character is drawn evenly from the vocabulary, and after a
+    /// rare one models without layer normalization write no words: docs/shortfalls.md.
     static let defaultPrompt = "the "
 
     /// `defaultPrompt`, or nothing for a model that does not have its characters.

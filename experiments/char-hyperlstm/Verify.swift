@@ -1,6 +1,5 @@
 import ArgumentParser
 import CharacterExperiments
-import Datasets
 import ExperimentCommands
 import ExperimentKit
 import Foundation
@@ -48,7 +47,8 @@ struct Verify: ParsableCommand {
         func evaluate(_ symbols: some Sequence<UInt8>) throws -> SplitEvaluation {
             try evaluator.evaluate(trained.model, symbols: Array(symbols), streams: streams, name: "test")
         }
-        // The time of the whole from that of its first part, which is long enough for every stream to have a step or two.
+        // The time of the whole from that of its first part, which is long enough for every stream to have a step or
+        // two.
         let part = min(corpus.test.count, 10 * streams + 2000)
         let first = try evaluate(corpus.test.prefix(part))
         let wanted = min(max(characters ?? corpus.test.count, 2 * streams), corpus.test.count)

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Datasets
 import ExperimentCommands
 import ExperimentKit
 import Foundation

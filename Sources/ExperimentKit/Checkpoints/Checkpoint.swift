@@ -70,8 +70,8 @@ public struct Checkpoint: Sendable {
     /// The checkpoint that a path on the command line means: a checkpoint folder itself, any file of weights, or a run
     /// folder, of which the best one is taken, or the latest where there is no best yet.
     ///
-    /// - Throws: `CheckpointError.noCheckpoint`; `.file` for an index that cannot be read; `RecordError.unreadable` for a
-    ///   path that cannot be looked at.
+    /// - Throws: `CheckpointError.noCheckpoint`; `.file` for an index that cannot be read; `RecordError.unreadable` for
+    ///   a path that cannot be looked at.
     public init(at path: URL) throws {
         if path.pathExtension == "safetensors" {
             self.init(url: path.deletingLastPathComponent(), weights: path)

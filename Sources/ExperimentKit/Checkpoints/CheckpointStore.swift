@@ -21,8 +21,8 @@ final class CheckpointStore {
     var lock: RunLock?
 
     /// - Throws: `CheckpointError.file` for an index that is there and cannot be read, and for checkpoints without one:
-    ///   to take it for none would be to overwrite the checkpoints that it names. `RecordError.unreadable` for a folder that
-    ///   cannot be looked at.
+    ///   to take it for none would be to overwrite the checkpoints that it names. `RecordError.unreadable` for a folder
+    ///   that cannot be looked at.
     init(runFolder: URL) throws {
         url = RunFolder(url: runFolder).checkpoints
         indexFile = url.appendingPathComponent("index.json")
@@ -79,7 +79,8 @@ final class CheckpointStore {
 
     /// What to do to go back to the best checkpoint; nil where there is none, or it is the latest.
     var wayBackToBest: String? {
-        guard let best = index.best, best != index.latest else { return nil }
+        // A stop right behind the best checkpoint writes the same weights once more.
+        guard let best = index.best, self.best?.step != latest?.step else { return nil }
         return "write {\"latest\": \"\(best)\", \"best\": \"\(best)\"} into"
             + " \(url.appendingPathComponent("index.json").path) to go back to the best validation"
     }
@@ -90,8 +91,8 @@ final class CheckpointStore {
     func write(_ content: CheckpointContent, step: Int, isBest: Bool) throws {
         try lock?.check()
         let name = Self.name(step)
-        // A stop right after a checkpoint writes a second one of its step. What the index names is never overwritten: the
-        // second is put beside it.
+        // A stop right after a checkpoint writes a second one of its step. What the index names is never overwritten:
+        // the second is put beside it.
         let folderName = name == index.latest || name == index.best ? nextFreeName(name) : name
         let partial = url.appendingPathComponent(folderName + ".partial", isDirectory: true)
         let folder = url.appendingPathComponent(folderName, isDirectory: true)

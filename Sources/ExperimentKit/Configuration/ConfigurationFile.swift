@@ -2,8 +2,9 @@ import Foundation
 
 /// A configuration file with its `base` chain and the command line's `--set` laid over it, not yet decoded.
 ///
-/// A file is either complete or names a `base` (a path, from the file's own folder) and only the keys that differ. The first file of the
-/// chain states the paper's own settings; `differences` is computed against it and never written by hand.
+/// A file is either complete or names a `base` (a path, from the file's own folder) and only the keys that differ. The
+/// first file of the chain states the paper's own settings; `differences` is computed against it and never written by
+/// hand.
 public struct ConfigurationFile: Sendable {
     /// One value that differs from the complete file at the bottom of the chain.
     public struct Difference: Codable, Equatable, Sendable {
@@ -163,7 +164,8 @@ extension [ConfigurationFile.Difference] {
     }
 }
 
-/// The claim at the top of a configuration file: how to run it, what to expect, and, until a record tells, what it costs.
+/// The claim at the top of a configuration file: how to run it, what to expect, and, until a record tells, what it
+/// costs.
 ///
 ///     # Command:  char-hyperlstm train table3-lstm
 ///     # Expected: test 1.312, validation 1.347 bits per character

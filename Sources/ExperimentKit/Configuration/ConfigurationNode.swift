@@ -146,8 +146,8 @@ public struct ConfigurationNode: Equatable, Sendable {
         return ConfigurationNode(origin: origin, content: .mapping(entries.filter { $0.key != key }))
     }
 
-    /// The tree with `key.path=value` texts laid over it, in their order. A value that is itself a mapping takes the place of
-    /// the old one whole.
+    /// The tree with `key.path=value` texts laid over it, in their order. A value that is itself a mapping takes the
+    /// place of the old one whole.
     ///
     /// - Throws: As `init(override:)`.
     func overlaid(with overrides: [String]) throws(ConfigurationError) -> ConfigurationNode {
@@ -161,8 +161,8 @@ public struct ConfigurationNode: Equatable, Sendable {
 
     /// The tree that `key.path=value` on the command line stands for; the value is read as YAML.
     ///
-    /// - Throws: `ConfigurationError.invalidOverride`; `.invalidYAML` for a value with a key twice, or beyond the bounds of a
-    ///   file.
+    /// - Throws: `ConfigurationError.invalidOverride`; `.invalidYAML` for a value with a key twice, or beyond the
+    ///   bounds of a file.
     public init(override text: String) throws(ConfigurationError) {
         guard let equals = text.firstIndex(of: "="), equals != text.startIndex else { throw .invalidOverride(text) }
         let keys = text[..<equals].split(separator: ".", omittingEmptySubsequences: false).map(String.init)

@@ -9,8 +9,8 @@ public final class ConfigurationReader {
 
     /// - Parameter keys: The keys of the mapping; each must be there, and each must be read before `finish()`.
     /// - Parameter addedLater: Keys that files of earlier versions lack, each with the value that it had then.
-    /// - Throws: `ConfigurationError.wrongType` if the node is no mapping; `.unknownKey` for a key not in `keys`, with the
-    ///   nearest that is; `.missingKey`.
+    /// - Throws: `ConfigurationError.wrongType` if the node is no mapping; `.unknownKey` for a key not in `keys`, with
+    ///   the nearest that is; `.missingKey`.
     public init(
         _ node: ConfigurationNode, keyPath: String = "", keys: ConfigurationKeys,
         addedLater: [String: ConfigurationNode.Content] = [:]

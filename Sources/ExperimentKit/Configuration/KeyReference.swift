@@ -17,8 +17,8 @@ public struct ConfigurationKeys: ExpressibleByDictionaryLiteral, Sendable {
     var names: [String] { meanings.map(\.key) }
 }
 
-/// Every key that decoders read, with the values that it takes and its meaning: recorded by the readers themselves while
-/// they decode, so that the reference for people says what the code does.
+/// Every key that decoders read, with the values that it takes and its meaning: recorded by the readers themselves
+/// while they decode, so that the reference for people says what the code does.
 final class KeyReference: Sendable {
     struct Key: Equatable {
         let path: String

@@ -75,8 +75,8 @@ public protocol Experiment: TrainingTask, SendableMetatype {
 
     /// A model with its initial values, at the start of its data.
     ///
-    /// - Parameter shard: The part of each training batch that `nextLoss` reads; the initial values do not depend on it. A
-    ///   configuration without `shards` asks for `.whole` alone.
+    /// - Parameter shard: The part of each training batch that `nextLoss` reads; the initial values do not depend on
+    ///   it. A configuration without `shards` asks for `.whole` alone.
     init(
         configuration: Configuration, data: Data, seed: UInt64, shard: BatchShard, progress: any ProgressReporter,
         interruption: Interruption) throws

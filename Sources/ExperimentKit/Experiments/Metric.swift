@@ -81,8 +81,8 @@ public struct Metric: Sendable {
         [label, digits(value(split)), unit].filter { !$0.isEmpty }.joined(separator: " ")
     }
 
-    /// Whether a checkpoint with validation `split` is preferred to one with `other`: by the metric, and among equals by
-    /// the loss. What is not finite is never preferred.
+    /// Whether a checkpoint with validation `split` is preferred to one with `other`: by the metric, and among equals
+    /// by the loss. What is not finite is never preferred.
     public func isBetter(_ split: SplitEvaluation, than other: SplitEvaluation?) -> Bool {
         guard split.lossNats.isFinite, let ours = value(split), ours.isFinite else { return false }
         guard let other, let theirs = value(other) else { return true }

@@ -7,8 +7,8 @@ public struct ProjectFolder: Equatable, Sendable {
     /// Names the checkout, for a program that lies elsewhere.
     public static let variable = "HYPERNETWORKS_PROJECT"
 
-    /// Looks for a checkout: the folder that `HYPERNETWORKS_PROJECT` names; without it from the working directory upward,
-    /// then from the program's own place (`.build/release/…`) upward.
+    /// Looks for a checkout: the folder that `HYPERNETWORKS_PROJECT` names; without it from the working directory
+    /// upward, then from the program's own place (`.build/release/…`) upward.
     ///
     /// - Returns: Nil if there is none; runs are possible without one, tables are not.
     public static func locate() -> ProjectFolder? {

@@ -1,6 +1,7 @@
 import Foundation
 
-/// The content of a run's folder: absent, whole, damaged and another program's are told apart before anything is written.
+/// The content of a run's folder: absent, whole, damaged and another program's are told apart before anything is
+/// written.
 public struct RunFolder {
     let url: URL
 
@@ -11,7 +12,8 @@ public struct RunFolder {
     public var log: URL { url.appendingPathComponent("steps.jsonl") }
     var checkpoints: URL { url.appendingPathComponent("checkpoints", isDirectory: true) }
 
-    /// Whether a run has been begun here. What only lists runs asks this; what writes asks `requireFree` or `requireRun`.
+    /// Whether a run has been begun here. What only lists runs asks this; what writes asks `requireFree` or
+    /// `requireRun`.
     public var holdsRecord: Bool { FileManager.default.fileExists(atPath: record.path) }
 
     /// OUT/CONFIG/SEED.

@@ -2,13 +2,15 @@ import Foundation
 
 /// The right to write into a run's folder: one process's at a time, on all hosts that share the folder.
 ///
-/// The file `lock` in the folder names its holder, who renews the file's time every `renewalSeconds`. Whether a lock that is
-/// there still holds depends on who left it:
+/// The file `lock` in the folder names its holder, who renews the file's time every `renewalSeconds`. Whether a lock
+/// that is there still holds depends on who left it:
 ///
-/// - a process of the same kernel: `flock` decides; the kernel releases it when the holder ends, however it ends;
-/// - another host: for `staleSeconds` without a renewal, because not every shared file system carries `flock` between hosts;
-/// - a host of the same name, from another start: for `restartSeconds`; either it is this host before its last start, or a
-///   namesake, such as `localhost`, which would have renewed it by then;
+/// - a process of the same kernel: `flock` decides; the kernel releases it when the holder ends, however it ends (where
+///   the file system has no `flock`: while a process of its number lives and has renewed it within `staleSeconds`);
+/// - another host: for `staleSeconds` without a renewal, because not every shared file system carries `flock` between
+///   hosts, and a file server that does may refuse the lock of a host that died until that host is back;
+/// - a host of the same name, from another start: for `restartSeconds`; either it is this host before its last start,
+///   or a namesake, such as `localhost`, which would have renewed it by then;
 /// - the same Slurm job when it ran before: no more, since Slurm begins a job again only when its processes have ended.
 final class RunLock {
     static let fileName = "lock"
@@ -57,7 +59,7 @@ final class RunLock {
     /// Takes the lock.
     ///
     /// - Parameter interval: Between two renewals; tests have shorter ones.
-    /// - Throws: `RecordError.busy` naming who holds it; `RecordError.unwritable`.
+    /// - Throws: `RecordError.busy` naming who holds it; `.unwritable`; `.unreadable`.
     init(folder: URL, renewingEvery interval: DispatchTimeInterval = .seconds(RunLock.renewalSeconds)) throws {
         path = folder.appendingPathComponent(Self.fileName).path
         descriptor = try Self.take(path, as: holder)
@@ -126,16 +128,26 @@ final class RunLock {
 
     /// Whether an open lock file is nobody else's; false where it is no longer the one at its path.
     ///
-    /// - Throws: `RecordError.busy`.
+    /// - Throws: `RecordError.busy`; `.unreadable`; `.unwritable` where a stale one cannot be removed.
     private static func isFree(_ path: String, open descriptor: Int32, for holder: Holder) throws -> Bool {
         let isLocked = flock(descriptor, LOCK_EX | LOCK_NB) == 0, isRefused = !isLocked && errno == EWOULDBLOCK
         let (present, renewed) = try content(of: descriptor, path)
         // Whoever held it may have removed it in the meantime.
         guard isFile(path, open: descriptor) else { return false }
-        let age = present == nil ? 0 : now(beside: path) - renewed
+        let now = present == nil ? nil : now(beside: path)
+        let age = (now ?? Date().timeIntervalSince1970) - renewed
         // A file server keeps the lock of a host that died until that host is back.
-        if isRefused, let present, present.boot != holder.boot, age >= Double(staleSeconds) {
-            unlink(path)
+        if isRefused, let present, present.boot != holder.boot,
+            holder.isRestart(of: present) || now != nil && age >= Double(staleSeconds)
+        {
+            // Whoever took it just now has not written its name yet.
+            sleep(1)
+            guard isFile(path, open: descriptor), try content(of: descriptor, path).holder == present else {
+                return false
+            }
+            guard unlink(path) == 0 || errno == ENOENT else {
+                throw RecordError.writeFailure(path: path, code: errno)
+            }
             return false
         }
         if isRefused || present.map({ isAlive($0, age: age, isLocked: isLocked, seenBy: holder) }) == true {
@@ -184,19 +196,19 @@ final class RunLock {
         #endif
     }
 
-    /// The time by the clock that sets the times of files beside a path: that of the file server may be another than this
-    /// host's.
-    private static func now(beside path: String) -> Double {
+    /// The time by the clock that sets the times of files beside a path: that of the file server may be another than
+    /// this host's. Nil where no file can be written.
+    private static func now(beside path: String) -> Double? {
         // A name that the next sitting removes where this process is killed.
         let file = URL(fileURLWithPath: path)
         let probe = file.deletingLastPathComponent().path + "/.\(file.lastPathComponent).\(getpid()).tmp"
         let descriptor = open(probe, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
-        guard descriptor >= 0 else { return Date().timeIntervalSince1970 }
+        guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
         unlink(probe)
         // A file of a server gets its time with its content.
         let isWritten = write(descriptor, " ", 1) == 1 && fsync(descriptor) == 0
-        return (isWritten ? modified(descriptor) : nil) ?? Date().timeIntervalSince1970
+        return isWritten ? modified(descriptor) : nil
     }
 
     /// Whether the file at a path is the one that is open.

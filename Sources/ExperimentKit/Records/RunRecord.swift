@@ -27,8 +27,8 @@ public struct RunRecord: Codable, Equatable, Sendable {
         public var unknownBecause: String?
     }
 
-    /// One call of the program that worked on the run: a resumed run may go on elsewhere and with other code. Of several
-    /// processes that share the work, the host, kernels and threads are those of the first.
+    /// One call of the program that worked on the run: a resumed run may go on elsewhere and with other code. Of
+    /// several processes that share the work, the host, kernels and threads are those of the first.
     public struct Sitting: Codable, Equatable, Sendable {
         /// When it began: ISO 8601, UTC.
         public let began: String
@@ -111,7 +111,8 @@ public struct RunRecord: Codable, Equatable, Sendable {
     public let data: DataDescription
     public let parameterCount: Int
     public var training: Training
-    /// The reported figures, read with the selected checkpoint; the test split is read once, after the selection.
+    /// The reported figures, read with the selected checkpoint; the test split is read once, after the selection. That
+    /// of validation is there before the run is finished, while the test split is read.
     public var validation: SplitEvaluation?
     public var test: SplitEvaluation?
 
@@ -202,8 +203,8 @@ extension RunRecord {
         }
     }
 
-    /// Keys of the length of training, its rate and the reading of splits: whatever they are, the model, the data and the
-    /// work of a step are the same.
+    /// Keys of the length of training, its rate and the reading of splits: whatever they are, the model, the data and
+    /// the work of a step are the same.
     static func isLengthOrReading(_ key: String) -> Bool {
         ["training.steps", "training.learningRate", "training.patience", "evaluation."].contains { key.hasPrefix($0) }
     }

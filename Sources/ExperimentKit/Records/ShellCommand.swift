@@ -2,7 +2,8 @@ import Foundation
 
 /// A command line of one of the suite's programs, as it can be typed into the shell that called this one.
 ///
-/// The programs lie beside each other, and need not be on the PATH: where this one was called by a path, so is the other.
+/// The programs lie beside each other, and need not be on the PATH: where this one was called by a path, so is the
+/// other.
 ///
 /// - Parameters:
 ///   - options: Further arguments.

@@ -143,11 +143,15 @@ public final class StepLog {
     ///
     /// - Parameters:
     ///   - step: That of the checkpoint.
+    ///   - keepingItsValidation: Whether the checkpoint knows a validation of its step.
+    ///   - hasValidation: Whether there must be one.
     ///   - interval: Steps between two lines.
     ///   - planned: Steps that the run is to take.
     /// - Throws: `RecordError.unreadable` where the lines up to the checkpoint are not whole, before anything is
     ///   written; `.unwritable`; `.lockLost`.
-    func truncate(toStep step: Int, keepingItsValidation: Bool, interval: Int, planned: Int) throws {
+    func truncate(
+        toStep step: Int, keepingItsValidation: Bool, hasValidation: Bool, interval: Int, planned: Int
+    ) throws {
         try lock?.check()
         let (records, damage) = try Self.readable(url)
         let kept = records.filter {
@@ -158,6 +162,7 @@ public final class StepLog {
         } catch {
             throw damage ?? error
         }
+        if let damage, hasValidation, kept.last?.validation == nil { throw damage }
         try Files.write(try kept.flatMap { try StableJSON.encodeLine($0) }, to: url)
     }
 }

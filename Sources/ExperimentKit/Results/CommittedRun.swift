@@ -1,8 +1,8 @@
 import Foundation
 import Safetensors
 
-/// A committed run, `runs/CONFIG/SEED` of an experiment. Where it has weights, `model.safetensors` beside its record, the
-/// folder can be given wherever a checkpoint is asked for.
+/// A committed run, `runs/CONFIG/SEED` of an experiment. Where it has weights, `model.safetensors` beside its record,
+/// the folder can be given wherever a checkpoint is asked for.
 public struct CommittedRun {
     /// The best checkpoint's weights may be kept up to this many bytes; in half precision a model of one layer of 1000
     /// units is within it.
@@ -51,8 +51,8 @@ public struct CommittedRun {
     }
 
     /// The run that a name means: a configuration, or a row by the words of its configuration without the table and the
-    /// budget, such as `hyper-wide-resnet-40-1`, either with `/SEED`: of several the run with the most steps, then the one
-    /// with the best validation.
+    /// budget, such as `hyper-wide-resnet-40-1`, either with `/SEED`: of several the run with the most steps, then the
+    /// one with the best validation.
     ///
     /// - Parameter tables: Those of the paper: of a row on several data sets the one of the first table is meant.
     public static func named(_ name: String, among all: [CommittedRun], tables: [PaperTable]) -> CommittedRun? {
@@ -86,8 +86,8 @@ public struct CommittedRun {
 
     /// `table3-layer-norm-hyperlstm-quick` to `layer-norm-hyperlstm`.
     static func rowName(_ configuration: String, budget: String) -> String {
-        // The name of a run that searched for a rate holds `peak-RATE`, at the end or before the row's words; its budget may
-        // end in `peak`, which the name does not repeat.
+        // The name of a run that searched for a rate holds `peak-RATE`, at the end or before the row's words; its
+        // budget may end in `peak`, which the name does not repeat.
         let budgetWords = budget.replacingOccurrences(of: " ", with: "-").replacing(/-peak$/, with: "")
         var name = configuration.replacing(/^[a-z0-9]+-/, with: "").replacing(/-peak-[\d.]+$/, with: "")
         if name.hasSuffix("-\(budgetWords)") { name.removeLast(budgetWords.count + 1) }
@@ -185,6 +185,8 @@ public enum KeepError: Error, Equatable, CustomStringConvertible {
             return "\(path): the run's status is '\(status)', expected 'finished': resume it first"
         case .otherRecord(let path):
             return "\(path) holds the record of another run: --replace overwrites it"
+        case .otherWeights(let path, let bytes, 0):
+            return "\(path): \(grouped(bytes)) bytes of weights of this run are there already: --replace removes them"
         case .otherWeights(let path, let bytes, let found):
             return "\(path): \(grouped(bytes)) bytes of weights of this run are there already, and differ from the"
                 + " \(grouped(found)) to be kept (was the first copy made with or without --half or"

@@ -1,6 +1,7 @@
 import Foundation
 
-/// A run of another program with one of an experiment's configurations: `cross-check/NAME.json` of the experiment's folder.
+/// A run of another program with one of an experiment's configurations: `cross-check/NAME.json` of the experiment's
+/// folder.
 ///
 /// It stands beside the experiment's own runs. None of its figures is a result.
 struct CrossCheck: Sendable {

@@ -2,7 +2,8 @@ import Datasets
 import Figures
 import Foundation
 
-/// The generated part of `docs/cross-check.md`: runs of another program beside the experiment's own and the paper's curves.
+/// The generated part of `docs/cross-check.md`: runs of another program beside the experiment's own and the paper's
+/// curves.
 struct CrossCheckPage<Work: Experiment> {
     /// The runs with one configuration, unchanged but for the learning rate.
     private struct Comparison {
@@ -15,8 +16,8 @@ struct CrossCheckPage<Work: Experiment> {
         var curve: PaperCurve? {
             configuration.values.reproduces.flatMap { Work.table(of: configuration.values)?.curves[$0.row] }
         }
-        /// The steps whose validation the table shows: of those that the independent runs validated at, the nearest ones to
-        /// 1, 2, 5, 10, 20, … and the last one, four in all.
+        /// The steps whose validation the table shows: of those that the independent runs validated at, the nearest
+        /// ones to 1, 2, 5, 10, 20, … and the last one, four in all.
         var steps: [Int] {
             let validated = Set(checks.flatMap(\.run.models).flatMap(\.curve).map(\.step)).sorted()
             guard let last = validated.last else { return [] }

@@ -15,8 +15,8 @@ struct CurveFigure {
 extension Experiment {
     /// The curves of runs on the same data: validation and the training loss, each against steps and against hours.
     ///
-    /// Validation begins at a tenth of each run: the fall before it would flatten all that follows. Beside hours each name
-    /// says on which machine.
+    /// Validation begins at a tenth of each run: the fall before it would flatten all that follows. Beside hours each
+    /// name says on which machine.
     ///
     /// - Parameter paper: The paper's curves, of the same figure against steps.
     /// - Returns: The charts, each with the word that sets it apart.
@@ -80,8 +80,8 @@ extension LineChart.Series {
         LineChart.Series(name: name, kind: kind, points: points.filter { $0.x >= x })
     }
 
-    /// At most 200 points, each the mean of the same number of neighbors: what a chart can show of a noisy curve. What is
-    /// left over at the end would be a mean of fewer, and noisier, and is left out.
+    /// At most 200 points, each the mean of the same number of neighbors: what a chart can show of a noisy curve. What
+    /// is left over at the end would be a mean of fewer, and noisier, and is left out.
     fileprivate var smoothed: LineChart.Series {
         let width = max(1, (points.count + 199) / 200)
         let means = stride(from: 0, to: points.count - points.count % width, by: width).map { first in

@@ -71,10 +71,11 @@ public struct EventFile {
         bytes += event.content + littleEndian(Self.maskedCRC32C(event.content))
     }
 
-    /// Brings a file on the disk in step with this one. What is there already stays as it is, so that a TensorBoard that has
-    /// it open reads on; only a file that is no beginning of this one is replaced.
+    /// Brings a file on the disk in step with this one. What is there already stays as it is, so that a TensorBoard
+    /// that has it open reads on; only a file that is no beginning of this one is replaced.
     ///
-    /// - Throws: `RecordError.unreadable` for a file that is there and cannot be read: it stays as it is; `.unwritable`.
+    /// - Throws: `RecordError.unreadable` for a file that is there and cannot be read: it stays as it is;
+    ///   `.unwritable`.
     public func write(to url: URL) throws {
         try Files.makeFolder(url.deletingLastPathComponent())
         let existing = try Files.exists(url) ? Files.bytes(of: url) : []

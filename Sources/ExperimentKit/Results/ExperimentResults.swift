@@ -50,8 +50,8 @@ public struct ExperimentResults<Work: Experiment> {
         Group.groups(of: runs.filter { $0.configuration.reproduces?.table == table.id && !$0.record.data.isSample })
     }
 
-    /// The finished runs of a row that most was spent on; among equals those of the file as it is now, then those with more
-    /// seeds, then those with the better validation.
+    /// The finished runs of a row that most was spent on; among equals those of the file as it is now, then those with
+    /// more seeds, then those with the better validation.
     func bestFunded(_ row: ReproducedRow, among groups: [Group]) -> Group? {
         let candidates = groups.filter { $0.row?.row == row.row && $0.isFinished }.map { group in
             let validation = group.statistics(\.validation).flatMap { $0.mean.isNaN ? nil : $0.mean }
@@ -128,8 +128,8 @@ public struct ExperimentResults<Work: Experiment> {
             .joined(separator: "; ")
     }
 
-    /// What was changed in the full settings of a row after they were run: `base` is the run's value. Runs with other settings
-    /// name these as their differences.
+    /// What was changed in the full settings of a row after they were run: `base` is the run's value. Runs with other
+    /// settings name these as their differences.
     private func changesSince(_ group: Group) -> [ConfigurationFile.Difference] {
         guard group.record.differences.isEmpty,
             let file = configurations.first(where: { $0.name == group.record.configuration })?.file
@@ -326,8 +326,8 @@ public struct ExperimentResults<Work: Experiment> {
         return other?.statistics(\.test).map { signed(ours - $0.mean, table.decimals) } ?? "-"
     }
 
-    /// What differs from the rows' full settings, as computed when the runs were made: what all runs of a budget have in
-    /// common once, then the rest of each.
+    /// What differs from the rows' full settings, as computed when the runs were made: what all runs of a budget have
+    /// in common once, then the rest of each.
     private func differences(_ members: [Group]) -> String {
         guard members.count > 1 else { return members.map(\.record.differencesText).joined() }
         let changes = members.map { $0.record.differences.bySection }

@@ -142,8 +142,8 @@ extension RunRecord {
         return "\(configuration) \(data.name) \(overrides.joined(separator: " "))"
     }
 
-    /// Whether a run may stand beside the paper's curve: the same model, data and batches; only the length, the rate and
-    /// the way of reading splits may differ.
+    /// Whether a run may stand beside the paper's curve: the same model, data and batches; only the length, the rate
+    /// and the way of reading splits may differ.
     func followsPaperSettings(of table: PaperTable) -> Bool {
         data.name == table.dataName && differences.allSatisfy { RunRecord.isLengthOrReading($0.key) }
     }
@@ -154,13 +154,14 @@ extension RunRecord {
         return "`\(configuration)` differs from the row's full settings in \(changes.joined(separator: ", "))."
     }
 
-    /// A reported figure; nil before the run is finished, for that of validation is written before the test split is read.
+    /// A reported figure; nil before the run is finished, for that of validation is written before the test split is
+    /// read.
     func reported(_ split: KeyPath<RunRecord, SplitEvaluation?>) -> SplitEvaluation? {
         status == .finished ? self[keyPath: split] : nil
     }
 
-    /// The machines that worked on the run, each with its threads in words and the steps that it did, in the order of the
-    /// sittings.
+    /// The machines that worked on the run, each with its threads in words and the steps that it did, in the order of
+    /// the sittings.
     var machines: [(cpu: String, threads: String, steps: Int)] {
         var machines: [(cpu: String, threads: String, steps: Int)] = []
         func add(_ cpu: String, _ threads: Int, processes: Int, steps: Int) {

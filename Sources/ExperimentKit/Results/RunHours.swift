@@ -11,9 +11,9 @@ public struct RunHours<Work: Experiment> {
 
     init(runs: [RecordedRun<Work>]) { self.runs = runs }
 
-    /// Seconds of one run of a configuration: those of its own finished runs, evaluations included; else its steps at the seconds a step of
-    /// the longest run of the same model and batches, or of the run whose step of the same kind is nearest in size, times the
-    /// ratio of their multiplications. Nil where none is known.
+    /// Seconds of one run of a configuration: those of its own finished runs, evaluations included; else its steps at
+    /// the seconds a step of the longest run of the same model and batches, or of the run whose step of the same kind
+    /// is nearest in size, times the ratio of their multiplications. Nil where none is known.
     public func seconds(_ configuration: NamedConfiguration<Work.Configuration>) -> (seconds: Double, isMeasured: Bool)?
     {
         estimate(configuration).map { ($0.seconds, $0.source == .measured) }

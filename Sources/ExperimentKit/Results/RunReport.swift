@@ -31,8 +31,8 @@ public struct RunReport<Work: Experiment> {
                 try runs.map { run in
                     .object([
                         "path": .text(run.path), "metric": .text(Work.metric.name),
-                        "validation": .optional(run.record.validation.flatMap(Work.metric.value)),
-                        "test": .optional(run.record.test.flatMap(Work.metric.value)),
+                        "validation": .optional(run.record.reported(\.validation).flatMap(Work.metric.value)),
+                        "test": .optional(run.record.reported(\.test).flatMap(Work.metric.value)),
                         "record": try JSONValue(encoding: run.record), "settings": run.settings.json,
                     ])
                 })

@@ -19,7 +19,8 @@ public struct SectionedDocument: Equatable, Sendable {
     /// - Parameters:
     ///   - preamble: What stands above the sections.
     ///   - text: The document as it is; what stands outside its markers is not kept.
-    /// - Throws: `UnpairedMarkers` for a section without its end: what follows its beginning could belong to others.
+    /// - Throws: `UnpairedMarkers` for a section without its end, whose beginning others could follow, and for an end
+    ///   alone.
     public init(preamble: String, _ text: String = "") throws(UnpairedMarkers) {
         self.preamble = preamble
         var id: String?
@@ -35,6 +36,8 @@ public struct SectionedDocument: Equatable, Sendable {
             } else if line.hasPrefix("<!-- "), line.hasSuffix(": begin -->") {
                 id = String(line.dropFirst("<!-- ".count).dropLast(": begin -->".count))
                 lines = []
+            } else if line.hasPrefix("<!-- "), line.hasSuffix(": end -->") {
+                throw UnpairedMarkers(id: String(line.dropFirst("<!-- ".count).dropLast(": end -->".count)))
             }
         }
         if let id { throw UnpairedMarkers(id: id) }

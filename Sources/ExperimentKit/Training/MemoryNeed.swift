@@ -1,7 +1,7 @@
 import Compute
 
-/// Memory that a piece of work takes at the least, by what takes it: a lower bound, so that nothing is refused that would
-/// run. As numbers of type Double, which no product of sizes overflows.
+/// Memory that a piece of work takes at the least, by what takes it: a lower bound, so that nothing is refused that
+/// would run. As numbers of type Double, which no product of sizes overflows.
 public struct MemoryNeed: Sendable {
     private struct Part {
         let what: String

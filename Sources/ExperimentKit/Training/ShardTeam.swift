@@ -4,16 +4,17 @@ import NeuralNetwork
 import Processes
 import Synchronization
 
-/// The shards of a batch that this process computes, each on a thread of its own, at most as many at a time as the process
-/// computes with.
+/// The shards of a batch that this process computes, each on a thread of its own, at most as many at a time as the
+/// process computes with.
 ///
 /// A shard's loops are not divided further, so what it computes depends neither on the number of threads nor on that of
 /// processes. Shards wait for each other where they exchange numbers, here and with those of the other processes.
 final class ShardTeam: @unchecked Sendable {
     private let members: Int
     private let processes: any ProcessGroup
-    /// Whether every member has a thread for itself. Then a waiting member stays awake for a while: others wait for it 76
-    /// times in a step of a Wide ResNet 40, and a core that sleeps takes longer to wake than most of these waits last.
+    /// Whether every member has a thread for itself. Then a waiting member stays awake for a while: others wait for it
+    /// 76 times in a step of a Wide ResNet 40, and a core that sleeps takes longer to wake than most of these waits
+    /// last.
     private let waitsAwake: Bool
     /// Rounds of the exchange that are done; changed with `condition` locked.
     private let round = Atomic<Int>(0)

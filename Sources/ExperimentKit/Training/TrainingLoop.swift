@@ -58,7 +58,9 @@ public enum TrainingError: Error, Equatable, CustomStringConvertible {
         case .notFiniteAgain(let what, let step, let checkpoint, let wayBack):
             let advice =
                 wayBack.map { "\($0), and `resume` with another rate by --set training.learningRate=…" }
-                ?? "begin another run with another rate"
+                ?? (step <= 1
+                    ? "its weights are the initial ones, so begin another run with another seed or other settings"
+                    : "begin another run with another rate")
             return
                 "the \(what) is not finite at step \(step), and the latest checkpoint, \(checkpoint), gives it again,"
                 + " whatever the rate: \(advice)"
@@ -119,7 +121,7 @@ final class TrainingLoop<Task: TrainingTask> {
 
     /// Trains until the last step, an early stop or an interruption, with a checkpoint at the end of each.
     ///
-    /// - Throws: `Interrupted`; `TrainingError.notFinite`; what the task, the checkpoints and the log throw.
+    /// - Throws: `Interrupted`; `TrainingError`; what the task, the checkpoints and the log throw.
     func run() throws -> TrainingEnd {
         // Not the hours that a machine sleeps.
         let start = SuspendingClock.now
@@ -256,8 +258,9 @@ final class TrainingLoop<Task: TrainingTask> {
         checkpointedStep = state.step
         // A log with a hole would end as a run that nobody can read.
         try stepLog.truncate(
-            toStep: state.step, keepingItsValidation: !state.validationDue, interval: settings.logEvery,
-            planned: settings.steps)
+            toStep: state.step, keepingItsValidation: !state.validationDue,
+            hasValidation: !state.validationDue && settings.validate.contains(step: state.step, of: settings.steps),
+            interval: settings.logEvery, planned: settings.steps)
     }
 }
 

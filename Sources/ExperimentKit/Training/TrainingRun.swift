@@ -35,8 +35,8 @@ public final class TrainingRun<Work: Experiment> {
     /// Begins a run: makes its folder, with the resolved configuration and a first record.
     ///
     /// - Parameter processes: Those that will share the work.
-    /// - Throws: `RecordError.runExists` if the folder already holds one; `RecordError.unwritable`; `ShardError.shards`,
-    ///   `MemoryError`, or what `Experiment.check` throws, before the folder is made.
+    /// - Throws: `RecordError.runExists` if the folder already holds one; `RecordError.unwritable`;
+    ///   `ShardError.shards`, `MemoryError`, or what `Experiment.check` throws, before the folder is made.
     public init(
         beginning configuration: NamedConfiguration<Work.Configuration>, seed: Int, data: Work.Data, out: URL,
         code: RunRecord.Code,
@@ -85,7 +85,8 @@ public final class TrainingRun<Work: Experiment> {
         return Work.Configuration.differences(of: found, from: wanted).map(\.key)
     }
 
-    /// Keys that a run may change while it is under way: enough to go on from a step after which numbers are not finite.
+    /// Keys that a run may change while it is under way: enough to go on from a step after which numbers are not
+    /// finite.
     static var changeable: [String] { ["training.learningRate", "training.clipNorm"] }
 
     /// Goes on with the run in a folder from its latest checkpoint; the folder's own `config.yaml` says how.
@@ -116,9 +117,9 @@ public final class TrainingRun<Work: Experiment> {
             files.removeLitter()
             if record.status == .finished { lock = nil }
         }
-        // `resume --set` writes the record first. A process killed right after that leaves config.yaml, or the checkpoint,
-        // with the old value. So a key counts as edited only where config.yaml differs both from the last checkpoint's
-        // configuration and from that with the record's changes.
+        // `resume --set` writes the record first. A process killed right after that leaves config.yaml, or the
+        // checkpoint, with the old value. So a key counts as edited only where config.yaml differs both from the last
+        // checkpoint's configuration and from that with the record's changes.
         let written = try ConfigurationFile(contentsOf: files.configuration).root
         let latest = try CheckpointStore(runFolder: folder).latest
         let last = try latest?.configuration() ?? written
@@ -139,7 +140,9 @@ public final class TrainingRun<Work: Experiment> {
         resolvedYAML = root.yaml
         let changed = ConfigurationFile.differences(of: root, from: agreed).map(\.key)
         let stepsDone = latest?.step ?? record.training.stepsDone
-        let isTrained = record.training.stoppedEarly || stepsDone >= configuration.loop.steps
+        let isTrained =
+            record.training.stoppedEarly && stepsDone >= record.training.stepsDone
+            || stepsDone >= configuration.loop.steps
         guard !isTrained || changed.isEmpty else {
             throw RecordError.trained(path: folder.path, keys: changed)
         }
@@ -182,7 +185,7 @@ public final class TrainingRun<Work: Experiment> {
     ///
     /// - Parameter processes: Those that share the work; the others follow (`follow(_:open:)`).
     /// - Precondition: It is called once; `init(resuming:)` goes on with a run.
-    /// - Throws: `TrainingError.notFinite` (the record says so); `ShardError`, `CheckpointError`, `RecordError`.
+    /// - Throws: `TrainingError` (the record says so); `ShardError`, `CheckpointError`, `RecordError`.
     public func run(with processes: any ProcessGroup = OneProcess()) throws -> TrainingRunEnd {
         if record.status == .finished { return .finished }
         precondition(lock != nil, "a run is run once; init(resuming:) goes on with it")
@@ -207,7 +210,8 @@ public final class TrainingRun<Work: Experiment> {
                 // Killed before its first checkpoint: starting over is the same as going on from step 0.
                 try files.requireNothingDone(record)
                 try log.truncate(
-                    toStep: 0, keepingItsValidation: false, interval: settings.logEvery, planned: settings.steps)
+                    toStep: 0, keepingItsValidation: false, hasValidation: false, interval: settings.logEvery,
+                    planned: settings.steps)
             }
             progress.report(.note("resumed at step \(grouped(loop.state.step)) of \(grouped(settings.steps))"))
         }
@@ -227,8 +231,12 @@ public final class TrainingRun<Work: Experiment> {
         if record.environments.last != environment { record.environments.append(environment) }
         record.status = .running
         record.stopReason = nil
-        // Training goes on from an earlier checkpoint, which somebody put in place of the last: the best may be another.
-        if loop.state.step < record.training.stepsDone { record.validation = nil }
+        // Training goes on from an earlier checkpoint, which somebody put in place of the last: the best may be
+        // another, and so may the end.
+        if loop.state.step < record.training.stepsDone {
+            record.validation = nil
+            record.training.stoppedEarly = false
+        }
         try update(from: loop.state)
 
         do {

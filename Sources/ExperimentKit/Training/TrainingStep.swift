@@ -4,13 +4,14 @@ import Processes
 
 /// The updates of a run's parameters, by all shards of a batch in all processes.
 ///
-/// A batch of S shards gives the means of the shards' losses and gradients. Process p of P has S / P shards that follow each
-/// other; each shard has a task of its own, with its own copy of the parameters. One update:
+/// A batch of S shards gives the means of the shards' losses and gradients. Process p of P has S / P shards that follow
+/// each other; each shard has a task of its own, with its own copy of the parameters. One update:
 ///
 /// 1. every shard computes its loss and gradient (`ShardTeam`);
-/// 2. the gradients are added, neighbors first: ((g₀ + g₁) + (g₂ + g₃)) + …, so that the sum of a process's own shards is a
-///    part of the whole sum, and the result is the same bits whatever P is. Between processes each adds up a slice of the
-///    vector and gives its sums to all;
+/// 2. the gradients are added, neighbors first: ((g₀ + g₁) + (g₂ + g₃)) + …, so that the sum of a process's own shards
+///   is a
+///    part of the whole sum, and the result is the same bits whatever P is. Between processes each adds up a slice of
+///    the vector and gives its sums to all;
 /// 3. every process clips and updates by itself: the same numbers everywhere.
 ///
 /// The first process leads: the others take part in what it calls, by `follow()`.
@@ -240,8 +241,8 @@ final class TrainingStep<Task: TrainingTask> {
         if leads { _ = processes.broadcast([order.rawValue], limit: .pause) }
     }
 
-    /// Lets the other processes go; called by the first when no update follows. After a number that is not finite nothing
-    /// is sent: every process has thrown by then.
+    /// Lets the other processes go; called by the first when no update follows. After a number that is not finite
+    /// nothing is sent: every process has thrown by then.
     func end() {
         if !hasEnded { give(.end) }
         hasEnded = true

@@ -10,8 +10,8 @@ public protocol TrainingTask: AnyObject, Module {
     /// Predictions that one step learns from, for the speed shown.
     var unitsPerStep: Int { get }
     var position: Position { get }
-    /// Tensors carried from step to step, such as the recurrent state: of the task's own shard of the batch, whose rows are
-    /// their first axis.
+    /// Tensors carried from step to step, such as the recurrent state: of the task's own shard of the batch, whose rows
+    /// are their first axis.
     var carriedTensors: [(name: String, tensor: Tensor)] { get }
 
     /// The loss of the next batch; moves to the batch after it.
