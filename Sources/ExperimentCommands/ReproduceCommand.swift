@@ -129,11 +129,12 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
         let seeds = try chosenSeeds()
         let hours = RunHours<Work>(experiment: try experimentFolder(Work.program)) { note("left out: \($0)") }
         return configurations.flatMap { configuration -> [PlannedRun] in
-            (seeds ?? configuration.values.seeds).map { seed in
+            let seconds = hours.seconds(configuration)?.seconds
+            return (seeds ?? configuration.values.seeds).map { seed in
                 let run = QueuedRun(
                     configuration: configuration.name, seed: seed, steps: configuration.values.loop.steps,
                     folder: RunFolder.url(of: configuration.name, seed: seed, in: out.url),
-                    expectedSeconds: hours.seconds(configuration)?.seconds)
+                    expectedSeconds: seconds)
                 return (run, configuration)
             }
         }.uniqued { $0.run.folder }

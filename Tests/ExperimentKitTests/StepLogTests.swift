@@ -52,7 +52,7 @@ import Testing
             try Data(text.utf8).write(to: log.url)
             func truncate() throws {
                 try log.truncate(
-                    toStep: step, keepingItsValidation: true, hasValidation: hasValidation, interval: 1, planned: 9)
+                    toStep: step, hasValidation: hasValidation, interval: 1, planned: 9)
             }
             if isWhole { try truncate() } else { #expect(throws: RecordError.self) { try truncate() } }
             #expect(try String(contentsOf: log.url, encoding: .utf8) == (isWhole ? whole : text))
@@ -66,7 +66,7 @@ import Testing
         try log(folder).append(StepRecord(step: 3, seconds: 0, validation: validation))
         try log(folder).append(StepRecord(step: 4, seconds: 0, lossNats: 1))
         try log(folder).truncate(
-            toStep: 3, keepingItsValidation: keepingValidation, hasValidation: keepingValidation, interval: 1,
+            toStep: 3, hasValidation: keepingValidation, interval: 1,
             planned: 4)
         #expect(try StepLog.read(log(folder).url).count == count)
     }

@@ -82,7 +82,7 @@ final class CheckpointStore {
         // A stop right behind the best checkpoint writes the same weights once more.
         guard let best = index.best, self.best?.step != latest?.step else { return nil }
         return "write {\"latest\": \"\(best)\", \"best\": \"\(best)\"} into"
-            + " \(url.appendingPathComponent("index.json").path) to go back to the best validation"
+            + " \(indexFile.path) to go back to the best validation"
     }
 
     /// Writes a checkpoint, makes it the latest (and the best), and removes those that are neither any more.

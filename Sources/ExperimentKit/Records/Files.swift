@@ -41,7 +41,7 @@ package enum Files {
         var status = stat()
         if stat(url.path, &status) == 0 { return status.st_mode }
         guard errno == ENOENT || errno == ENOTDIR else {
-            throw RecordError.unreadable(path: url.path, reason: String(cString: strerror(errno)))
+            throw RecordError.readFailure(path: url.path, code: errno)
         }
         return nil
     }

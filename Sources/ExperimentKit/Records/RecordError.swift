@@ -25,6 +25,13 @@ public enum RecordError: Error, Equatable, CustomStringConvertible {
     /// `resume --set` of a key that a run keeps from its beginning to its end.
     case unchangeable(path: String, keys: [String], changeable: [String])
 
+    /// A file or folder that the system refuses to read.
+    ///
+    /// - Parameter code: The value of `errno`.
+    static func readFailure(path: String, code: Int32) -> RecordError {
+        .unreadable(path: path, reason: String(cString: strerror(code)))
+    }
+
     /// A file or folder that the system refuses to write.
     ///
     /// - Parameter code: The value of `errno`.

@@ -98,7 +98,7 @@ final class RunLock {
         let fresh = open(path, O_RDONLY | O_CLOEXEC)
         guard fresh >= 0 else {
             if errno == ENOENT { return false }
-            throw RecordError.unreadable(path: path, reason: String(cString: strerror(errno)))
+            throw RecordError.readFailure(path: path, code: errno)
         }
         defer { close(fresh) }
         return try isFile(path, open: descriptor) && content(of: fresh, path).holder == holder
@@ -179,7 +179,7 @@ final class RunLock {
         var bytes = [UInt8](repeating: 0, count: 4096)
         let count = pread(descriptor, &bytes, bytes.count, 0)
         guard count >= 0 else {
-            throw RecordError.unreadable(path: path, reason: String(cString: strerror(errno)))
+            throw RecordError.readFailure(path: path, code: errno)
         }
         let holder = try? StableJSON.decode(Holder.self, from: Array(bytes.prefix(count)))
         return (holder, modified(descriptor) ?? -.infinity)

@@ -143,19 +143,16 @@ public final class StepLog {
     ///
     /// - Parameters:
     ///   - step: That of the checkpoint.
-    ///   - keepingItsValidation: Whether the checkpoint knows a validation of its step.
-    ///   - hasValidation: Whether there must be one.
+    ///   - hasValidation: Whether the checkpoint knows a validation of its step.
     ///   - interval: Steps between two lines.
     ///   - planned: Steps that the run is to take.
     /// - Throws: `RecordError.unreadable` where the lines up to the checkpoint are not whole, before anything is
     ///   written; `.unwritable`; `.lockLost`.
-    func truncate(
-        toStep step: Int, keepingItsValidation: Bool, hasValidation: Bool, interval: Int, planned: Int
-    ) throws {
+    func truncate(toStep step: Int, hasValidation: Bool, interval: Int, planned: Int) throws {
         try lock?.check()
         let (records, damage) = try Self.readable(url)
         let kept = records.filter {
-            $0.step < step || ($0.step == step && ($0.validation == nil || keepingItsValidation))
+            $0.step < step || ($0.step == step && ($0.validation == nil || hasValidation))
         }
         do {
             try Self.checkWhole(kept, of: url, interval: interval, done: step, planned: planned)

@@ -258,7 +258,7 @@ final class TrainingLoop<Task: TrainingTask> {
         checkpointedStep = state.step
         // A log with a hole would end as a run that nobody can read.
         try stepLog.truncate(
-            toStep: state.step, keepingItsValidation: !state.validationDue,
+            toStep: state.step,
             hasValidation: !state.validationDue && settings.validate.contains(step: state.step, of: settings.steps),
             interval: settings.logEvery, planned: settings.steps)
     }

@@ -210,7 +210,7 @@ public final class TrainingRun<Work: Experiment> {
                 // Killed before its first checkpoint: starting over is the same as going on from step 0.
                 try files.requireNothingDone(record)
                 try log.truncate(
-                    toStep: 0, keepingItsValidation: false, hasValidation: false, interval: settings.logEvery,
+                    toStep: 0, hasValidation: false, interval: settings.logEvery,
                     planned: settings.steps)
             }
             progress.report(.note("resumed at step \(grouped(loop.state.step)) of \(grouped(settings.steps))"))
