@@ -2,7 +2,7 @@ import CKernels
 import Foundation
 
 /// The vector kernels in use, chosen once: the widest that the CPU runs, or the ones that the environment variable
-/// `HYPERNETWORKS_SIMD` names (`avx512`, `avx2`, `portable`).
+/// `HYPERNETWORKS_SIMD` names (`amx`, `avx512`, `avx2`, `portable`).
 package enum Kernels {
     /// Name of the environment variable that overrides the choice.
     package static let variable = "HYPERNETWORKS_SIMD"
@@ -27,7 +27,7 @@ package enum Kernels {
     package static func named(_ name: String) -> ck_kernels? { ck_kernels_named(name)?.pointee }
 
     /// Every instruction set that this CPU runs, widest first: what tests go through.
-    package static let available = ["avx512", "avx2", "portable"].filter { named($0) != nil }
+    package static let available = ["amx", "avx512", "avx2", "portable"].filter { named($0) != nil }
 }
 
 /// The vector kernels of one instruction set.

@@ -6,15 +6,29 @@ import CKernels
 /// call. A packed matrix is copied once a sequence. For left-hand sides of at least `leastRows` rows the seven sums of
 /// its blocks that Strassen's algorithm needs are packed in place of the matrix; a product then takes seven
 /// multiplications of blocks in place of eight. It is for one product at a time: the sums of the left-hand side's
-/// blocks go into memory of its own.
+/// blocks go into memory of its own. Kernels that have AMX's tiles take these in place of Strassen's algorithm.
 package final class PackedMatrix {
     package let k: Int
     package let n: Int
     private let kernels: ck_kernels
     private let packed: Tensor
-    /// Rows of the left-hand sides of products by Strassen's algorithm, and where their sums go; nil for products by
-    /// the definition.
-    private let strassen: (rows: Int, sums: Tensor)?
+    private let algorithm: Algorithm
+
+    private enum Algorithm {
+        case definition
+        /// For left-hand sides of so many rows, with memory for the sums of their blocks.
+        case strassen(rows: Int, sums: Tensor)
+        /// Likewise, with memory for their packed form.
+        case tiles(rows: Int, left: Tensor, ck_amx)
+
+        var name: String {
+            switch self {
+            case .definition: "packed"
+            case .strassen: "packed, Strassen"
+            case .tiles: "packed, AMX"
+            }
+        }
+    }
 
     /// Packs op(source): [k, n], or with `transposed` the transpose of a [n, k] matrix; `ld` elements between rows.
     ///
@@ -28,7 +42,7 @@ package final class PackedMatrix {
         self.kernels = kernels
         let width = Int(kernels.panel_width)
         guard let rows, min(k, n) >= Self.leastExtent, rows >= Self.leastRows else {
-            strassen = nil
+            algorithm = .definition
             packed = Tensor(uninitialized: [Int(kernels.packed_count(Int64(k), Int64(n)))])
             let out = packed.pointer, panels = (n + width - 1) / width
             Profile.measure("packing [\(k), \(n)]", floats: 2 * k * n) {
@@ -40,10 +54,25 @@ package final class PackedMatrix {
             }
             return
         }
+        if let amx = kernels.amx?.pointee {
+            let columns = amx.blocks(n), left = amx.blocks(rows)
+            let right = Tensor(uninitialized: [columns, amx.floats(k)])
+            packed = right
+            algorithm = .tiles(rows: rows, left: Tensor(uninitialized: [left, amx.floats(k)]), amx)
+            Profile.measure("packing [\(k), \(n)], AMX", floats: 2 * k * n) {
+                Parallel.loop(columns) { column in
+                    amx.pack_right(
+                        transposed ? 1 : 0, Int64(n), Int64(k), source, Int64(ld), Int64(column), Int64(column + 1),
+                        right.pointer)
+                }
+            }
+            return
+        }
         let products = Int(kernels.strassen_products), height = Int(kernels.tile_rows), depth = (k + 1) / 2
         let halfWidth = (n + 1) / 2, panels = (halfWidth + width - 1) / width
         let sums = Tensor(uninitialized: [panels, products * depth * width])
-        strassen = (rows, Tensor(uninitialized: [products, ((rows + 1) / 2 + height - 1) / height * height, depth]))
+        algorithm = .strassen(
+            rows: rows, sums: Tensor(uninitialized: [products, ((rows + 1) / 2 + height - 1) / height * height, depth]))
         packed = sums
         let halves = Tensor(uninitialized: [Parallel.workers, 2, k * width])
         Profile.measure("packing [\(k), \(n)], Strassen", floats: 11 * k * n / 4) {
@@ -67,7 +96,7 @@ package final class PackedMatrix {
         }
     }
 
-    /// Least rows of a left-hand side for Strassen's algorithm: fewer do not pay for reading 7/4 of the weights.
+    /// Least rows of a left-hand side for Strassen's algorithm and AMX: fewer do not pay for reading 7/4 of the weights.
     package static let leastRows = 64
     /// Least extents of the matrix: less does not pay for additions to C.
     package static let leastExtent = 512
@@ -77,21 +106,48 @@ package final class PackedMatrix {
     ///
     /// - Precondition: `m` is the number of rows given to the initializer, if one was given.
     package func multiply(m: Int, a: UnsafePointer<Float>, lda: Int, c: FloatPointer, ldc: Int) {
-        let name = strassen == nil ? "packed" : "packed, Strassen"
         Profile.measure(
-            "matrix product [\(m), \(k)] · [\(k), \(n)], \(name)", flops: 2 * m * n * k, floats: m * k + k * n + m * n
+            "matrix product [\(m), \(k)] · [\(k), \(n)], \(algorithm.name)", flops: 2 * m * n * k,
+            floats: m * k + k * n + m * n
         ) {
-            if let strassen {
-                precondition(m == strassen.rows, "packed for left-hand sides of \(strassen.rows) rows, found \(m)")
-                multiplyByStrassen(m: m, a: a, lda: lda, c: c, ldc: ldc, sums: strassen.sums)
-                return
+            switch algorithm {
+            case .definition:
+                let height = Int(kernels.tile_rows)
+                pieces(panels, tiles: (m + height - 1) / height) { panels, tiles in
+                    let row = tiles.lowerBound * height
+                    kernels.gemm_packed(
+                        Int64(min(tiles.upperBound * height, m) - row), Int64(n), Int64(k), a + row * lda, Int64(lda),
+                        packed.pointer, 0, Int64(panels.lowerBound), Int64(panels.upperBound), c + row * ldc,
+                        Int64(ldc))
+                }
+            case .strassen(let rows, let sums):
+                check(m, rows)
+                multiplyByStrassen(m: m, a: a, lda: lda, c: c, ldc: ldc, sums: sums)
+            case .tiles(let rows, let left, let amx):
+                check(m, rows)
+                multiplyByTiles(m: m, a: a, lda: lda, c: c, ldc: ldc, left: left, amx)
             }
-            let height = Int(kernels.tile_rows)
-            pieces(panels, tiles: (m + height - 1) / height) { panels, tiles in
-                let row = tiles.lowerBound * height
-                kernels.gemm_packed(
-                    Int64(min(tiles.upperBound * height, m) - row), Int64(n), Int64(k), a + row * lda, Int64(lda),
-                    packed.pointer, 0, Int64(panels.lowerBound), Int64(panels.upperBound), c + row * ldc, Int64(ldc))
+        }
+    }
+
+    private func check(_ m: Int, _ rows: Int) {
+        precondition(m == rows, "packed for left-hand sides of \(rows) rows, found \(m)")
+    }
+
+    private func multiplyByTiles(
+        m: Int, a: UnsafePointer<Float>, lda: Int, c: FloatPointer, ldc: Int, left: Tensor, _ amx: ck_amx
+    ) {
+        Parallel.loop(left.shape[0]) { row in
+            amx.pack_left(0, Int64(m), Int64(k), a, Int64(lda), Int64(row), Int64(row + 1), left.pointer)
+        }
+        // As much of A's columns at a time as stays in the second-level cache while all of B goes by.
+        let steps = amx.blocks(k), parts = max(1, (k + 1023) / 1024)
+        for part in 0..<parts {
+            Parallel.loop(packed.shape[0]) { column in
+                amx.multiply(
+                    Int64(m), Int64(n), Int64(k), left.pointer, 0, Int64(left.shape[0]), packed.pointer, Int64(column),
+                    Int64(column + 1), Int64(steps * part / parts), Int64(steps * (part + 1) / parts),
+                    part > 0 ? 1 : 0, c, Int64(ldc))
             }
         }
     }
@@ -127,7 +183,7 @@ package final class PackedMatrix {
     package func multiplySerially(
         m: Int, a: UnsafePointer<Float>, lda: Int, accumulate: Bool = false, c: FloatPointer, ldc: Int
     ) {
-        precondition(strassen == nil, "packed for parallel products")
+        guard case .definition = algorithm else { preconditionFailure("packed for parallel products") }
         kernels.gemm_packed(
             Int64(m), Int64(n), Int64(k), a, Int64(lda), packed.pointer, accumulate ? 1 : 0, 0, Int64(panels), c,
             Int64(ldc))

@@ -1,6 +1,6 @@
 import CKernels
 
-/// C [m, n] += Aᵀ B by one level of Strassen's algorithm, split over the pool: for weight gradients, whose inner extent
+/// C [m, n] += Aᵀ B by one level of Strassen's algorithm, or on AMX's tiles, split over the pool: for weight gradients, whose inner extent
 /// k is all rows of all steps.
 ///
 /// The algorithm multiplies seven pairs of blocks in place of eight. The error of an element is a small multiple of the
@@ -15,6 +15,11 @@ package func addTransposedProduct(
     m: Int, n: Int, k: Int, a: UnsafePointer<Float>, lda: Int, b: UnsafePointer<Float>, ldb: Int, c: FloatPointer,
     ldc: Int, kernels: ck_kernels = Kernels.current
 ) {
+    if let amx = kernels.amx?.pointee {
+        return tileProduct(
+            amx, transposeA: true, transposeB: false, m: m, n: n, k: k, a: a, lda: lda, b: b, ldb: ldb,
+            accumulate: true, c: c, ldc: ldc)
+    }
     let products = Int(kernels.strassen_products), height = Int(kernels.tile_rows), width = Int(kernels.panel_width)
     let tiles = ((m + 1) / 2 + height - 1) / height, panels = ((n + 1) / 2 + width - 1) / width
     let blocks = (k + 2 * Int(kernels.strassen_depth) - 1) / (2 * Int(kernels.strassen_depth))

@@ -1,7 +1,8 @@
 // Vector kernels and the thread pool: C, because it gives exact control over vector registers.
 //
 // Every kernel is written once, in kernels_template.h, over vectors of a generic width, and compiled three times:
-// AVX-512 (16 lanes), AVX2 (8 lanes) and portable (4 lanes: SSE2, NEON). `ck_kernels_named` gives one of them.
+// AVX-512 (16 lanes), AVX2 (8 lanes) and portable (4 lanes: SSE2, NEON). `ck_kernels_named` gives one of them. A fourth set
+// has AVX-512's and for large matrix products those of kernels_amx.c.
 // All matrices are row-major; `ld…` is the distance between rows, in elements; nothing needs alignment.
 #ifndef CKERNELS_H
 #define CKERNELS_H
@@ -83,8 +84,32 @@ typedef struct {
     const float *_Nonnull beta;
 } ck_norm;
 
+/// Matrix products on AMX's tiles, of numbers split into two of bfloat16: at least 16 of 24 bits of each product, sums in
+/// float32 (kernels_amx.c). Operands are packed in blocks of `block` × `block` numbers, block by block along the inner
+/// extent k: block · block floats each, 64-byte aligned.
 typedef struct {
-    const char *_Nonnull name;      // "avx512", "avx2", "portable"
+    int64_t block;
+    int64_t depth;  // of the inner extent that is best packed and multiplied at a time
+    int64_t group;  // blocks of columns that are best multiplied by a block of rows while it is in the cache
+    // The blocks `first ..< last` of the rows of op(A), [m, k], and of the columns of op(B), [k, n].
+    void (*_Nonnull pack_left)(int transposed, int64_t m, int64_t k, const float *_Nonnull a, int64_t lda,
+                               int64_t first, int64_t last, float *_Nonnull packed);
+    void (*_Nonnull pack_right)(int transposed, int64_t n, int64_t k, const float *_Nonnull b, int64_t ldb,
+                                int64_t first, int64_t last, float *_Nonnull packed);
+    // C[m, n] (+)= A B for blocks of rows, of columns and of the inner extent; a, b and c are those of block 0.
+    void (*_Nonnull multiply)(int64_t m, int64_t n, int64_t k, const float *_Nonnull a, int64_t firstLeft,
+                              int64_t lastLeft, const float *_Nonnull b, int64_t firstRight, int64_t lastRight,
+                              int64_t first, int64_t last, int accumulate, float *_Nonnull c, int64_t ldc);
+} ck_amx;
+
+/// NULL where this CPU, system or build has no AMX.
+const ck_amx *_Nullable ck_amx_of_this_cpu(void);
+
+typedef struct {
+    const char *_Nonnull name;      // "amx", "avx512", "avx2", "portable"
+
+    // Large matrix products, in place of those below; NULL but in "amx", which is "avx512" in all else.
+    const ck_amx *_Nullable amx;
 
     // y[n] = f(x[n]), may be in place.
     void (*_Nonnull exp)(int64_t n, const float *_Nonnull x, float *_Nonnull y);
