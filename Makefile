@@ -94,7 +94,7 @@ test: swift deps first-build ## runs every test; those of cells and models once 
 	@$(MAKE) --no-print-directory deps NEEDED=curl
 	@swift build $(SWIFT_FLAGS) --build-tests
 	@swift test $(SWIFT_FLAGS) --skip-build
-	@$(call with-kernels,avx2 portable,swift test $(SWIFT_FLAGS) --skip-build --filter 'HyperNetworksTests')
+	@$(call with-kernels,avx512 avx2 portable,swift test $(SWIFT_FLAGS) --skip-build --filter 'HyperNetworksTests')
 	@echo "-- the programs in Python"
 	@if python3 -c 'import torch, numpy, safetensors, yaml' 2>/dev/null; then python3 -m unittest discover -s python; \
 	else echo "   skipped: python3 lacks torch, numpy, safetensors or PyYAML"; fi
@@ -122,7 +122,7 @@ sanitize: export ASAN_OPTIONS = detect_leaks=0:allocator_may_return_null=1
 # MachineCodeTests are left out: the sanitizers change the machine code of the kernels.
 sanitize: swift deps ## kernels and readers under the address and undefined-behavior sanitizers (half an hour, most of it a build)
 	@swift build $(SANITIZED) --build-tests
-	@$(call with-kernels,avx512 avx2 portable,swift test $(SANITIZED) --skip-build \
+	@$(call with-kernels,amx avx512 avx2 portable,swift test $(SANITIZED) --skip-build \
 	    --filter 'ComputeTests|NeuralNetworkTests|HyperNetworksTests' --skip MachineCodeTests)
 	@swift test $(SANITIZED) --skip-build --filter 'DatasetsTests|SafetensorsTests'
 

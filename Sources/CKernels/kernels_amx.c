@@ -11,6 +11,8 @@
 // row of A; of the right side it holds two successive rows of B, element by element in pairs.
 #include "CKernels.h"
 
+#include <stddef.h>
+
 #if defined(__x86_64__) && defined(__linux__)
 #include <cpuid.h>
 #include <immintrin.h>
@@ -29,25 +31,22 @@ INLINE __mmask16 lanes_below(int64_t left) {
     return left >= 16 ? (__mmask16)0xffff : left <= 0 ? (__mmask16)0 : (__mmask16)((1u << left) - 1u);
 }
 
+/// Numbers of bfloat16 as float32, which they are the upper half of.
+INLINE __m512 widened(__m256i x) { return (__m512)_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16); }
+
 /// The high and the low parts of the numbers x and y, 16 each: x in the lower half of a result.
 INLINE void split(__m512 x, __m512 y, __m512i *high, __m512i *low) {
     *high = (__m512i)_mm512_cvtne2ps_pbh(y, x);
-    __m512i xs = _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_castsi512_si256(*high)), 16);
-    __m512i ys = _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(*high, 1)), 16);
-    *low = (__m512i)_mm512_cvtne2ps_pbh(_mm512_sub_ps(y, (__m512)ys), _mm512_sub_ps(x, (__m512)xs));
+    __m512 restX = _mm512_sub_ps(x, widened(_mm512_castsi512_si256(*high)));
+    __m512 restY = _mm512_sub_ps(y, widened(_mm512_extracti64x4_epi64(*high, 1)));
+    *low = (__m512i)_mm512_cvtne2ps_pbh(restY, restX);
 }
 
-/// The same with x and y in turn: element n of a result is the pair (x[n], y[n]).
-INLINE void split_pairs(__m512 x, __m512 y, __m512i *high, __m512i *low) {
-    const __m512i halves = _mm512_set1_epi32((int)0xffff0000u);
-    __m512i xh = (__m512i)_mm512_cvtne2ps_pbh(y, x);
-    __m512i xs = _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_castsi512_si256(xh)), 16);
-    __m512i ys = _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(xh, 1)), 16);
-    __m512i l = (__m512i)_mm512_cvtne2ps_pbh(_mm512_sub_ps(y, (__m512)ys), _mm512_sub_ps(x, (__m512)xs));
-    __m512i xl = _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_castsi512_si256(l)), 16);
-    __m512i yl = _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(l, 1)), 16);
-    *high = _mm512_or_si512(_mm512_srli_epi32(xs, 16), _mm512_and_si512(ys, halves));
-    *low = _mm512_or_si512(_mm512_srli_epi32(xl, 16), _mm512_and_si512(yl, halves));
+/// The halves of x in turn: element n of the result is the pair of elements n and 16 + n, of 16 bits each.
+INLINE __m512i pairs(__m512i x) {
+    static const uint16_t order[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+                                       8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+    return _mm512_permutexvar_epi16(_mm512_loadu_si512(order), x);
 }
 
 /// The transpose of 16 × 16 elements of 32 bits.
@@ -79,18 +78,21 @@ INLINE void transpose(__m512i r[16]) {
 INLINE void pack_tile(int successive, const float *x, int64_t ld, int64_t rows, int64_t columns, __m512i high[16],
                       __m512i low[16]) {
     for (int r = 0; r < 16; r++) {
-        const float *first = x + (successive ? r : 2 * r) * ld, *second = successive ? first + 16 : first + ld;
-        __mmask16 m1 = (successive ? r : 2 * r) < rows ? lanes_below(columns) : 0;
-        __mmask16 m2 = successive ? (r < rows ? lanes_below(columns - 16) : 0) : 2 * r + 1 < rows ? lanes_below(columns) : 0;
-        __m512 a = _mm512_maskz_loadu_ps(m1, first), b = _mm512_maskz_loadu_ps(m2, second);
-        if (successive) split(a, b, &high[r], &low[r]);
-        else split_pairs(a, b, &high[r], &low[r]);
+        // The two halves of what the row takes: of one row of x, or of two.
+        int64_t row[2] = {successive ? r : 2 * r, successive ? r : 2 * r + 1}, column[2] = {0, successive ? 16 : 0};
+        __m512 half[2];
+        for (int n = 0; n < 2; n++) {
+            __mmask16 mask = row[n] < rows ? lanes_below(columns - column[n]) : 0;
+            half[n] = _mm512_maskz_loadu_ps(mask, x + row[n] * ld + column[n]);
+        }
+        split(half[0], half[1], &high[r], &low[r]);
+        if (!successive) high[r] = pairs(high[r]), low[r] = pairs(low[r]);
     }
 }
 
 /// Packs the blocks first ..< last of an operand of `extent` rows (left) or columns (right) and inner extent k. `alongInner`:
 /// the inner extent is x's columns, [extent, k], else its rows, [k, extent]; rows lie `ld` elements apart.
-static void pack_blocks(int left, int alongInner, int64_t extent, int64_t k, const float *x, int64_t ld, int64_t first,
+INLINE void pack_blocks(int left, int alongInner, int64_t extent, int64_t k, const float *x, int64_t ld, int64_t first,
                         int64_t last, float *packed) {
     int64_t steps = (k + block - 1) / block;
     for (int64_t t = 0; t < steps; t++)
@@ -111,6 +113,7 @@ static void pack_blocks(int left, int alongInner, int64_t extent, int64_t k, con
         }
 }
 
+// `alongInner` is a constant where each of them calls: the compiler makes four functions.
 static void pack_left(int transposed, int64_t m, int64_t k, const float *a, int64_t lda, int64_t first, int64_t last,
                       float *packed) {
     if (transposed) pack_blocks(1, 0, m, k, a, lda, first, last, packed);

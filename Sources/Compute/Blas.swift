@@ -91,20 +91,12 @@ package struct Blas: Sendable {
         self.warnings = warnings
     }
 
-    /// C = op(A) op(B) + beta C; op(A) is [m, k], op(B) [k, n], C [m, n]; row-major, `ld…` in elements. Large ones are
-    /// computed on AMX's tiles where the vector kernels have them.
+    /// C = op(A) op(B) + beta C; op(A) is [m, k], op(B) [k, n], C [m, n]; row-major, `ld…` in elements.
     package static func gemm(
         transposeA: Bool = false, transposeB: Bool = false, m: Int, n: Int, k: Int, a: UnsafePointer<Float>, lda: Int,
         b: UnsafePointer<Float>, ldb: Int, beta: Float, c: FloatPointer, ldc: Int
     ) {
         guard m > 0, n > 0 else { return }
-        if let amx = Kernels.current.amx?.pointee, beta == 0 || beta == 1, m >= PackedMatrix.leastRows,
-            min(n, k) >= PackedMatrix.leastExtent
-        {
-            return tileProduct(
-                amx, transposeA: transposeA, transposeB: transposeB, m: m, n: n, k: k, a: a, lda: lda, b: b, ldb: ldb,
-                accumulate: beta == 1, c: c, ldc: ldc)
-        }
         let functions = shared.functions
         let ta = Int32(transposeA ? openblas_trans : openblas_no_trans)
         let tb = Int32(transposeB ? openblas_trans : openblas_no_trans)

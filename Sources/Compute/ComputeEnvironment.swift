@@ -135,7 +135,7 @@ public enum ComputeEnvironment {
     /// Such as "0.3.21"; "of unknown version" where the library does not say.
     public static var blasVersion: String { Blas.shared.version }
 
-    /// The vector kernels in use: "avx512", "avx2" or "portable".
+    /// The vector kernels in use: "amx", "avx512", "avx2" or "portable".
     public static var simdName: String { String(cString: Kernels.current.name) }
 
     /// Warnings about slow or substituted kernels; empty where all is well.

@@ -59,7 +59,8 @@ extension Tensor {
 }
 
 extension Blas {
-    /// C = op(A) op(B), or with `accumulate` C + op(A) op(B); op transposes where asked to.
+    /// C = op(A) op(B), or with `accumulate` C + op(A) op(B); op transposes where asked to. Large products are made on
+    /// AMX's tiles in place of BLAS where the vector kernels have these.
     package static func multiply(
         _ a: MatrixView, transposeA: Bool = false, _ b: MatrixView, transposeB: Bool = false, into c: MatrixView,
         accumulate: Bool = false
@@ -69,13 +70,20 @@ extension Blas {
         precondition(
             k == depth && c.rowCount == m && c.columnCount == n,
             "a product [\(m), \(k)] · [\(depth), \(n)] into [\(c.rowCount), \(c.columnCount)]")
+        if let amx = Kernels.current.amx?.pointee, m >= PackedMatrix.leastRows,
+            min(n, k) >= PackedMatrix.leastExtent
+        {
+            return tileProduct(
+                amx, transposeA: transposeA, transposeB: transposeB, m: m, n: n, k: k, a: a.pointer, lda: a.stride,
+                b: b.pointer, ldb: b.stride, accumulate: accumulate, c: c.pointer, ldc: c.stride)
+        }
         gemm(
             transposeA: transposeA, transposeB: transposeB, m: m, n: n, k: k, a: a.pointer, lda: a.stride,
             b: b.pointer, ldb: b.stride, beta: accumulate ? 1 : 0, c: c.pointer, ldc: c.stride)
     }
 }
 
-/// C += Aᵀ B by Strassen's algorithm: for weight gradients.
+/// C += Aᵀ B by Strassen's algorithm or on AMX's tiles: for weight gradients.
 package func addTransposedProduct(_ a: MatrixView, _ b: MatrixView, to c: MatrixView) {
     precondition(
         a.rowCount == b.rowCount && c.rowCount == a.columnCount && c.columnCount == b.columnCount,

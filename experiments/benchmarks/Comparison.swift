@@ -72,7 +72,7 @@ struct Comparison: Codable {
 
     /// Such as "AVX-512".
     private var instructions: String {
-        ["avx512": "AVX-512", "avx2": "AVX2", "portable": "portable kernels"][simd] ?? simd
+        ["amx": "AMX", "avx512": "AVX-512", "avx2": "AVX2", "portable": "portable kernels"][simd] ?? simd
     }
 
     /// Such as "AVX-512, Intel Xeon".

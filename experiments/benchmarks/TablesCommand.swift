@@ -21,7 +21,7 @@ struct TablesCommand: ParsableCommand {
         let project = try projectFolder()
         let folder = project.url.appendingPathComponent("experiments/benchmarks")
         let measured = folder.appendingPathComponent("measured")
-        let comparisons = try ["avx512-", "avx2-", "portable-"].flatMap {
+        let comparisons = try ["amx-", "avx512-", "avx2-", "portable-"].flatMap {
             try Self.all($0, Comparison.self, in: measured).map(\.value)
         }
         let results = folder.appendingPathComponent("RESULTS.md")
