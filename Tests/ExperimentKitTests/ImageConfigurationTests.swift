@@ -41,7 +41,7 @@ import Testing
         }
         let convnet = try configuration("table7-convnet")
         let first = try RunRecord(contentsOf: experiment.appendingPathComponent("runs/table7-convnet/0/record.json"))
-        #expect(hours.text(convnet).hasSuffix(", measured, 1 thread"))
+        #expect(hours.text(convnet).hasSuffix(", measured, 1 thread, avx512"))
         #expect(hours.seconds(convnet)?.seconds == first.training.wallSeconds)
 
         let costs = try ["", "hyper-"].map { kernels in

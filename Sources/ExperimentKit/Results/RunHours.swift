@@ -24,8 +24,10 @@ public struct RunHours<Work: Experiment> {
         guard let (seconds, source, run) = estimate(configuration) else {
             return configuration.file.header.cost ?? "-"
         }
-        let threads = run.threadsInWords.map { ", \($0)" } ?? ""
-        return "\(durationText(seconds: seconds)), \(source.rawValue)\(threads)"
+        // The same step takes half of the time with another instruction set.
+        let instructions = run.environments.map(\.simd).uniqued().joined(separator: " and ")
+        return [durationText(seconds: seconds), source.rawValue, run.threadsInWords ?? "", instructions]
+            .filter { !$0.isEmpty }.joined(separator: ", ")
     }
 
     private enum Source: String {
