@@ -27,9 +27,7 @@ enum { block = 32, tile_floats = 256, block_floats = 4 * tile_floats };
 
 #define INLINE static inline __attribute__((always_inline))
 
-INLINE __mmask16 lanes_below(int64_t left) {
-    return left >= 16 ? (__mmask16)0xffff : left <= 0 ? (__mmask16)0 : (__mmask16)((1u << left) - 1u);
-}
+#include "avx512_lanes.h"
 
 /// Numbers of bfloat16 as float32, which they are the upper half of.
 INLINE __m512 widened(__m256i x) { return (__m512)_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16); }

@@ -16,9 +16,7 @@
 #define CK_TILES 8
 #include "kernels_template.h"
 
-INLINE __mmask16 lanes_below(int64_t left) {
-    return left >= L ? (__mmask16)0xffff : left <= 0 ? (__mmask16)0 : (__mmask16)((1u << left) - 1u);
-}
+#include "avx512_lanes.h"
 
 INLINE vf load(const float *p, int64_t left) { return _mm512_maskz_loadu_ps(lanes_below(left), p); }
 

@@ -70,9 +70,7 @@ extension Blas {
         precondition(
             k == depth && c.rowCount == m && c.columnCount == n,
             "a product [\(m), \(k)] · [\(depth), \(n)] into [\(c.rowCount), \(c.columnCount)]")
-        if let amx = Kernels.current.amx?.pointee, m >= PackedMatrix.leastRows,
-            min(n, k) >= PackedMatrix.leastExtent
-        {
+        if let amx = Kernels.current.amx?.pointee, PackedMatrix.isLarge(m: m, n: n, k: k) {
             return tileProduct(
                 amx, transposeA: transposeA, transposeB: transposeB, m: m, n: n, k: k, a: a.pointer, lda: a.stride,
                 b: b.pointer, ldb: b.stride, accumulate: accumulate, c: c.pointer, ldc: c.stride)

@@ -41,7 +41,7 @@ package final class PackedMatrix {
         self.n = n
         self.kernels = kernels
         let width = Int(kernels.panel_width)
-        guard let rows, min(k, n) >= Self.leastExtent, rows >= Self.leastRows else {
+        guard let rows, Self.isLarge(m: rows, n: n, k: k) else {
             algorithm = .definition
             packed = Tensor(uninitialized: [Int(kernels.packed_count(Int64(k), Int64(n)))])
             let out = packed.pointer, panels = (n + width - 1) / width
@@ -100,6 +100,8 @@ package final class PackedMatrix {
     package static let leastRows = 64
     /// Least extents of the matrix: less does not pay for additions to C.
     package static let leastExtent = 512
+    /// Whether a product [m, k] · [k, n] is worth more than the definition.
+    static func isLarge(m: Int, n: Int, k: Int) -> Bool { m >= leastRows && min(n, k) >= leastExtent }
     private var panels: Int { (n + Int(kernels.panel_width) - 1) / Int(kernels.panel_width) }
 
     /// C [m, n] = A [m, k] · packed, split over the pool.

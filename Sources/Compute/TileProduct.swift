@@ -36,21 +36,17 @@ package func tileProduct(
         "matrix product [\(m), \(k)] · [\(k), \(n)], AMX", flops: 2 * m * n * k,
         floats: m * k + k * n + (accumulate ? 2 : 1) * m * n
     ) {
-        Parallel.loop(packings) { pack(0, $0) }
-        for part in 0..<parts {
+        multiplyWhilePacking(blocks: parts, packings: packings, pieces: groups, pack: pack) { part, piece, worker in
             let range = range(part), b = b + range.lowerBound * (transposeB ? 1 : ldb)
-            Parallel.loop(groups + (part + 1 < parts ? packings : 0)) { unit, worker in
-                guard unit < groups else { return pack(part + 1, unit - groups) }
-                let first = unit * group, count = min(group, columns - first), column = first * block
-                let own = right.pointer + worker * right.shape[1]
-                amx.pack_right(
-                    transposeB ? 1 : 0, Int64(n - column), Int64(range.count), b + column * (transposeB ? ldb : 1),
-                    Int64(ldb), 0, Int64(count), own)
-                amx.multiply(
-                    Int64(m), Int64(n - column), Int64(range.count), left.pointer + part % 2 * left.shape[1], 0,
-                    Int64(rows), own, 0, Int64(count), 0, Int64(amx.blocks(range.count)),
-                    accumulate || part > 0 ? 1 : 0, c + column, Int64(ldc))
-            }
+            let first = piece * group, count = min(group, columns - first), column = first * block
+            let own = right.pointer + worker * right.shape[1]
+            amx.pack_right(
+                transposeB ? 1 : 0, Int64(n - column), Int64(range.count), b + column * (transposeB ? ldb : 1),
+                Int64(ldb), 0, Int64(count), own)
+            amx.multiply(
+                Int64(m), Int64(n - column), Int64(range.count), left.pointer + part % 2 * left.shape[1], 0,
+                Int64(rows), own, 0, Int64(count), 0, Int64(amx.blocks(range.count)),
+                accumulate || part > 0 ? 1 : 0, c + column, Int64(ldc))
         }
     }
 }

@@ -40,17 +40,26 @@ package func addTransposedProduct(
     Profile.measure(
         "matrix product [\(m), \(k)] · [\(k), \(n)], Strassen", flops: 2 * m * n * k, floats: m * k + k * n + 2 * m * n
     ) {
-        Parallel.loop(groups) { pack(0, $0) }
-        for block in 0..<blocks {
+        multiplyWhilePacking(blocks: blocks, packings: groups, pieces: pieces, pack: pack) { block, piece, worker in
             let range = rows(block)
-            Parallel.loop(pieces + (block + 1 < blocks ? groups : 0)) { unit, worker in
-                guard unit < pieces else { return pack(block + 1, unit - pieces) }
-                kernels.strassen_add_transposed(
-                    Int64(m), Int64(n), Int64(range.count), packed.pointer + block % 2 * packed.shape[1],
-                    b + range.lowerBound * ldb, Int64(ldb), Int64(unit * group),
-                    Int64(min((unit + 1) * group, panels)), c, Int64(ldc),
-                    scratch.pointer + worker * scratch.shape[1])
-            }
+            kernels.strassen_add_transposed(
+                Int64(m), Int64(n), Int64(range.count), packed.pointer + block % 2 * packed.shape[1],
+                b + range.lowerBound * ldb, Int64(ldb), Int64(piece * group),
+                Int64(min((piece + 1) * group, panels)), c, Int64(ldc), scratch.pointer + worker * scratch.shape[1])
+        }
+    }
+}
+
+/// Goes through the blocks of an inner extent: while one is multiplied, piece by piece, threads without work pack A's
+/// rows of the next. So there is memory for two packed blocks, taken in turn.
+func multiplyWhilePacking(
+    blocks: Int, packings: Int, pieces: Int, pack: (_ block: Int, _ packing: Int) -> Void,
+    multiply: (_ block: Int, _ piece: Int, _ worker: Int) -> Void
+) {
+    Parallel.loop(packings) { pack(0, $0) }
+    for block in 0..<blocks {
+        Parallel.loop(pieces + (block + 1 < blocks ? packings : 0)) { unit, worker in
+            if unit < pieces { multiply(block, unit, worker) } else { pack(block + 1, unit - pieces) }
         }
     }
 }

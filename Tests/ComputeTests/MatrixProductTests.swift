@@ -23,11 +23,16 @@ struct ProductCase {
 ///
 /// A sum of k products in any order, fused or not, is at most γ Σ|a b| away from the exact one, γ = k u / (1 − k u),
 /// u = 2^-24 (Higham, Accuracy and Stability of Numerical Algorithms, 3.1); γ ≤ 1.01 k u for the sizes here.
-func worstProductError(_ found: [Float], _ a: [Float], _ b: [Float], m: Int, n: Int, k: Int) -> Double {
+///
+/// - Parameter bound: In place of γ.
+func worstProductError(
+    _ found: [Float], _ a: [Float], _ b: [Float], m: Int, n: Int, k: Int, bound: Double? = nil
+) -> Double {
     let exact = naiveProduct(a, b, m: m, n: n, k: k)
     let magnitude = naiveProduct(a.map(abs), b.map(abs), m: m, n: n, k: k)
     return (0..<m * n).map { index in
-        let error = abs(Double(found[index]) - exact[index]) / (1.01 * Double(k) * rounding * magnitude[index])
+        let allowed = (bound ?? 1.01 * Double(k) * rounding) * magnitude[index]
+        let error = abs(Double(found[index]) - exact[index]) / allowed
         return error.isNaN ? .infinity : error
     }.max() ?? 0
 }
@@ -267,15 +272,8 @@ func worstProductError(_ found: [Float], _ a: [Float], _ b: [Float], m: Int, n: 
     static func check(_ product: ProductCase, _ note: String) {
         let (m, n, k) = (product.m, product.n, product.k), ldc = n + 5
         for (transposeA, transposeB) in [(false, false), (true, false), (false, true), (true, true)] {
-            let lda = (transposeA ? m : k) + 3, ldb = (transposeB ? k : n) + 1
-            let a =
-                transposeA
-                ? spread(transposed(product.a, rows: m, columns: k), rows: k, columns: m, ld: lda)
-                : spread(product.a, rows: m, columns: k, ld: lda)
-            let b =
-                transposeB
-                ? spread(transposed(product.b, rows: k, columns: n), rows: n, columns: k, ld: ldb)
-                : spread(product.b, rows: k, columns: n, ld: ldb)
+            let (a, lda) = operand(product.a, rows: m, columns: k, transposed: transposeA, gap: 3)
+            let (b, ldb) = operand(product.b, rows: k, columns: n, transposed: transposeB, gap: 1)
             for beta in [Float(0), 1, 2] {
                 let before = beta == 0 ? [Float](repeating: .nan, count: m * n) : product.c
                 var c = spread(before, rows: m, columns: n, ld: ldc)

@@ -37,6 +37,16 @@ func spread(_ values: [Float], rows: Int, columns: Int, ld: Int) -> [Float] {
     return result
 }
 
+/// The operand `values` [rows, columns] of a product as it lies in memory, with `transposed` as its transpose: rows `gap`
+/// further apart than they are long, and the distance between them.
+func operand(
+    _ values: [Float], rows: Int, columns: Int, transposed isTransposed: Bool, gap: Int
+) -> (values: [Float], ld: Int) {
+    let ld = (isTransposed ? rows : columns) + gap
+    let lying = isTransposed ? transposed(values, rows: rows, columns: columns) : values
+    return (spread(lying, rows: isTransposed ? columns : rows, columns: ld - gap, ld: ld), ld)
+}
+
 /// [rows, columns] as [columns, rows].
 func transposed(_ values: [Float], rows: Int, columns: Int) -> [Float] {
     var result = [Float](repeating: 0, count: values.count)

@@ -11,15 +11,9 @@ struct TileProductTests {
     private func product(
         _ test: ProductCase, transposeA: Bool, transposeB: Bool, accumulate: Bool
     ) -> [Float] {
-        let (m, n, k) = (test.m, test.n, test.k), lda = (transposeA ? m : k) + 3, ldb = (transposeB ? k : n) + 1
-        let a =
-            transposeA
-            ? spread(transposed(test.a, rows: m, columns: k), rows: k, columns: m, ld: lda)
-            : spread(test.a, rows: m, columns: k, ld: lda)
-        let b =
-            transposeB
-            ? spread(transposed(test.b, rows: k, columns: n), rows: n, columns: k, ld: ldb)
-            : spread(test.b, rows: k, columns: n, ld: ldb)
+        let (m, n, k) = (test.m, test.n, test.k)
+        let (a, lda) = operand(test.a, rows: m, columns: k, transposed: transposeA, gap: 3)
+        let (b, ldb) = operand(test.b, rows: k, columns: n, transposed: transposeB, gap: 1)
         let before = accumulate ? test.c : [Float](repeating: .nan, count: m * n)
         var c = spread(before, rows: m, columns: n, ld: n + 5)
         c.withUnsafeMutableBufferPointer {
@@ -57,11 +51,8 @@ struct TileProductTests {
             tileProduct(
                 amx, transposeA: false, transposeB: false, m: m, n: n, k: k, a: a, lda: k, b: b, ldb: n,
                 accumulate: false, c: c.pointer, ldc: n)
-            let exact = naiveProduct(a, b, m: m, n: n, k: k)
-            let magnitude = naiveProduct(a.map(abs), b.map(abs), m: m, n: n, k: k)
             let bound = 3.01 * 0x1p-16 + 1.01 * 3 * Double(k) * rounding
-            let worst = (0..<m * n).map { abs(Double(c.floats[$0]) - exact[$0]) / (bound * magnitude[$0]) }
-                .reduce(0) { $1.isNaN ? .infinity : max($0, $1) }
+            let worst = worstProductError(c.floats, a, b, m: m, n: n, k: k, bound: bound)
             #expect(worst <= 1, "[\(m), \(k)] · [\(k), \(n)]: \(worst) of the bound")
         }
     }
