@@ -372,6 +372,11 @@ import Testing
 
     // MARK: The split
 
+    /// Committed weights have not seen the images that this draw sets aside.
+    @Test func validation_isTheDrawThatRecordsWereMadeWith() {
+        #expect(ImageSplit(count: 10, validationCount: 3, seed: 42).places == [0, 1, 2, -1, -2, 3, 4, 5, -3, 6])
+    }
+
     @Test func validation_isDrawnBySeedAndDisjointFromTraining() throws {
         let data = DataFolder(path: "\(repository)/data", origin: .standard)
         func open(_ seed: UInt64, _ count: Int? = nil) throws -> ImageDataset {

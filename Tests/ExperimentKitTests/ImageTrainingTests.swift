@@ -61,13 +61,72 @@ import Testing
         for epoch in 0..<2 {
             let order = shuffledIndices(count: set.count, seed: 3, epoch: epoch)
             for batch in 0..<set.count / 40 {
+                let places = order[batch * 40..<(batch + 1) * 40]
                 let expected = Tensor(zeros: [40, set.height, set.width, set.channels])
                 set.write(
-                    order[batch * 40..<(batch + 1) * 40], normalization: normalization, augmentation: augmentation,
-                    seed: 3, epoch: epoch, to: expected.pointer)
-                #expect(work.nextBatch().images.value.floats == expected.floats, "batch \(batch) of epoch \(epoch)")
+                    places, normalization: normalization, augmentation: augmentation, seed: 3, epoch: epoch,
+                    to: expected.pointer)
+                let (images, targets) = work.nextBatch()
+                #expect(images.value.floats == expected.floats, "images of batch \(batch) of epoch \(epoch)")
+                #expect(targets == places.map { Int32(set.labels[$0]) }, "labels of batch \(batch) of epoch \(epoch)")
             }
         }
+    }
+
+    @Test func withoutAugmentationBatchesAreTheImagesAsTheyAre() throws {
+        let run = try ImageTestRun(overrides: ["data.augment=false"]), set = run.data.train
+        let expected = Tensor(zeros: [40, set.height, set.width, set.channels])
+        set.write(
+            shuffledIndices(count: set.count, seed: 3, epoch: 0)[..<40],
+            normalization: try run.configuration.data.dataset.normalization(of: run.data), to: expected.pointer)
+        #expect(try run.work().nextBatch().images.value.floats == expected.floats)
+    }
+
+    /// Deviation `staticInputNormalization`.
+    @Test(arguments: ImageDatasetName.allCases)
+    func photographsAreNormalizedByTheirStatisticsAndDigitsFromZeroToOne(name: ImageDatasetName) {
+        let isDigits = name == .mnist || name == .sampleMNIST
+        let means = isDigits ? [33.0] : [125, 122, 113], deviations = isDigits ? [78.0] : [63, 62, 66]
+        let expected: PixelNormalization =
+            isDigits ? .unitInterval(channels: 1) : PixelNormalization(means: means, deviations: deviations)
+        #expect(name.normalization(means: means, deviations: deviations) == expected)
+    }
+
+    @Test(arguments: [1, 2])
+    func theDivisionOfTheImagesIsDrawnByTheSeedOfTheConfiguration(seed: Int) throws {
+        let run = try ImageTestRun(overrides: ["data.splitSeed=\(seed)"])
+        let expected = try ImageDataset.open(
+            .sampleCIFAR10, dataFolder: run.dataFolder, validationCount: 2300, seed: UInt64(seed))
+        #expect(run.data.train == expected.train && run.data.validation == expected.validation)
+    }
+
+    @Test func validationReadsTheImagesSetAsideAndOnlyTheReportReadsTheTestSplit() throws {
+        let work = try ImageTestRun().work(), onTheWay = try work.validate(), reported = try work.report(.validation)
+        #expect(onTheWay.predictions == 2300 && reported.predictions == 2300)
+        #expect(onTheWay.lossNats == reported.lossNats && onTheWay.wrong == reported.wrong)
+        #expect(try work.report(.test).predictions == 500)
+    }
+
+    /// Other constants than the defaults of the optimizers and of every committed file.
+    @Test func theConstantsOfTheOptimizerAreThoseOfTheConfiguration() throws {
+        /// Where a parameter is, from 0, after a gradient of 2 and one of 1 at a rate of 1.
+        func path(_ overrides: [String]) throws -> [Double] {
+            let x = Variable(Tensor([0], shape: [1]), requiresGradient: true)
+            let settings = try ImageTestRun(overrides: overrides).configuration.training.optimizer
+            let optimizer = settings.optimizer([NamedParameter("x", x)])
+            return [Float(2), 1].map { gradient in
+                x.clearGradient()
+                x.addGradient(Tensor([gradient], shape: [1]))
+                optimizer.step(learningRate: 1)
+                return Double(x.value.floats[0])
+            }
+        }
+        // With μ = ½ the velocities are 2 and 2.
+        #expect(try path(["training.adam=null", "training.nesterov={momentum: 0.5}"]) == [-3, -5])
+        // m̂ = 2 and 4/3, v̂ = 4 and 16/7, ε = 1.
+        let adam = try path(["training.adam={beta1: 0.5, beta2: 0.75, epsilon: 1}"])
+        let second = 4.0 / 3 / ((16.0 / 7).squareRoot() + 1)
+        #expect(abs(adam[0] + 2.0 / 3) < 1e-6 && abs(adam[1] + 2.0 / 3 + second) < 1e-6)
     }
 
     @Test func theLossHasTheL2PenaltyOnGeneratedKernels() throws {

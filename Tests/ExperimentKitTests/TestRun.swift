@@ -14,6 +14,7 @@ let committedConfigurations = checkout.experiment("char-hyperlstm").appendingPat
 
 /// A model of characters small enough to train within a second, and a corpus to go with it.
 typealias TestRun = ExperimentTest<CharacterExperiment>
+typealias CharacterRun = TrainingRun<CharacterExperiment>
 
 extension ExperimentTest where Work == CharacterExperiment {
     /// Every kind of model state that a checkpoint must hold: dropout everywhere, a hyper cell, carried state, an epoch
@@ -68,8 +69,9 @@ extension ExperimentTest where Work == CharacterExperiment {
     init(overrides: [String] = []) throws {
         folder = try TemporaryFolder()
         try folder.write(Self.text(characters: 1300), to: "data/sample/sample.train.txt")
-        try folder.write(Self.text(characters: 200), to: "data/sample/sample.valid.txt")
-        try folder.write(Self.text(characters: 150), to: "data/sample/sample.test.txt")
+        try folder.write(String(Self.text(characters: 215).suffix(200)), to: "data/sample/sample.valid.txt")
+        // Begins elsewhere in the line, so that no split begins like another.
+        try folder.write(String(Self.text(characters: 157).suffix(150)), to: "data/sample/sample.test.txt")
         let url = try folder.write(Self.yaml, to: "tiny.yaml")
         file = try ConfigurationFile(contentsOf: url, overrides: overrides)
         dataFolder = DataFolder(path: folder.path("data"), origin: .option)

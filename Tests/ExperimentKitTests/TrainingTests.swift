@@ -80,6 +80,44 @@ import Testing
         #expect(resumed.record.test?.lossNats == unbroken.record.test?.lossNats)
     }
 
+    /// The hours of a run are those of all its sittings.
+    @Test func secondsGoOnWithAResumedRun() throws {
+        let run = try TestRun(), first = try run.stopped(at: 39), before = first.record.training
+        let second = try run.resume(first.folder)
+        #expect(try second.run() == .finished)
+        // One step is left, which takes less than 39.
+        let seconds = try StepLog.read(first.folder.appendingPathComponent("steps.jsonl")).map(\.seconds)
+        #expect(zip(seconds, seconds.dropFirst()).allSatisfy { $0 <= $1 }, "\(seconds)")
+        #expect(second.record.training.wallSeconds > before.wallSeconds)
+        #expect(second.record.training.trainingSeconds > before.trainingSeconds)
+    }
+
+    /// Runs of several seeds would otherwise differ in less than they say.
+    @Test func theSeedOfARunDrawsItsInitialValuesAndItsDropout() throws {
+        let run = try TestRun(overrides: ["training.steps=1"])
+        func work(_ seed: UInt64) throws -> CharacterExperiment {
+            try CharacterExperiment(
+                configuration: try run.configuration, data: run.data, seed: seed, shard: .whole,
+                progress: SilentProgress(), interruption: Interruption())
+        }
+        let three = try work(3), four = try work(4)
+        #expect(three.parameters.map(\.variable.value.floats) != four.parameters.map(\.variable.value.floats))
+        #expect(three.position.dropout.seed == 3 && four.position.dropout.seed == 4)
+        // A run of seed 3 hands it on.
+        let log = try StepLog.read(try run.finished().folder.appendingPathComponent("steps.jsonl"))
+        #expect(log.first?.lossNats == Double(three.nextLoss().loss.value.floats[0]))
+    }
+
+    @Test func everyStepHasTheRateOfItsOwnNumber() throws {
+        let run = try TestRun(overrides: [
+            "training.steps=10",
+            "training.learningRate={peak: 0.01, final: 0, warmUpSteps: 4, holdUntilStep: 6, totalSteps: 10}",
+        ])
+        let log = try StepLog.read(try run.finished().folder.appendingPathComponent("steps.jsonl"))
+        let expected = [0.0025, 0.005, 0.0075, 0.01, 0.01, 0.01, 0.0075, 0.005, 0.0025, 0]
+        expectClose(log.compactMap(\.rate), expected, relative: 1e-12, absolute: 1e-17, what: "rates")
+    }
+
     @Test func aRunGoesThroughEpochsWithZeroStateAtTheStartOfEach() throws {
         let run = try TestRun(), training = try run.finished()
         let latest = try #require(try CheckpointStore(runFolder: training.folder).latest)
@@ -124,6 +162,8 @@ import Testing
         let store = try CheckpointStore(runFolder: training.folder)
         #expect(store.best?.url.lastPathComponent == "step-0000024")
         #expect(store.latest?.url.lastPathComponent == "step-0000040")
+        // And is what the folder of the run stands for where it is sampled, baked or read again.
+        #expect(try Checkpoint(at: training.folder).url.lastPathComponent == "step-0000024")
     }
 
     /// Worse from step 16 on, with two validations of patience.
@@ -156,9 +196,15 @@ import Testing
 
     /// On the way the beginning of the split as many streams; at the end all of it as `reportedStreams`.
     @Test func validationsOnTheWayReadAsTheirOwnKeysSay() throws {
-        let task = try TestRun(overrides: ["evaluation.validationCharacters=100", "training.steps=8"]).work()
-        let read = try task.validate()
+        let run = try TestRun(overrides: ["evaluation.validationCharacters=100"]), task = try run.work()
+        let read = try task.validate(), beginning = Array(run.data.validation.prefix(100))
         #expect(read.streams == 2 && read.predictions == 98)
+        let expected = try CharacterEvaluator(
+            sequenceLength: 10, interruption: Interruption(), progress: SilentProgress()
+        ).evaluate(task.model, symbols: beginning, streams: 2, name: "validation")
+        #expect(read.lossNats == expected.lossNats)
+        // Which another split would not give.
+        #expect(run.data.test.prefix(100) != beginning[...] && run.data.train.prefix(100) != beginning[...])
     }
 
     @Test func aSecondRunInTheSameFolderIsRefused() throws {
@@ -220,12 +266,19 @@ private final class ScriptedTask: TrainingTask {
     let parameters: [NamedParameter]
     let unitsPerStep = 1
     let carriedTensors: [(name: String, tensor: Tensor)] = []
+    private let penalty: Double
     private var validationLosses: [Double]
     private let figures: [String: Double]?
 
-    /// - Parameter validationLosses: One after the other; the last of them again and again.
-    init(losses: [Float], validationLosses: [Double] = [1], figures: [String: Double]? = nil) {
+    /// - Parameters:
+    ///   - losses: The loss of each step, as a multiple of the parameter.
+    ///   - penalty: The L2 penalty's coefficient.
+    ///   - validationLosses: One after the other; the last of them again and again.
+    init(
+        losses: [Float], penalty: Double = 0, validationLosses: [Double] = [1], figures: [String: Double]? = nil
+    ) {
         self.losses = losses
+        self.penalty = penalty
         self.validationLosses = validationLosses
         self.figures = figures
         parameters = [NamedParameter("x", variable)]
@@ -239,7 +292,9 @@ private final class ScriptedTask: TrainingTask {
         position += 1
         onLoss(position)
         // The gradient is as finite as the loss.
-        return BatchLoss(loss: sum(affine(variable, scale: losses[position - 1])))
+        let loss = sum(affine(variable, scale: losses[position - 1]))
+        return BatchLoss(
+            loss: loss, objective: penalty == 0 ? nil : loss + l2Penalty([variable], coefficient: penalty))
     }
 
     func validate() -> SplitEvaluation {
@@ -259,11 +314,11 @@ private final class ScriptedTask: TrainingTask {
     }
 
     private func loop(
-        _ task: ScriptedTask, in folder: URL, _ settings: TrainingLoopSettings = settings()
+        _ task: ScriptedTask, in folder: URL, _ settings: TrainingLoopSettings = settings(), optimizer: Adam? = nil
     ) throws -> TrainingLoop<ScriptedTask> {
         TrainingLoop(
             updates: try TrainingStep(
-                tasks: [task], optimizer: Adam(parameters: task.parameters), settings: settings),
+                tasks: [task], optimizer: optimizer ?? Adam(parameters: task.parameters), settings: settings),
             checkpoints: try CheckpointStore(runFolder: folder),
             stepLog: StepLog(url: folder.appendingPathComponent("steps.jsonl")), progress: SilentProgress(),
             interruption: Interruption(), configurationYAML: "steps: 10\n", modelMetadata: [:],
@@ -290,6 +345,16 @@ private final class ScriptedTask: TrainingTask {
         // A rate of 0.1 and a gradient of 10.
         #expect(try weight(nil) == 0)
         #expect(try abs(weight(1) - 0.9) < 1e-6)
+    }
+
+    @Test(arguments: [1, 2])
+    func whatMovesTheWeightsIsTheLossWithItsPenalty(shards: Int) throws {
+        let tasks = (0..<shards).map { _ in ScriptedTask(losses: [10], penalty: 2) }
+        let sgd = NesterovSGD(parameters: tasks[0].parameters, momentum: 0)
+        let result = try TrainingStep(tasks: tasks, optimizer: sgd, settings: Self.settings()).take(1)
+        // At x = 1 the loss is 10 x and the penalty ½ · 2 x²; the rate is 0.1.
+        #expect(result.lossNats == 10 && result.objective == 11 && result.gradientNorm == 12)
+        #expect(abs(tasks[0].variable.value.floats[0] + 0.2) < 1e-6)
     }
 
     @Test(arguments: [Float.nan, Float.infinity])
@@ -381,6 +446,18 @@ private final class ScriptedTask: TrainingTask {
             throws: TrainingError.notFinite(
                 what: "tensor 'running'", step: 4, lastCheckpoint: folder.path("checkpoints/step-0000002"))
         ) { try loop(task, in: folder.url).run() }
+    }
+
+    /// An infinite moment of the square leaves its parameter where it is from then on, and nothing else tells.
+    @Test func aMomentThatIsNotFiniteIsNamedAndTheCheckpointBeforeItStays() throws {
+        let folder = try TemporaryFolder(), task = ScriptedTask(losses: [Float](repeating: 1, count: 10))
+        let adam = Adam(parameters: task.parameters)
+        let square = try #require(adam.state.first { $0.name == "x.v" }).tensor
+        task.onLoss = { step in if step == 3 { square.copy(from: [.infinity]) } }
+        #expect(
+            throws: TrainingError.notFinite(
+                what: "tensor 'x.v'", step: 4, lastCheckpoint: folder.path("checkpoints/step-0000002"))
+        ) { try loop(task, in: folder.url, optimizer: adam).run() }
     }
 
     @Test func aGradientThatIsNotFiniteStopsTheRunBeforeTheUpdate() throws {

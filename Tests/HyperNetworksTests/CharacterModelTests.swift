@@ -279,6 +279,25 @@ struct CharacterModelTests {
         #expect((0..<units).allSatisfy { abs(squares[$0 * units + $0] - 1) < 1e-5 })
     }
 
+    /// Deviation `inputInitialValues`: of W_x in every cell, the hyper cell's too.
+    @Test(arguments: [CellKind.lstm, .hyperLSTM, .rnn, .hyperRNN])
+    func inputInitialValues_areThoseOfEveryCell(kind: CellKind) {
+        let hasHyperCell = kind.features.contains(.hyperCell)
+        let model = CharacterModel(
+            configuration: .test(
+                cell: kind, units: 60, layerNorm: false, hyperUnits: hasHyperCell ? 40 : 0,
+                embeddingSize: hasHyperCell ? 4 : 0),
+            vocabularySize: 30, initialValues: RecurrentInitialValues(input: .uniformUnitScaling), seed: 1)
+        let weights = model.parameters.filter { $0.name.hasSuffix("W_x") }
+        #expect(weights.count == (hasHyperCell ? 2 : 1))
+        for W in weights {
+            // Uniform numbers come close to their bound; elements of an orthogonal matrix do not keep to it.
+            let bound = (3 / Float(W.variable.shape[0])).squareRoot()
+            let greatest = W.variable.value.floats.map(abs).max() ?? 0
+            #expect(greatest <= bound * 1.000001 && greatest > 0.98 * bound, "\(W.name): \(greatest) of \(bound)")
+        }
+    }
+
     @Test func atTheStart_everyScaleIsOneTenthAndAHyperLSTMIsAnLSTMWithWeightsTimesOneTenth() {
         var random = RandomStream(seed: 5, stream: 0)
         let (I, H, B, T) = (6, 11, 3, 7)
