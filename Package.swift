@@ -32,11 +32,11 @@ let package = Package(
         .target(name: "Processes", dependencies: ["CMPI"]),
         .target(name: "Datasets", dependencies: ["CZlib"]),
         .target(name: "NeuralNetwork", dependencies: ["Compute", "Safetensors"]),
-        .target(name: "HyperNetworks", dependencies: ["NeuralNetwork", "Compute"]),
+        .target(name: "HyperNetworks", dependencies: ["NeuralNetwork"]),
         .target(name: "Figures", dependencies: ["CZlib"]),
         .plugin(name: "WriteSourceCommit", capability: .buildTool(), exclude: ["write.sh"]),
         .target(name: "SourceCommit", plugins: ["WriteSourceCommit"]),
-        .target(name: "PaperFigures", dependencies: ["Figures", "HyperNetworks", "Compute"]),
+        .target(name: "PaperFigures", dependencies: ["Figures", "HyperNetworks"]),
         .target(
             name: "ExperimentKit",
             dependencies: [
@@ -70,6 +70,7 @@ let package = Package(
             name: "static-hypernet",
             dependencies: [
                 "ImageExperiments", "ExperimentKit", "ExperimentCommands", "PaperFigures", "Figures", "HyperNetworks",
+                "Datasets", "Safetensors",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "experiments/static-hypernet",
@@ -88,20 +89,22 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["Compute", "Datasets", "Safetensors"], path: "Tests/TestSupport",
             exclude: ["oracle.py"]),
-        .testTarget(name: "ComputeTests", dependencies: ["Compute", "CKernels", "TestSupport"]),
+        .testTarget(name: "ComputeTests", dependencies: ["Compute", "CKernels", "COpenBLAS", "TestSupport"]),
         .testTarget(
             name: "SafetensorsTests", dependencies: ["Safetensors", "TestSupport"], exclude: ["Fixtures"]),
         .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "TestSupport"]),
         .testTarget(
-            name: "NeuralNetworkTests", dependencies: ["NeuralNetwork", "TestSupport"], exclude: ["Fixtures"]),
+            name: "NeuralNetworkTests", dependencies: ["NeuralNetwork", "Safetensors", "TestSupport"],
+            exclude: ["Fixtures"]),
         .testTarget(
             name: "HyperNetworksTests", dependencies: ["HyperNetworks", "TestSupport"], exclude: ["Fixtures"]),
-        .testTarget(name: "FiguresTests", dependencies: ["Figures", "PaperFigures", "TestSupport"]),
+        .testTarget(name: "FiguresTests", dependencies: ["Figures", "PaperFigures", "HyperNetworks", "TestSupport"]),
         .testTarget(
             name: "ExperimentKitTests",
             dependencies: [
                 "ExperimentKit", "ExperimentCommands", "CharacterExperiments", "ImageExperiments", "char-hyperlstm",
-                "static-hypernet", "Figures", "NeuralNetwork", "Processes", "TestSupport",
+                "static-hypernet", "Figures", "HyperNetworks", "NeuralNetwork", "Compute", "Datasets", "Processes",
+                "Safetensors", "TestSupport",
             ], exclude: ["Fixtures"]),
         .testTarget(name: "TestSupportTests", dependencies: ["TestSupport", "Safetensors"]),
     ],

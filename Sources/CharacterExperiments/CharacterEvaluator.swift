@@ -21,8 +21,7 @@ public struct CharacterEvaluator {
     /// - Parameters:
     ///   - symbols: The split, [n].
     ///   - streams: Parallel streams that it is read as, each from a zero state; 1 reads it as one sequence, the
-    ///     paper's way. Every character is predicted but the split's first and those left over at its
-    ///     end.
+    ///     paper's way. Every character is predicted but the split's first and those left over at its end.
     ///   - name: The split's name, for progress and errors.
     /// - Throws: `CorpusError.tooShort`; `Interrupted` when a stop was asked for.
     public func evaluate(

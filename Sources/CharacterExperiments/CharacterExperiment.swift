@@ -5,9 +5,6 @@ import Foundation
 import HyperNetworks
 import NeuralNetwork
 
-/// One run of one configuration of characters with one seed.
-public typealias CharacterRun = TrainingRun<CharacterExperiment>
-
 /// Language models of characters: LSTM and HyperLSTM on Penn Treebank, enwik8 and text8 (sections 4.3 and 4.4).
 ///
 /// The corpus is read as B parallel streams, T characters a step. The state is carried from one sequence to the next
@@ -97,7 +94,7 @@ public final class CharacterExperiment: Experiment {
     public static func cost(ofAStep configuration: CharacterConfiguration) -> (kind: String, multiplications: Double)? {
         let model = configuration.model
         return (
-            "\(model.cell) \(model.layerNorm)",
+            "\(model.cell.rawValue) \(model.layerNorm)",
             Double(parameterCount(configuration, nil)) * Double(configuration.unitsPerStep)
         )
     }

@@ -141,7 +141,7 @@ public func scaleRows(_ x: Variable, by column: Variable) -> Variable {
 /// - Returns: [R, C].
 public func gatherRows(_ table: Variable, _ indices: [Int32], scale: [Float]? = nil) -> Variable {
     let (available, columns) = rowsAndColumns(table.value), rows = indices.count
-    precondition(scale == nil || scale!.count == rows, "one factor a row: expected \(rows), found \(scale!.count)")
+    if let scale { precondition(scale.count == rows, "one factor a row: expected \(rows), found \(scale.count)") }
     precondition(
         indices.allSatisfy { $0 >= 0 && $0 < available }, "row numbers of \(table.shape) lie in 0 ..< \(available)")
     let y = Tensor(zeros: [rows, columns])

@@ -96,9 +96,10 @@ package final class PackedMatrix {
         }
     }
 
-    /// Least rows of a left-hand side for Strassen's algorithm and AMX: fewer do not pay for reading 7/4 of the weights.
+    /// Least rows of a left-hand side for Strassen's algorithm and AMX: fewer do not pay for reading 7/4 of the weights,
+    /// nor for splitting them.
     package static let leastRows = 64
-    /// Least extents of the matrix: less does not pay for additions to C.
+    /// Least extents of the matrix: less does not pay for additions to C, nor for the packing of A.
     package static let leastExtent = 512
     /// Whether a product [m, k] · [k, n] is worth more than the definition.
     static func isLarge(m: Int, n: Int, k: Int) -> Bool { m >= leastRows && min(n, k) >= leastExtent }
@@ -143,7 +144,7 @@ package final class PackedMatrix {
             amx.pack_left(0, Int64(m), Int64(k), a, Int64(lda), Int64(row), Int64(row + 1), left.pointer)
         }
         // As much of A's columns at a time as stays in the second-level cache while all of B goes by.
-        let steps = amx.blocks(k), parts = max(1, (k + 1023) / 1024)
+        let depth = 1024, steps = amx.blocks(k), parts = max(1, (k + depth - 1) / depth)
         for part in 0..<parts {
             Parallel.loop(packed.shape[0]) { column in
                 amx.multiply(

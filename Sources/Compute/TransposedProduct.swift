@@ -1,7 +1,8 @@
 import CKernels
 
-/// C [m, n] += Aᵀ B by one level of Strassen's algorithm, or on AMX's tiles, split over the pool: for weight gradients, whose inner extent
-/// k is all rows of all steps.
+/// C [m, n] += Aᵀ B by one level of Strassen's algorithm, or on AMX's tiles, split over the pool: for weight gradients.
+///
+/// Their inner extent k is all rows of all steps, thousands: enough for either to pay, whatever m and n are.
 ///
 /// The algorithm multiplies seven pairs of blocks in place of eight. The error of an element is a small multiple of the
 /// rounding error of the largest products in its row and column, where the definition's is one of its own products

@@ -97,7 +97,7 @@ enum CIFAR10Files {
         _ test: inout ImageCollector, _ contents: inout [String]
     ) throws -> DataSource.File {
         let fullPath = folder.appending(path)
-        // Takes less time than decompressing does: on another thread, none.
+        // On another thread it adds no time, since decompressing takes longer.
         let checksum = BackgroundChecksum(ofFile: fullPath)
         let archive = try TarReader(path: fullPath, maximumBytes: mostArchiveBytes)
         var read: Set<String> = [], isPythonEdition = false

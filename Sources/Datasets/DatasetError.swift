@@ -59,7 +59,7 @@ public enum DatasetError: Error, Equatable, Sendable {
     case labelOutOfRange(path: String, contentOffset: Int, image: Int, label: Int, classes: Int)
 }
 
-extension DatasetError: CustomStringConvertible, LocalizedError {
+extension DatasetError: CustomStringConvertible {
     /// What to do about a damaged file. Without `--replace` the script keeps it; without `--data` it looks where
     /// `HYPERNETWORKS_DATA` says, as the programs do.
     private static let remedy =
@@ -122,6 +122,4 @@ extension DatasetError: CustomStringConvertible, LocalizedError {
                 + "\(label), expected 0 to \(classes - 1)"
         }
     }
-
-    public var errorDescription: String? { description }
 }

@@ -82,7 +82,7 @@ public struct ImageAugmentation: Sendable, Equatable {
 
     /// A.3.2: 32 × 32 padded to 36 × 36, cropped to 32 × 32, mirrored or not.
     public static let cifar10 = ImageAugmentation(padding: 2, flips: true)
-    /// A.3.1: 28 × 28 padded to 30 × 30, cropped to 28 × 28. A mirrored digit is no digit.
+    /// A.3.1: 28 × 28 padded to 30 × 30, cropped to 28 × 28. Never mirrored: that would be no digit.
     public static let mnist = ImageAugmentation(padding: 1, flips: false)
 
     public init(padding: Int, flips: Bool) {

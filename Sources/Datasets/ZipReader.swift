@@ -39,78 +39,110 @@ public final class ZipReader: DecompressedStream {
             throw DatasetError.otherFormat(path: path, found: format)
         }
         let directory = try ZipReader.findDirectory(file)
-
-        // The directory's one record.
-        try file.seek(to: directory.offset)
-        let record = try file.bytes(46, of: "a zip directory record")
-        guard record.starts(with: [0x50, 0x4b, 1, 2]) else {
-            throw DatasetError.wrongFormat(
-                path: path, offset: directory.offset, expected: "a zip directory record 50 4b 01 02",
-                found: hexadecimal(record[..<4]))
-        }
-        let flags = littleEndian(record, at: 8, count: 2)
-        let compressedBytes = littleEndian(record, at: 20, count: 4)
-        let uncompressedBytes = littleEndian(record, at: 24, count: 4)
-        let nameBytes = littleEndian(record, at: 28, count: 2)
-        let extraBytes = littleEndian(record, at: 30, count: 2)
-        let commentBytes = littleEndian(record, at: 32, count: 2)
-        let localOffset = littleEndian(record, at: 42, count: 4)
-        let entryName = escaped(try file.bytes(nameBytes, of: "a file name in the zip directory"))
-        guard 46 + nameBytes + extraBytes + commentBytes == directory.byteCount else {
-            throw DatasetError.lengthMismatch(
-                path: path, what: "length of the zip directory", expected: directory.byteCount,
-                found: 46 + nameBytes + extraBytes + commentBytes)
-        }
-        // Bit 0: the old cipher; bit 6: strong encryption; bit 13: an encrypted directory.
-        guard flags & 0x2041 == 0 else { throw DatasetError.encrypted(path: path, entry: entryName) }
-        for field in [compressedBytes, uncompressedBytes, localOffset] where field == 0xffff_ffff {
-            throw DatasetError.unsupported(path: path, feature: "zip64")
-        }
-        switch littleEndian(record, at: 10, count: 2) {
-        case 0: method = .stored
-        case 8: method = .deflated
-        case let other: throw DatasetError.unsupported(path: path, feature: "zip compression method \(other)")
-        }
-        if method == .stored && compressedBytes != uncompressedBytes {
-            throw DatasetError.lengthMismatch(
-                path: path, what: "stored length of \(entryName)", expected: uncompressedBytes, found: compressedBytes)
-        }
-        guard uncompressedBytes <= maximumBytes else {
+        let record = try DirectoryRecord(file, at: directory.offset, byteCount: directory.byteCount)
+        guard record.uncompressedBytes <= maximumBytes else {
             throw DatasetError.tooLarge(path: path, maximumBytes: maximumBytes)
         }
-
-        // The local header before the data: only its own length is taken from it.
-        guard localOffset + 30 <= directory.offset else {
-            throw DatasetError.corrupt(
-                path: path, offset: directory.offset + 42, reason: "\(entryName) would start at byte \(localOffset)")
-        }
-        try file.seek(to: localOffset)
-        let local = try file.bytes(30, of: "a zip file header")
-        guard local.starts(with: [0x50, 0x4b, 3, 4]) else {
-            throw DatasetError.wrongFormat(
-                path: path, offset: localOffset, expected: "a zip file header 50 4b 03 04",
-                found: hexadecimal(local[..<4]))
-        }
-        guard local[8..<10] == record[10..<12] else {
-            throw DatasetError.corrupt(
-                path: path, offset: localOffset + 8, reason: "the compression method is not the directory's")
-        }
-        let startOfData =
-            localOffset + 30 + littleEndian(local, at: 26, count: 2) + littleEndian(local, at: 28, count: 2)
-        guard startOfData + compressedBytes <= directory.offset else {
-            throw DatasetError.lengthMismatch(
-                path: path, what: "room for \(entryName) before the directory", expected: compressedBytes,
-                found: max(0, directory.offset - startOfData))
-        }
+        let startOfData = try ZipReader.startOfData(of: record, file, endOfEntries: directory.offset)
         try file.seek(to: startOfData)
 
         self.path = path
         self.file = file
-        self.entryName = entryName
-        self.uncompressedBytes = uncompressedBytes
-        crc = UInt32(littleEndian(record, at: 16, count: 4))
-        offsetOfCRC = directory.offset + 16
-        endOfData = startOfData + compressedBytes
+        entryName = record.entryName
+        uncompressedBytes = record.uncompressedBytes
+        method = record.method
+        crc = record.crc
+        offsetOfCRC = directory.offset + DirectoryRecord.offsetOfCRC
+        endOfData = startOfData + record.compressedBytes
+    }
+
+    /// The one record of an archive's directory: what it says of the archive's only file.
+    private struct DirectoryRecord {
+        static let offsetOfCRC = 16
+
+        let entryName: String
+        let method: Method
+        /// The two bytes that stand for the method.
+        let methodBytes: ArraySlice<UInt8>
+        let crc: UInt32
+        let compressedBytes: Int
+        let uncompressedBytes: Int
+        /// Where the file's own header begins.
+        let localOffset: Int
+
+        /// - Parameter byteCount: Of the whole directory.
+        /// - Throws: `DatasetError.wrongFormat`, `.truncated`, `.lengthMismatch`, `.encrypted`, `.unsupported`.
+        init(_ file: FileBytes, at offset: Int, byteCount: Int) throws {
+            let path = file.path
+            try file.seek(to: offset)
+            let record = try file.bytes(46, of: "a zip directory record")
+            guard record.starts(with: [0x50, 0x4b, 1, 2]) else {
+                throw DatasetError.wrongFormat(
+                    path: path, offset: offset, expected: "a zip directory record 50 4b 01 02",
+                    found: hexadecimal(record[..<4]))
+            }
+            let flags = littleEndian(record, at: 8, count: 2)
+            methodBytes = record[10..<12]
+            crc = UInt32(littleEndian(record, at: Self.offsetOfCRC, count: 4))
+            compressedBytes = littleEndian(record, at: 20, count: 4)
+            uncompressedBytes = littleEndian(record, at: 24, count: 4)
+            let nameBytes = littleEndian(record, at: 28, count: 2)
+            let extraBytes = littleEndian(record, at: 30, count: 2)
+            let commentBytes = littleEndian(record, at: 32, count: 2)
+            localOffset = littleEndian(record, at: 42, count: 4)
+            entryName = escaped(try file.bytes(nameBytes, of: "a file name in the zip directory"))
+            let found = 46 + nameBytes + extraBytes + commentBytes
+            guard found == byteCount else {
+                throw DatasetError.lengthMismatch(
+                    path: path, what: "length of the zip directory", expected: byteCount, found: found)
+            }
+            // Bit 0: the old cipher; bit 6: strong encryption; bit 13: an encrypted directory.
+            guard flags & 0x2041 == 0 else { throw DatasetError.encrypted(path: path, entry: entryName) }
+            for field in [compressedBytes, uncompressedBytes, localOffset] where field == 0xffff_ffff {
+                throw DatasetError.unsupported(path: path, feature: "zip64")
+            }
+            switch littleEndian(record, at: 10, count: 2) {
+            case 0: method = .stored
+            case 8: method = .deflated
+            case let other: throw DatasetError.unsupported(path: path, feature: "zip compression method \(other)")
+            }
+            if method == .stored && compressedBytes != uncompressedBytes {
+                throw DatasetError.lengthMismatch(
+                    path: path, what: "stored length of \(entryName)", expected: uncompressedBytes,
+                    found: compressedBytes)
+            }
+        }
+    }
+
+    /// Where a file's data begin: behind its own header, of which only the length counts.
+    ///
+    /// - Parameter endOfEntries: Where the directory begins.
+    /// - Throws: `DatasetError.corrupt`, `.wrongFormat`, `.truncated`, `.lengthMismatch`.
+    private static func startOfData(
+        of record: DirectoryRecord, _ file: FileBytes, endOfEntries: Int
+    ) throws -> Int {
+        let path = file.path, header = record.localOffset
+        guard header + 30 <= endOfEntries else {
+            throw DatasetError.corrupt(
+                path: path, offset: endOfEntries + 42, reason: "\(record.entryName) would start at byte \(header)")
+        }
+        try file.seek(to: header)
+        let local = try file.bytes(30, of: "a zip file header")
+        guard local.starts(with: [0x50, 0x4b, 3, 4]) else {
+            throw DatasetError.wrongFormat(
+                path: path, offset: header, expected: "a zip file header 50 4b 03 04", found: hexadecimal(local[..<4]))
+        }
+        guard local[8..<10] == record.methodBytes else {
+            throw DatasetError.corrupt(
+                path: path, offset: header + 8, reason: "the compression method is not the directory's")
+        }
+        let start = header + 30 + littleEndian(local, at: 26, count: 2) + littleEndian(local, at: 28, count: 2)
+        guard start + record.compressedBytes <= endOfEntries else {
+            throw DatasetError.lengthMismatch(
+                path: path, what: "room for \(record.entryName) before the directory",
+                expected: record.compressedBytes, found: max(0, endOfEntries - start))
+        }
+        return start
     }
 
     /// Decompresses until `output` is full or the entry ends.

@@ -5,9 +5,6 @@ import Foundation
 import HyperNetworks
 import NeuralNetwork
 
-/// One run of one configuration of images with one seed.
-public typealias ImageRun = TrainingRun<ImageExperiment>
-
 /// Classifiers of images with owned and generated kernels (sections 4.1 and 4.2, appendix A.1): epochs of shuffled
 /// batches, each image changed at random.
 ///

@@ -5,7 +5,7 @@ extension ImageDatasetName {
     /// Photographs in color; the others are gray digits.
     var isColor: Bool { self == .cifar10 || self == .sampleCIFAR10 }
 
-    /// Padding, cropping and mirroring (A.3.1, A.3.2). A mirrored photograph is one; a mirrored digit is none.
+    /// Padding, cropping and mirroring (A.3.1, A.3.2). Only photographs are mirrored.
     var augmentation: ImageAugmentation { isColor ? .cifar10 : .mnist }
 
     /// The map from brightness to a number (deviation `staticInputNormalization`): photographs by the statistics of the

@@ -14,6 +14,12 @@ public final class Adam {
     /// Steps made: t.
     public var stepCount = 0
 
+    /// The moments begin at zero.
+    ///
+    /// - Parameters:
+    ///   - beta1: β₁, the decay per step of the moving average of the gradient, in [0, 1).
+    ///   - beta2: β₂, the decay per step of the moving average of its square, in [0, 1).
+    ///   - epsilon: ε, added to the root of that average. The defaults are those of the article.
     public init(parameters: [NamedParameter], beta1: Float = 0.9, beta2: Float = 0.999, epsilon: Float = 1e-8) {
         self.parameters = parameters
         self.beta1 = beta1
@@ -40,8 +46,7 @@ public final class Adam {
                     let at = range.lowerBound
                     Kernels.current.adam(
                         Int64(range.count), x.pointer + at, g.pointer + at, m.pointer + at, v.pointer + at, beta1,
-                        beta2,
-                        Float(stepSize), Float(correction), epsilon)
+                        beta2, Float(stepSize), Float(correction), epsilon)
                 }
             }
         }

@@ -25,8 +25,8 @@ public func conv2D(
 ///
 ///     y = conv2D(max(norm(x), 0), kernel) + bias + residual
 ///
-/// as one operation where the channels are multiples of 16. It keeps x alone: the normalized
-/// image is made when the convolution reads it, image by image in the cache, and once more for the gradients.
+/// as one operation where the channels are multiples of 16. It keeps x alone: the normalized image is made when the
+/// convolution reads it, image by image in the cache, and once more for the gradients.
 ///
 /// - Parameters:
 ///   - x: [B, H, W, in].
@@ -42,9 +42,9 @@ public func normReLUConv2D(
     let padding = kernel.shape[0] / 2
     let shape = ConvolutionShape(x.shape, kernel: kernel.shape, stride: stride, padding: padding)
     precondition(kernel.shape[0] % 2 == 1, "zero padding keeps the size for odd kernels only, found \(kernel.shape)")
-    precondition(
-        residual == nil || residual!.shape == shape.output,
-        "a residual for \(shape.output), found \(residual!.shape)")
+    if let residual {
+        precondition(residual.shape == shape.output, "a residual for \(shape.output), found \(residual.shape)")
+    }
     if let method = ConvolutionMethod.fastest(shape, inputGradient: true) {
         return fusedConv2D(
             x, norm: norm, kernel, bias: bias, stride: stride, padding: padding, method: method, mode: mode,

@@ -17,7 +17,7 @@ package func fusedConv2D(
     kernels: VectorKernels = Kernels.current
 ) -> Variable {
     let shape = ConvolutionShape(x.shape, kernel: kernel.shape, stride: stride, padding: padding)
-    precondition(bias == nil || bias!.shape == [shape.outputs], "a bias for \(kernel.shape), found \(bias!.shape)")
+    if let bias { precondition(bias.shape == [shape.outputs], "a bias for \(kernel.shape), found \(bias.shape)") }
     precondition(
         // A norm's parameters need the gradient of what it gives.
         method.fits(shape, inputGradient: x.requiresGradient || norm != nil),

@@ -14,7 +14,7 @@ extension CellInput {
             switch input {
             case .oneHot(let symbols, let size, let scale):
                 precondition(symbols.allSatisfy { $0 >= 0 && $0 < size }, "symbols lie in 0 ..< \(size)")
-                precondition(scale == nil || scale!.count == symbols.count, "one factor a symbol")
+                if let scale { precondition(scale.count == symbols.count, "one factor a symbol") }
                 (table, self.symbols) = (W, Symbols(symbols))
                 self.scale = scale.map { Tensor($0, shape: [$0.count]) }
                 (self.firstRow, count) = (firstRow, symbols.count)

@@ -4,7 +4,7 @@ package func matrixConv2D(
     _ x: Variable, _ kernel: Variable, bias: Variable? = nil, stride: Int = 1, padding: Int
 ) -> Variable {
     let shape = ConvolutionShape(x.shape, kernel: kernel.shape, stride: stride, padding: padding)
-    precondition(bias == nil || bias!.shape == [shape.outputs], "a bias for \(kernel.shape), found \(bias!.shape)")
+    if let bias { precondition(bias.shape == [shape.outputs], "a bias for \(kernel.shape), found \(bias.shape)") }
     let operation = MatrixConvolution(x: x, kernel: kernel, bias: bias, shape: shape)
     return Variable(operation.forward(), operands: [x, kernel] + (bias.map { [$0] } ?? [])) { dY in
         MatrixConvolutionBackward(operation, dY: dY).addGradients()

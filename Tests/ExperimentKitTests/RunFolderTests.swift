@@ -109,7 +109,7 @@ import Testing
         #expect(
             throws: RecordError.otherProgram(
                 path: folder.path, expected: "static-hypernet", found: "char-hyperlstm")
-        ) { try ImageRun.configuration(of: folder) }
+        ) { try TrainingRun<ImageExperiment>.configuration(of: folder) }
     }
 
     @Test func anEditedConfigurationIsRefusedNamingTheKeys() throws {

@@ -9,9 +9,9 @@ struct Verify: ParsableCommand {
         abstract: "Read the test split with every committed set of weights and compare with the records.",
         discussion: """
             Fails if a figure differs from its record by more than 0.0002 bits per character (another order of sums and \
-            half precision change less), or if weights cannot be read. A split read as one sequence takes a minute or two \
-            for a large model on two free cores: the time is said first, and --characters reads the beginning alone, which says that the \
-            weights work, no more.
+            half precision change less), or if weights cannot be read. A split read as one sequence takes a minute or \
+            two for a large model on two free cores: the time is said first, and --characters reads the beginning \
+            alone, which says that the weights work, no more.
             """)
 
     @Option(

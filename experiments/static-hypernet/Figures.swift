@@ -1,10 +1,10 @@
 import ArgumentParser
-import ImageExperiments
 import ExperimentCommands
 import ExperimentKit
 import Figures
 import Foundation
 import HyperNetworks
+import ImageExperiments
 import PaperFigures
 
 struct FiguresCommand: ParsableCommand {

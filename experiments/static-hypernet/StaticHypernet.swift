@@ -34,7 +34,8 @@ struct StaticHypernet: ParsableCommand {
             Evaluate<NoEvaluationOptions<ImageExperiment>>.self, Bake.self, List<ImageExperiment>.self,
             Show<ImageExperiment>.self, Compare<ImageExperiment>.self, Report<ImageModelPictures>.self,
             TensorBoard<ImageModelPictures>.self,
-            Results<ImageExperiment>.self, FiguresCommand.self, Verify.self, Keep<ImageExperiment>.self,
+            Results<ImageExperiment>.self, MakeSample.self, FiguresCommand.self, Verify.self,
+            Keep<ImageExperiment>.self,
         ])
 
     static func main() { Foundation.exit(runProgram(Self.self)) }

@@ -4,14 +4,14 @@ import Foundation
 /// and leaves the others as they are.
 public struct SectionedDocument: Equatable, Sendable {
     /// What stands between a program's markers.
-    public struct Section: Equatable, Sendable {
-        public let id: String
-        public let body: String
+    struct Section: Equatable, Sendable {
+        let id: String
+        let body: String
     }
 
     private let preamble: String
     /// In the alphabetical order of their names.
-    public private(set) var sections: [Section] = []
+    private(set) var sections: [Section] = []
 
     private static func begin(_ id: String) -> String { "<!-- \(id): begin -->" }
     private static func end(_ id: String) -> String { "<!-- \(id): end -->" }

@@ -117,11 +117,37 @@ public final class TrainingRun<Work: Experiment> {
             files.removeLitter()
             if record.status == .finished { lock = nil }
         }
-        // `resume --set` writes the record first. A process killed right after that leaves config.yaml, or the
-        // checkpoint, with the old value. So a key counts as edited only where config.yaml differs both from the last
-        // checkpoint's configuration and from that with the record's changes.
         let written = try ConfigurationFile(contentsOf: files.configuration).root
         let latest = try CheckpointStore(runFolder: folder).latest
+        let agreed = try Self.agreedConfiguration(written, files, record, latest: latest)
+        let root = try agreed.overlaid(with: overrides)
+        configuration = try Work.Configuration(root)
+        resolvedYAML = root.yaml
+        let changed = ConfigurationFile.differences(of: root, from: agreed).map(\.key)
+        try requireChangeable(changed, stepsDone: latest?.step ?? record.training.stepsDone)
+        record.training.unitsPerStep = configuration.unitsPerStep
+        record.training.unit = Work.unit
+        try requireSameData()
+        guard record.status != .finished else { return }
+        try RunTeam<Work>.requireFeasible(configuration, data, processes: processes)
+        if !changed.isEmpty {
+            record.change(overrides, from: agreed, to: root)
+            try writeRecord()
+        }
+        if resolvedYAML != written.yaml { try writeConfiguration() }
+    }
+
+    /// What a run goes on with: the configuration of its last checkpoint, with the record's changes.
+    ///
+    /// `resume --set` writes the record first. A process killed right after that leaves config.yaml, or the checkpoint,
+    /// with the old value. So a key counts as edited only where config.yaml differs both from the last checkpoint's
+    /// configuration and from that with the record's changes.
+    ///
+    /// - Parameter written: config.yaml.
+    /// - Throws: `RecordError.configurationEdited`, `.configurationReplaced`; `CheckpointError`.
+    private static func agreedConfiguration(
+        _ written: ConfigurationNode, _ files: RunFolder, _ record: RunRecord, latest: Checkpoint?
+    ) throws -> ConfigurationNode {
         let last = try latest?.configuration() ?? written
         let agreed = try last.overlaid(with: record.changes ?? [])
         func edits(of tree: ConfigurationNode) -> [String] {
@@ -135,38 +161,30 @@ public final class TrainingRun<Work: Experiment> {
         if latest == nil, let begun = record.configurationSHA256, begun != Checksum.sha256([UInt8](agreed.yaml.utf8)) {
             throw RecordError.configurationReplaced(path: files.configuration.path)
         }
-        let root = try agreed.overlaid(with: overrides)
-        configuration = try Work.Configuration(root)
-        resolvedYAML = root.yaml
-        let changed = ConfigurationFile.differences(of: root, from: agreed).map(\.key)
-        let stepsDone = latest?.step ?? record.training.stepsDone
+        return agreed
+    }
+
+    /// - Throws: `RecordError.trained` where no step follows that a changed key could concern; `.unchangeable`.
+    private func requireChangeable(_ keys: [String], stepsDone: Int) throws {
         let isTrained =
             record.training.stoppedEarly && stepsDone >= record.training.stepsDone
             || stepsDone >= configuration.loop.steps
-        guard !isTrained || changed.isEmpty else {
-            throw RecordError.trained(path: folder.path, keys: changed)
-        }
-        let others = changed.filter { key in !Self.changeable.contains { key == $0 || key.hasPrefix("\($0).") } }
+        guard !isTrained || keys.isEmpty else { throw RecordError.trained(path: folder.path, keys: keys) }
+        let others = keys.filter { key in !Self.changeable.contains { key == $0 || key.hasPrefix("\($0).") } }
         guard others.isEmpty else {
             throw RecordError.unchangeable(path: folder.path, keys: others, changeable: Self.changeable)
         }
-        record.training.unitsPerStep = configuration.unitsPerStep
-        record.training.unit = Work.unit
+    }
+
+    /// - Throws: `CheckpointError.otherData` where the run was begun with other data.
+    private func requireSameData() throws {
         let found = Work.describe(data, configuration)
-        guard !record.data.isOther(than: found) else {
-            func sums(_ data: DataDescription) -> String {
-                data.contentSHA256 ?? data.files.map { String($0.sha256.prefix(12)) }.joined(separator: " ")
-            }
-            throw CheckpointError.otherData(
-                what: "the checksums of \(record.data.displayName)", expected: sums(record.data), found: sums(found))
+        guard record.data.isOther(than: found) else { return }
+        func sums(_ data: DataDescription) -> String {
+            data.contentSHA256 ?? data.files.map { String($0.sha256.prefix(12)) }.joined(separator: " ")
         }
-        guard record.status != .finished else { return }
-        try RunTeam<Work>.requireFeasible(configuration, data, processes: processes)
-        if !changed.isEmpty {
-            record.change(overrides, from: agreed, to: root)
-            try writeRecord()
-        }
-        if resolvedYAML != written.yaml { try writeConfiguration() }
+        throw CheckpointError.otherData(
+            what: "the checksums of \(record.data.displayName)", expected: sums(record.data), found: sums(found))
     }
 
     /// - Throws: `RecordError`, `.lockLost` where another process has taken the folder over.
@@ -215,28 +233,7 @@ public final class TrainingRun<Work: Experiment> {
             }
             progress.report(.note("resumed at step \(grouped(loop.state.step)) of \(grouped(settings.steps))"))
         }
-        let sitting = RunRecord.Sitting.current(
-            fromStep: loop.state.step, code: isResumed ? .current : record.code,
-            processes: processes.count, changes: record.changes)
-        // What it goes on from was computed by the last sitting that did steps.
-        let before = record.sittings?.last { $0.fromStep < loop.state.step }
-        if let note = sitting.differences(from: before, shards: settings.shards) {
-            progress.report(.note(note))
-        }
-        if let reason = sitting.code.unknownBecause {
-            progress.report(.note("note: the commit of the code is unknown: \(reason)"))
-        }
-        record.sittings = (record.sittings ?? []) + [sitting]
-        let environment = RunRecord.Environment.current
-        if record.environments.last != environment { record.environments.append(environment) }
-        record.status = .running
-        record.stopReason = nil
-        // Training goes on from an earlier checkpoint, which somebody put in place of the last: the best may be
-        // another, and so may the end.
-        if loop.state.step < record.training.stepsDone {
-            record.validation = nil
-            record.training.stoppedEarly = false
-        }
+        beginSitting(atStep: loop.state.step, processes: processes.count)
         try update(from: loop.state)
 
         do {
@@ -253,6 +250,31 @@ public final class TrainingRun<Work: Experiment> {
             throw error
         }
         return .finished
+    }
+
+    /// Enters a sitting into the record, and says how it differs from the one before.
+    private func beginSitting(atStep step: Int, processes: Int) {
+        let sitting = RunRecord.Sitting.current(
+            fromStep: step, code: isResumed ? .current : record.code, processes: processes, changes: record.changes)
+        // What it goes on from was computed by the last sitting that did steps.
+        let before = record.sittings?.last { $0.fromStep < step }
+        if let note = sitting.differences(from: before, shards: configuration.loop.shards) {
+            progress.report(.note(note))
+        }
+        if let reason = sitting.code.unknownBecause {
+            progress.report(.note("note: the commit of the code is unknown: \(reason)"))
+        }
+        record.sittings = (record.sittings ?? []) + [sitting]
+        let environment = RunRecord.Environment.current
+        if record.environments.last != environment { record.environments.append(environment) }
+        record.status = .running
+        record.stopReason = nil
+        // Training goes on from an earlier checkpoint, which somebody put in place of the last: the best may be
+        // another, and so may the end.
+        if step < record.training.stepsDone {
+            record.validation = nil
+            record.training.stoppedEarly = false
+        }
     }
 
     /// Takes part in the runs of the first process until it has no more.

@@ -9,9 +9,8 @@ import Processes
 ///
 /// 1. every shard computes its loss and gradient (`ShardTeam`);
 /// 2. the gradients are added, neighbors first: ((g₀ + g₁) + (g₂ + g₃)) + …, so that the sum of a process's own shards
-///   is a
-///    part of the whole sum, and the result is the same bits whatever P is. Between processes each adds up a slice of
-///    the vector and gives its sums to all;
+///    is a part of the whole sum, and the result is the same bits whatever P is. Between processes each adds up a slice
+///    of the vector and gives its sums to all;
 /// 3. every process clips and updates by itself: the same numbers everywhere.
 ///
 /// The first process leads: the others take part in what it calls, by `follow()`.
