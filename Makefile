@@ -11,9 +11,9 @@ PROFILE ?= quick
 CASES ?= 100000
 KILLS ?= 200
 # Who computes the runs of `make reproduce-…`: this machine, JOBS at a time, or with LAUNCHER=slurm a cluster.
-REPRODUCE = --profile '$(PROFILE)' $(if $(SEEDS),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS)) $(if $(LAUNCHER),--launcher $(LAUNCHER) \
-    $(if $(PARTITION),--partition $(PARTITION)) $(if $(TIME),--time $(TIME)) $(if $(CORES),--cores $(CORES)) \
-    $(if $(MEMORY),--memory $(MEMORY)) $(if $(ACCOUNT),--account $(ACCOUNT)) $(addprefix --sbatch ,$(SBATCH)))
+REPRODUCE = --profile '$(PROFILE)' $(if $(SEEDS),--seeds '$(SEEDS)') $(if $(JOBS),--jobs '$(JOBS)') $(if $(LAUNCHER),--launcher '$(LAUNCHER)' \
+    $(if $(PARTITION),--partition '$(PARTITION)') $(if $(TIME),--time '$(TIME)') $(if $(CORES),--cores '$(CORES)') \
+    $(if $(MEMORY),--memory '$(MEMORY)') $(if $(ACCOUNT),--account '$(ACCOUNT)') $(addprefix --sbatch ,$(SBATCH)))
 # The C code under both sanitizers, Swift under the one of addresses: the other is for C alone.
 SANITIZED = --sanitize=address -Xcc -fsanitize=undefined -Xcc -fno-sanitize-recover=undefined \
     --scratch-path .build/sanitized $(SWIFT_FLAGS)
@@ -37,7 +37,7 @@ done
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo "PROFILE=quick|paper         how much of an experiment to run: reduced models in minutes, or full settings (MNIST: an hour;"
+	@echo "PROFILE=quick|paper         how much of an experiment to run: reduced models in minutes, or full settings (MNIST: 1½ hours;"
 	@echo "                            elsewhere days a row); ptb also '1000 steps', steps-5000, steps-20000; cifar '10 epochs', epochs-100, epochs-400"
 	@echo "SEEDS=0,1,2 JOBS=N          seeds in place of each configuration's own; N runs at a time"
 	@echo "LAUNCHER=slurm              reproduce-… as a job array on a cluster: docs/cluster.md"

@@ -78,7 +78,7 @@ done
 [ -n "$wanted" ] || wanted='ptb text8 enwik8 cifar10 mnist'
 [ -n "$folder" ] || folder=${HYPERNETWORKS_DATA:-}
 # As the programs read it.
-case $folder in '~' | '~/'*) folder=$HOME${folder#'~'} ;; esac
+case $folder in '~' | '~/'*) folder=${HOME:?is not set, so give the data folder in full}${folder#'~'} ;; esac
 [ -n "$folder" ] || folder=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 mirror=${HYPERNETWORKS_MIRROR:-}
@@ -86,8 +86,10 @@ mirror=${mirror%/}
 checksums=${HYPERNETWORKS_CHECKSUMS:-}
 attempts=${HYPERNETWORKS_DOWNLOAD_ATTEMPTS:-5}
 first_pause=${HYPERNETWORKS_DOWNLOAD_PAUSE:-2}
-case $attempts in '' | 0 | *[!0-9]*) refuse_usage "HYPERNETWORKS_DOWNLOAD_ATTEMPTS is '$attempts'" ;; esac
-case $first_pause in '' | *[!0-9]*) refuse_usage "HYPERNETWORKS_DOWNLOAD_PAUSE is '$first_pause'" ;; esac
+case $attempts in '' | 0 | *[!0-9]* | ?????*) refuse_usage "HYPERNETWORKS_DOWNLOAD_ATTEMPTS is '$attempts'" ;; esac
+case $first_pause in '' | *[!0-9]* | ?????*) refuse_usage "HYPERNETWORKS_DOWNLOAD_PAUSE is '$first_pause'" ;; esac
+# Decimal, whatever they begin with: 08 is no octal number.
+attempts=$((10#$attempts)) first_pause=$((10#$first_pause))
 
 # The programs it takes.
 if ! command -v curl >/dev/null 2>&1; then
@@ -274,7 +276,8 @@ trap 'complain "interrupted; run again to resume"; exit 143' TERM
 say "Data folder: $folder"
 [ -n "$mirror" ] && say "Mirror: $mirror (HYPERNETWORKS_MIRROR)"
 [ -n "$checksums" ] && say "Checksums: $checksums (HYPERNETWORKS_CHECKSUMS), not the official ones"
-while IFS='|' read -r set path url expected kind; do
+all_read=''
+while IFS='|' read -r set path url expected kind || { all_read=yes && false; }; do
     [ -n "$set" ] || continue
     case " $wanted " in *" $set "*) ;; *) continue ;; esac
     # curl must not read the table from the loop's input.
@@ -284,6 +287,11 @@ done <<END
 $files
 END
 
+# An error of the shell's own ends the loop, and not the script.
+if [ -z "$all_read" ]; then
+    complain "download.sh stopped after $path, for the reason above."
+    exit 1
+fi
 if [ -n "$failed" ]; then
     complain "Failed:$failed"
     [ -z "$unreachable" ] || cat >&2 <<'END'

@@ -670,6 +670,8 @@ def load_state(path, trained, best, record):
         state = torch.load(path, map_location=trained.step.device, weights_only=True)
     except (pickle.UnpicklingError, RuntimeError) as error:
         raise SystemExit(f"{path}: expected the state of a run as --states keeps it: {error}") from error
+    if not isinstance(state, dict) or not {"record", "tensors", "best", "bits", "steps"} <= state.keys():
+        raise SystemExit(f"{path}: expected the state of a run as --states keeps it, found another file of torch's")
     before = state["record"]
     if len(before["models"]) != len(record["models"]):
         raise SystemExit(f"{path}: expected {len(record['models'])} models, found {len(before['models'])}")

@@ -77,15 +77,21 @@ def characters_of_word_lines(words):
 
 # ---------------------------------------------------------------- figures
 
+def entry(metadata, key):
+    if key not in metadata:
+        raise ValueError(f"the metadata '{key}' is missing; expected a file of weights that `train` or `keep` wrote")
+    return metadata[key]
+
+
 @torch.no_grad()
 def evaluate_images(model, folder):
     """Error in percent and mean cross entropy in nats."""
     metadata = model.metadata
-    name = metadata["dataset"]
+    name = entry(metadata, "dataset")
     place = sample(folder) if name.startswith("sample") else folder
     images, classes = cifar10(place / "cifar-10-binary.tar.gz") if "cifar" in name else mnist(place / "mnist")
     if images.shape[3] == 3:
-        means, deviations = (np.float32(json.loads(metadata[key])) for key in ("channelMeans", "channelDeviations"))
+        means, deviations = (np.float32(json.loads(entry(metadata, key))) for key in ("channelMeans", "channelDeviations"))
     else:
         means, deviations = np.float32(0), np.float32(255)
     nats, wrong = 0.0, 0
@@ -134,7 +140,7 @@ def main():
         parser.error("expected at least 1 for --streams and at least 2 for --characters")
     model = hypernetworks.load(arguments.weights)
     if isinstance(model, hypernetworks.CharacterModel):
-        content = text(model.metadata["corpus"], arguments.data)[:arguments.characters]
+        content = text(entry(model.metadata, "corpus"), arguments.data)[:arguments.characters]
         nats = evaluate_text(model, content, arguments.streams)
         print(f"{nats / math.log(2):.6f} bits per character, {nats:.6f} nats")
     else:

@@ -28,14 +28,18 @@ def load(path):
     if "model" not in metadata:
         raise ValueError(f"{path}: the metadata 'model' is missing; expected a file of weights of this project")
     configuration = json.loads(metadata["model"])
-    if "vocabulary" in metadata:
-        model = CharacterModel(configuration, vocabulary=bytes(int(byte) for byte in metadata["vocabulary"].split()))
-    else:
-        networks = {"wide-resnet": WideResNet, "mnist-conv": MNISTConvNet, "coordinate": CoordinateNetwork}
-        if configuration.get("network") not in networks:
-            raise ValueError(f"{path}: the metadata 'model': expected one of the networks {', '.join(networks)}, "
-                             f"found {configuration.get('network')}")
-        model = networks[configuration["network"]](configuration)
+    networks = {"wide-resnet": WideResNet, "mnist-conv": MNISTConvNet, "coordinate": CoordinateNetwork}
+    if "vocabulary" not in metadata and configuration.get("network") not in networks:
+        raise ValueError(f"{path}: the metadata 'model': expected one of the networks {', '.join(networks)}, "
+                         f"found {configuration.get('network')}")
+    try:
+        if "vocabulary" in metadata:
+            vocabulary = bytes(int(byte) for byte in metadata["vocabulary"].split())
+            model = CharacterModel(configuration, vocabulary=vocabulary)
+        else:
+            model = networks[configuration["network"]](configuration)
+    except KeyError as error:
+        raise ValueError(f"{path}: the metadata 'model' lacks the key {error}") from error
     model.metadata = metadata
     try:
         model.load_state_dict(tensors, strict=True)

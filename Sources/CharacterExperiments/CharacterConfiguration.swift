@@ -88,7 +88,8 @@ public struct CharacterConfiguration: RunConfiguration {
             keys: .validation.adding([
                 "validationStreams": "parallel streams that validation during training is read as",
                 "validationCharacters":
-                    "leading characters of the validation split that are read during training; null reads it whole",
+                    "leading characters of the validation split, or all if it has fewer, that are read during training;"
+                    + " null reads it whole",
                 "reportedStreams":
                     "parallel streams of the reported figures; 1 is the paper's way, the whole split as one sequence",
             ]))
@@ -116,12 +117,13 @@ public struct CharacterConfiguration: RunConfiguration {
                 "layerNorm": "whether the main cells have layer normalization",
                 "hyperUnits": "units of each hyper cell; 0 where there is none",
                 "embeddingSize": "N_z, numbers in an embedding z; 0 where there is none",
-                "keepInput": "probability, above 0, that an element of the one-hot input is kept (dropout)",
+                "keepInput": "probability that an element of the one-hot input is kept (dropout)",
                 "keepOutput": "the same for the last layer's h",
                 "keepRecurrent": "the same for φ(g) in each main cell (Eq. 13)",
                 "keepHyperRecurrent": "the same in each hyper cell",
             ])
         let cell = try reader.choice("cell", of: CellKind.self)
+        let keeps = CharacterModelConfiguration.leastKeep...1
         let model = CharacterModelConfiguration(
             cell: cell,
             layers: try reader.integer("layers", atLeast: 1, atMost: CharacterModelConfiguration.mostLayers),
@@ -130,10 +132,10 @@ public struct CharacterConfiguration: RunConfiguration {
             hyperUnits: try reader.integer("hyperUnits", atLeast: 0, atMost: CharacterModelConfiguration.mostUnits),
             embeddingSize: try reader.integer(
                 "embeddingSize", atLeast: 0, atMost: CharacterModelConfiguration.mostUnits),
-            keepInput: Float(try reader.number("keepInput", in: 0...1)),
-            keepOutput: Float(try reader.number("keepOutput", in: 0...1)),
-            keepRecurrent: Float(try reader.number("keepRecurrent", in: 0...1)),
-            keepHyperRecurrent: Float(try reader.number("keepHyperRecurrent", in: 0...1)),
+            keepInput: Float(try reader.number("keepInput", in: keeps)),
+            keepOutput: Float(try reader.number("keepOutput", in: keeps)),
+            keepRecurrent: Float(try reader.number("keepRecurrent", in: keeps)),
+            keepHyperRecurrent: Float(try reader.number("keepHyperRecurrent", in: keeps)),
             forgetBias: Float(try deviations.number("forgetBias", in: -10...10)),
             layerNormEpsilon: Float(try deviations.number("layerNormEpsilon", in: 1e-12...1)),
             hyperStateForEmbeddings: try deviations.choice(

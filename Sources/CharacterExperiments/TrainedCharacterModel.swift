@@ -75,10 +75,11 @@ public struct TrainedCharacterModel {
     ///   - seed: Of the draws.
     ///   - observe: Called after each step with the byte that the model read and its state afterwards.
     /// - Returns: The drawn bytes, without the prompt.
-    /// - Throws: `DatasetError.unknownSymbol` for a prompt with a character that the vocabulary does not have.
+    /// - Throws: `DatasetError.unknownSymbol` for a prompt with a character that the vocabulary does not have; what
+    ///   `observe` throws, at once.
     public func sample(
         prompt: String, length: Int, temperature: Double, seed: UInt64,
-        observe: (_ read: UInt8, _ state: RecurrentState) -> Void = { _, _ in }
+        observe: (_ read: UInt8, _ state: RecurrentState) throws -> Void = { _, _ in }
     ) throws -> [UInt8] {
         var random = RandomStream(seed: seed, stream: Self.samplingStream)
         var text = try vocabulary.encode(prompt: prompt)
@@ -91,7 +92,7 @@ public struct TrainedCharacterModel {
         var position = 0
         while text.count - promptLength < length {
             let logits = model.step(symbols: [Int32(text[position])], state: &state, weights: weights)
-            observe(vocabulary.bytes[Int(text[position])], state)
+            try observe(vocabulary.bytes[Int(text[position])], state)
             position += 1
             if position == text.count {
                 text.append(Self.draw(logits.floats, temperature: temperature, uniform: Double(random.uniform(1)[0])))

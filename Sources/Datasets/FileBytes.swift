@@ -16,7 +16,8 @@ final class FileBytes {
 
     /// - Throws: `DatasetError.unreadable` if the file cannot be opened, `DatasetError.empty` if it has no bytes.
     init(path: String, bufferBytes: Int = 1 << 18) throws {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        // Without waiting: a pipe's open waits for one who writes.
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else {
             throw DatasetError.unreadable(path: path, reason: String(cString: strerror(errno)))
         }
@@ -27,11 +28,13 @@ final class FileBytes {
             throw DatasetError.unreadable(path: path, reason: reason)
         }
         // Opening a folder succeeds; only reading it fails, so it is told apart here.
-        guard (status.st_mode & S_IFMT) != S_IFDIR else {
+        let type = status.st_mode & S_IFMT
+        guard type == S_IFREG else {
             close(descriptor)
-            throw DatasetError.unreadable(path: path, reason: "it is a folder")
+            throw DatasetError.unreadable(
+                path: path, reason: type == S_IFDIR ? "it is a folder" : "it is a pipe or a device, expected a file")
         }
-        guard (status.st_mode & S_IFMT) != S_IFREG || status.st_size > 0 else {
+        guard status.st_size > 0 else {
             close(descriptor)
             throw DatasetError.empty(path: path)
         }

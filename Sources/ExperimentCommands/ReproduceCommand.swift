@@ -68,6 +68,9 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
         if launcher == .local, jobs != nil, threads.threads != nil {
             throw ValidationError("--jobs gives each run one thread; --threads cannot be given with it")
         }
+        if launcher == .slurm, threads.threads != nil {
+            throw ValidationError("--threads is for runs on this machine; with --launcher slurm give --cores")
+        }
         if let group, !Work.datasetGroups.contains(where: { $0.name == group }) {
             throw ValidationError(
                 "--\(Work.datasetGroupOption) expects one of"
@@ -121,7 +124,7 @@ public struct Reproduce<Work: Experiment>: ParsableCommand {
 
     /// Whether a run's folder holds it, and not a run of another version of the file.
     private func isOfThisFile(_ run: QueuedRun, _ configuration: NamedConfiguration<Work.Configuration>) -> Bool {
-        (try? Runs<Work>.require(configuration, in: run.folder)) != nil
+        (try? Runs<Work>.require(configuration, seed: run.seed, in: run.folder)) != nil
     }
 
     /// One for each configuration and seed, once even if a row or a seed is named twice.

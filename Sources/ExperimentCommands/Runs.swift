@@ -35,12 +35,13 @@ struct Runs<Work: Experiment> {
 
     /// Checks that the folders of a configuration's runs are free for new runs.
     ///
-    /// - Throws: `RecordError`.
+    /// - Throws: `RecordError`; `.busy` where another process works on a run that is there.
     func requireFree(
         _ configuration: NamedConfiguration<Work.Configuration>, seeds: [Int], out: URL
     ) throws {
         for seed in seeds {
             let folder = RunFolder.url(of: configuration.name, seed: seed, in: out)
+            try RunFolder(url: folder).requireNobodyAtWork()
             try RunFolder(url: folder).requireFree(experiment: Work.program)
         }
     }
@@ -49,7 +50,9 @@ struct Runs<Work: Experiment> {
     ///
     /// - Parameter overrides: What changes from here on.
     func resume(_ folder: URL, overrides: [String] = [], data: Work.Data) throws -> Run {
-        let label = "\(folder.deletingLastPathComponent().lastPathComponent) seed \(folder.lastPathComponent)"
+        // As the record says it: the folder may have been given another name.
+        let begun = try RunRecord(contentsOf: RunFolder(url: folder).record)
+        let label = "\(begun.configuration) seed \(begun.seed)"
         let run = try Run(
             resuming: folder, overrides: overrides, data: data, progress: progress(label, of: Work.self),
             interruption: interruption, processes: processes.count)
@@ -71,14 +74,22 @@ struct Runs<Work: Experiment> {
         guard RunFolder(url: folder).holdsRecord else {
             return try train(configuration, seed: seed, data: data, out: out)
         }
-        try Self.require(configuration, in: folder)
+        try Self.require(configuration, seed: seed, in: folder)
         return try resume(folder, data: data)
     }
 
-    /// Checks that the run in a folder is of this configuration, and not of another version of its file.
+    /// Checks that the run in a folder is of this configuration, and not of another version of its file, and of this
+    /// seed: somebody may have copied or renamed the folder.
     ///
     /// - Throws: `UserError`; `RecordError` where it is no whole run.
-    static func require(_ configuration: NamedConfiguration<Work.Configuration>, in folder: URL) throws {
+    static func require(_ configuration: NamedConfiguration<Work.Configuration>, seed: Int, in folder: URL) throws {
+        let found = try RunRecord(contentsOf: RunFolder(url: folder).record).seed
+        guard found == seed else {
+            throw UserError(
+                description:
+                    "\(folder.path) holds a run of seed \(found), expected seed \(seed), as the folder is called: rename it"
+                    + " to its own seed, or remove it")
+        }
         let keys = try Run.differences(of: folder, from: configuration.file)
         guard keys.isEmpty else {
             throw UserError(
@@ -135,17 +146,52 @@ extension DatasetError {
 }
 
 /// A configuration by path, or by its name in the experiment's `configs`, decoded.
+///
+/// - Throws: `ConfigurationError`; `UserError` for a configuration of another program.
 func namedConfiguration<Work: Experiment>(
     _ configuration: String, of experiment: Work.Type, overrides: [String] = [], name: String? = nil
 ) throws -> NamedConfiguration<Work.Configuration> {
     // A file needs no checkout.
     var isFolder: ObjCBool = false
     let isFile = FileManager.default.fileExists(atPath: configuration, isDirectory: &isFolder) && !isFolder.boolValue
-    let url =
-        isFile
-        ? URL(fileURLWithPath: configuration)
-        : try ConfigurationFile.locate(configuration, in: try configurationFolder(of: experiment))
-    return try NamedConfiguration(try ConfigurationFile(contentsOf: url, overrides: overrides, name: name))
+    let url: URL
+    if isFile {
+        url = URL(fileURLWithPath: configuration)
+    } else {
+        do {
+            url = try ConfigurationFile.locate(configuration, in: try configurationFolder(of: experiment))
+        } catch let error as ConfigurationError {
+            try requireNoneOfOthers(configuration, than: Work.program)
+            throw error
+        }
+    }
+    let file = try ConfigurationFile(contentsOf: url, overrides: overrides, name: name)
+    if let program = file.header.command?.split(separator: " ").first.map(String.init),
+        otherPrograms(than: Work.program).contains(where: { $0.lastPathComponent == program })
+    {
+        throw UserError(description: "\(url.path): a configuration of \(program), expected one of \(Work.program)")
+    }
+    return try NamedConfiguration(file)
+}
+
+/// Checks that no other program has a configuration of a name.
+///
+/// - Throws: `UserError`.
+private func requireNoneOfOthers(_ name: String, than program: String) throws {
+    for folder in otherPrograms(than: program)
+    where (try? ConfigurationFile.locate(name, in: folder.appendingPathComponent("configs"))) != nil {
+        throw UserError(
+            description: "'\(name)' is a configuration of \(folder.lastPathComponent), expected one of \(program)")
+    }
+}
+
+/// The folders of the checkout's other experiments that have configurations.
+private func otherPrograms(than program: String) -> [URL] {
+    guard let own = ProjectFolder.locate()?.experiment(program) else { return [] }
+    return Files.readableFolders(in: own.deletingLastPathComponent()).filter { folder in
+        folder.lastPathComponent != program
+            && !Files.readableFolders(in: folder).filter { $0.lastPathComponent == "configs" }.isEmpty
+    }
 }
 
 /// The folder of an experiment's committed configurations.

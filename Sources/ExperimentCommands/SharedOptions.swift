@@ -114,8 +114,13 @@ struct OutOptions: ParsableArguments {
 
     init() {}
 
+    /// A script's variable that is not set is no folder.
+    func validate() throws {
+        guard outFolder != "" else { throw ValidationError("--out expects a folder, found nothing") }
+    }
+
     var url: URL {
-        if let outFolder, !outFolder.isEmpty { return URL(fileURLWithPath: outFolder, isDirectory: true) }
+        if let outFolder { return URL(fileURLWithPath: outFolder, isDirectory: true) }
         return ProjectFolder.locate()?.runs ?? URL(fileURLWithPath: "runs", isDirectory: true)
     }
 }

@@ -31,14 +31,9 @@ public struct TensorBoard<Pictures: CheckpointPictures>: ParsableCommand {
     public init() {}
 
     public func run() throws {
-        var written: [RecordedRun<Work>] = []
+        let chosen = try distinct(try runs.recorded())
         try threads.set()
-        for run in try runs.recorded() where !written.contains(where: { $0.record == run.record }) {
-            if let other = written.first(where: { $0.name == run.name }) {
-                throw UserError(
-                    description: "\(other.path) and \(run.path) are both \(run.name): give each another --output")
-            }
-            written.append(run)
+        for run in chosen {
             let folder = URL(fileURLWithPath: output, isDirectory: true).appendingPathComponent(run.name)
             // TensorBoard reads the files whose names begin so.
             try run.events.write(to: folder.appendingPathComponent("events.out.tfevents.run"))
@@ -52,5 +47,19 @@ public struct TensorBoard<Pictures: CheckpointPictures>: ParsableCommand {
             ).write(to: file)
         }
         note("in \(output); to see it: \(shellCommand("tensorboard", "--logdir", output, called: nil))")
+    }
+
+    /// Each run once.
+    ///
+    /// - Throws: `UserError` for two of one name, before anything is written.
+    private func distinct(_ runs: [RecordedRun<Work>]) throws -> [RecordedRun<Work>] {
+        try runs.reduce(into: []) { chosen, run in
+            guard !chosen.contains(where: { $0.record == run.record }) else { return }
+            if let other = chosen.first(where: { $0.name == run.name }) {
+                throw UserError(
+                    description: "\(other.path) and \(run.path) are both \(run.name): give each another --output")
+            }
+            chosen.append(run)
+        }
     }
 }

@@ -16,6 +16,8 @@ func together<Work: Experiment>(
     }
     defer { processes.leave() }
     guard processes.isFirst else {
+        // A launcher tells all processes of a signal; the first decides when they end.
+        catchSignals()
         return try TrainingRun<Work>.follow(processes) { try data.open($0, of: Work.self) }
     }
     defer { processes.dismiss() }

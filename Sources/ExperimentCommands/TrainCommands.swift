@@ -47,10 +47,11 @@ public struct Train<Work: Experiment>: ParsableCommand {
 
     public func run() throws {
         try threads.set()
-        catchSignals()
         try together(on: Work.self, data: data) { processes in
             let configuration = try namedConfiguration(config, of: Work.self, overrides: overrides, name: name)
             let opened = try data.open(configuration.values, of: Work.self)
+            // Before that, when nothing is begun, a signal ends the process at once.
+            catchSignals()
             threads.describe()
             let runs = Runs<Work>(
                 processes: processes, options: data.arguments + threads.arguments + project.arguments)
@@ -99,10 +100,11 @@ public struct Resume<Work: Experiment>: ParsableCommand {
 
     public func run() throws {
         try threads.set()
-        catchSignals()
         try together(on: Work.self, data: data) { processes in
             let folder = try onlySeed(in: URL(fileURLWithPath: runFolder, isDirectory: true))
             let opened = try data.open(try TrainingRun<Work>.configuration(of: folder), of: Work.self)
+            // Before that, when nothing is begun, a signal ends the process at once.
+            catchSignals()
             threads.describe()
             let runs = Runs<Work>(
                 processes: processes, options: data.arguments + threads.arguments + project.arguments)

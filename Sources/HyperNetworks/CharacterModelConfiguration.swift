@@ -29,8 +29,8 @@ public struct CharacterModelConfiguration: Sendable, Codable, Equatable {
     /// Deviation `hyperLayerNorm`.
     public var hyperLayerNorm: HyperLayerNorm
 
-    /// Without more than the architecture: one layer, no dropout, and the suite's choices where the paper leaves one
-    /// open.
+    /// What is left out stands for one layer without layer normalization, no dropout, and the suite's choices where the
+    /// paper leaves one open.
     public init(
         cell: CellKind, layers: Int = 1, units: Int, layerNorm: Bool = false, hyperUnits: Int = 0,
         embeddingSize: Int = 0, keepInput: Float = 1, keepOutput: Float = 1, keepRecurrent: Float = 1,
@@ -82,6 +82,8 @@ public struct CharacterModelConfiguration: Sendable, Codable, Equatable {
     public static let mostLayers = 1 << 10
     /// The most units, hyper units and numbers of an embedding.
     public static let mostUnits = 1 << 16
+    /// The least keep probability: elements kept with less are multiplied by more than a thousand.
+    public static let leastKeep = 0.001
 
     /// Checks that a model can be built with these settings, wherever they come from.
     ///
@@ -109,8 +111,9 @@ public struct CharacterModelConfiguration: Sendable, Codable, Equatable {
             ("keepInput", keepInput), ("keepOutput", keepOutput), ("keepRecurrent", keepRecurrent),
             ("keepHyperRecurrent", keepHyperRecurrent),
         ] {
-            guard keep > 0, keep <= 1 else {
-                throw InvalidModelSetting(key: key, expected: "a keep probability above 0, up to 1", found: "\(keep)")
+            guard Double(keep) >= Self.leastKeep, keep <= 1 else {
+                throw InvalidModelSetting(
+                    key: key, expected: "a keep probability from \(Self.leastKeep) to 1", found: "\(keep)")
             }
         }
         for (key, keep) in [("keepRecurrent", keepRecurrent), ("keepHyperRecurrent", keepHyperRecurrent)] {

@@ -90,7 +90,7 @@ public struct TrainedImageModel {
         let baked = model.baked()
         var metadata = metadata
         metadata["model"] = try StableJSON.text(plain)
-        metadata["bakedFrom"] = configuration.kernels.rawValue
+        metadata[Self.bakedKey] = configuration.kernels.rawValue
         do {
             try baked.saveWeights(to: url.path, metadata: .init(sorting: metadata))
         } catch {
@@ -98,6 +98,9 @@ public struct TrainedImageModel {
         }
         return plain
     }
+
+    /// The metadata of a baked network by which it is known.
+    package static let bakedKey = "bakedFrom"
 
     static func metadata(
         _ configuration: ImageModelConfiguration, dataset: String, normalization: ImageDataset

@@ -109,7 +109,11 @@ public final class MPIProcesses: ProcessGroup {
         // MPICH sets its words apart by tabs.
         self.library = String(cString: mpi_version()).split(whereSeparator: \.isWhitespace).joined(separator: " ")
         self.onFailure = onFailure
-        guard Int(count) == processes else { throw .otherCount(started: processes, found: Int(count)) }
+        guard Int(count) == processes else {
+            // Else the launcher's complaint about a process that ended inside the group would hide the reason.
+            mpi_leave()
+            throw .otherCount(started: processes, found: Int(count))
+        }
     }
 
     private static func limit(

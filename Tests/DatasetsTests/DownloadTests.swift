@@ -32,7 +32,7 @@ struct DownloadTests {
     /// Runs the script with `arguments` on the folder `data` in the temporary folder.
     private func download(
         _ arguments: [String], from server: LocalServer, sums: [String: [UInt8]], path: String? = nil,
-        attempts: Int = 4, mirror: String? = nil
+        attempts: Int = 4, pause: String = "0", mirror: String? = nil
     ) throws -> (status: Int32, output: String) {
         let lines = sums.map { "\(Checksum.md5($0.value))  \($0.key)\n" }.sorted().joined()
         try folder.write(lines, to: "checksums")
@@ -42,7 +42,7 @@ struct DownloadTests {
             "HYPERNETWORKS_MIRROR": mirror ?? "http://127.0.0.1:\(server.port)/",
             "HYPERNETWORKS_CHECKSUMS": folder.path("checksums"),
             "HYPERNETWORKS_DOWNLOAD_ATTEMPTS": "\(attempts)",
-            "HYPERNETWORKS_DOWNLOAD_PAUSE": "0",
+            "HYPERNETWORKS_DOWNLOAD_PAUSE": pause,
             "no_proxy": "127.0.0.1",
         ]
         let outcome = try execute(
@@ -343,6 +343,15 @@ struct DownloadTests {
         #expect(run.output.components(separatedBy: "downloading").count == 3, "two tries: \(run.output)")
         #expect(run.output.components(separatedBy: "not tried").count == 3, "the other texts: \(run.output)")
         for way in ["HYPERNETWORKS_MIRROR=", "by hand", "make reproduce-ptb"] { #expect(run.output.contains(way)) }
+    }
+
+    /// The shell takes 08 for a number of base eight that is none, and leaves the loop over the files.
+    @Test(arguments: [("00", Int32(1)), ("x", 2), ("12345", 2)])
+    func download_pauseIsADecimalNumber(pause: String, status: Int32) throws {
+        let server = try LocalServer(pennTreebank)
+        server.stop()
+        let run = try download(["ptb"], from: server, sums: pennTreebankSums, pause: pause)
+        #expect(run.status == status && !run.output.contains("All there"), "\(run.output)")
     }
 
     @Test func download_withoutCurlSaysHowToGetIt() throws {

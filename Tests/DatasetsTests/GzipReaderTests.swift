@@ -70,6 +70,10 @@ import Testing
     @Test func gzip_folderIsUnreadable() throws {
         let error = try datasetError { try readGzip(path: folder.path, maximumBytes: limit) }
         #expect(error == .unreadable(path: folder.path, reason: "it is a folder"))
+        let pipe = folder.path("pipe")
+        #expect(mkfifo(pipe, 0o600) == 0)
+        let other = try datasetError { try readGzip(path: pipe, maximumBytes: limit) }
+        #expect(other == .unreadable(path: pipe, reason: "it is a pipe or a device, expected a file"))
     }
 
     @Test func gzip_emptyFileIsRejected() throws {

@@ -21,6 +21,12 @@ import Testing
         #expect(outcome.errors.contains("found \(parts[1])"), "\(outcome.errors)")
     }
 
+    @Test(arguments: ["--units=5", "--sequence=5", "--keep=0.5"])
+    func whatIsForCharactersIsRefusedForImages(option: String) throws {
+        let outcome = try Self.program.run(["step", "wrn-40-1", option])
+        #expect(outcome.status == 64 && outcome.errors.contains("are for models of characters"), "\(outcome.errors)")
+    }
+
     @Test(arguments: [
         ("AMD EPYC", "amd"), ("Intel(R) Xeon(R) Processor", "intel"), ("13th Gen Intel(R) Core(TM) i7", "intel"),
         ("unknown", "other"),

@@ -305,6 +305,14 @@ import Testing
         let other = try Self.run(
             run.trainArguments(["--set", "training.batch=2", "--name", "fast", "--or-resume"]))
         #expect(other.status != 0 && other.errors.contains("another version of fast"), "\(other.errors)")
+        // And a copy of a folder is a run of the seed that it was begun with.
+        try FileManager.default.copyItem(
+            at: runs.appendingPathComponent("fast/0"), to: runs.appendingPathComponent("fast/1"))
+        let copy = try Self.run(
+            run.trainArguments([
+                "--set", "training.learningRate=0.02", "--name", "fast", "--seed", "1", "--or-resume",
+            ]))
+        #expect(copy.status != 0 && copy.errors.contains("a run of seed 0, expected seed 1"), "\(copy.errors)")
         let path = try Self.run(run.trainArguments(["--name", "../fast"]))
         #expect(path.status != 0 && path.errors.contains("--name expects"), "\(path.errors)")
     }
@@ -318,8 +326,40 @@ import Testing
         #expect(!run.folder.exists("runs/tiny/0"))
     }
 
+    @Test func aRunThatIsUnderWayIsNotToBeRemoved() throws {
+        let run = try TestRun(overrides: ["training.steps=1000000"]), training = try run.begin()
+        let other = try Self.run(run.trainArguments(["--seed", "3", "--set", "training.steps=1000000"]))
+        #expect(other.status == 75 && other.errors.contains("process \(getpid())"), "\(other.errors)")
+        withExtendedLifetime(training) {}
+    }
+
+    @Test func aPageTakesThePlaceOfAPageAlone() throws {
+        let run = try TestRun()
+        #expect(try Self.run(run.trainArguments(["--set", "training.steps=2"])).status == 0)
+        let page = run.folder.path("page.html"), record = runFolder(run).path + "/record.json"
+        let before = try Data(contentsOf: URL(fileURLWithPath: record))
+        for (output, status) in [(page, Int32(0)), (page, 0), (record, 1)] {
+            let outcome = try Self.run(["report", runFolder(run).path, "--output", output, "--threads", "1"])
+            #expect(outcome.status == status, "\(outcome.errors)")
+            #expect(
+                status == 0 || outcome.errors.contains("\(record): there already, and no page"), "\(outcome.errors)")
+        }
+        #expect(try Data(contentsOf: URL(fileURLWithPath: record)) == before)
+    }
+
     @Test func badArgumentsAreAnsweredInWordsAndWithAStatus() throws {
         try Self.program.expectRefusals([
+            (["train", "table3-lstm", "--out", ""], ["--out expects a folder"]),
+            (["show", "table7-convnet"], ["'table7-convnet' is a configuration of static-hypernet"]),
+            (
+                ["show", "\(committedImageConfigurations.path)/table7-convnet.yaml"],
+                ["table7-convnet.yaml: a configuration of static-hypernet, expected one of char-hyperlstm"]
+            ),
+            (["resume", "/etc/passwd"], ["/etc/passwd holds no run: it is a file"]),
+            (
+                ["reproduce", "--launcher", "slurm", "--threads", "2"],
+                ["with --launcher slurm give --cores"]
+            ),
             (["train", "table3-lstm", "--threads", "0"], ["--threads", "from 1 to 256", "0"]),
             (["train", "table3-lsmt"], ["no configuration 'table3-lsmt'", "'table3-lstm'"]),
             (

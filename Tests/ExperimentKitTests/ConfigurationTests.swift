@@ -39,6 +39,16 @@ import Testing
         #expect(configuration.loop.patience == nil)
     }
 
+    /// In every committed file the two of inputs and outputs are equal.
+    @Test func everyKeepProbabilityIsThatOfItsOwnKey() throws {
+        let model = try decode([
+            "model.keepInput=0.5", "model.keepOutput=0.625", "model.keepRecurrent=0.75",
+            "model.keepHyperRecurrent=0.875",
+        ]).model
+        #expect(model.keepInput == 0.5 && model.keepOutput == 0.625)
+        #expect(model.keepRecurrent == 0.75 && model.keepHyperRecurrent == 0.875)
+    }
+
     @Test func anUnknownKeyIsNamedWithFileLineAndTheNearestValidKey() throws {
         let error = try error(replacing: [("  clipNorm: 1.0", "  clipNorm: 1.0\n  clipNrom: 2")])
         #expect(
@@ -130,8 +140,9 @@ import Testing
         "evaluation.reportedStreams=0", "training.clipNorm=0", "data.corpus=wikitext", "training.seeds=[-1]",
         "model.hyperUnits=0", "evaluation.validateAt=[5, 1000000001]", "training.steps=1000000001",
         "training.steps=99999999999999999999", "training.steps=0x10", "training.clipNorm=.inf",
-        "training.clipNorm=1e400",
-        "evaluation.validateAt=[]", "training.seeds=[1, 1]",
+        "training.clipNorm=1e400", "evaluation.validateAt=[]", "evaluation.validateAt=[16, 8]",
+        "evaluation.validateAt=[8, 8]", "training.seeds=[1, 1]", "model.keepRecurrent=1e-30",
+        "training.learningRate={peak: 0.1, final: 0.2, warmUpSteps: 0, totalSteps: 10}",
     ])
     func aValueThatMakesNoSenseIsRefused(override: String) throws {
         guard case .invalidValue(let origin, _, _, _) = try error([override]) else {
@@ -139,6 +150,34 @@ import Testing
             return
         }
         #expect(origin == "--set \(override)")
+    }
+
+    /// Of `--set` as it was typed.
+    @Test func anUnknownKeyOfAnOverrideIsAnsweredWithItsText() throws {
+        let override = "training.learningRate[0].rate=3"
+        let error = try error([override])
+        #expect("\(error)".hasPrefix("--set \(override): unknown key 'training.learningRate[0]'"), "\(error)")
+    }
+
+    /// The configuration of every run bears one name.
+    @Test func theConfigurationOfARunIsCalledByItsPath() throws {
+        let folder = try TemporaryFolder()
+        let damaged = TestRun.yaml.replacingOccurrences(of: "units: 12", with: "units: many")
+        for (name, isPath) in [("small/0/config.yaml", true), ("small.yaml", false)] {
+            let url = try folder.write(damaged, to: name), root = try ConfigurationFile(contentsOf: url).root
+            let error = #expect(throws: ConfigurationError.self) { try CharacterConfiguration(root) }
+            #expect(try #require(error).description.hasPrefix("\(isPath ? url.path : name):8: "), "\(error!)")
+        }
+    }
+
+    @Test func whatIsNoFileIsNamed() throws {
+        let folder = try TemporaryFolder(), pipe = folder.path("pipe.yaml")
+        #expect(mkfifo(pipe, 0o600) == 0)
+        for (path, what) in [(pipe, "a pipe or a device"), (folder.path, "a folder")] {
+            #expect(
+                throws: ConfigurationError.unreadableFile(path: path, reason: "\(what); expected a YAML file")
+            ) { try ConfigurationFile(contentsOf: URL(fileURLWithPath: path)) }
+        }
     }
 
     @Test func anLSTMWithAHyperCellIsRefused() throws {

@@ -31,6 +31,14 @@ import Testing
             ["evaluate", plain, "--config", run.folder.path("tiny.yaml"), "--data", data, "--threads", "2"])
         #expect(again.status == 0 && again.output.contains(error), "\(again.output)\(again.errors)")
         #expect(again.output.contains("kernels owned"))
+        let output = ["bake", folder, "--output"]
+        #expect(try Self.program.run(output + [plain]).status == 0, "a baked network takes the place of another")
+        let model = try Checkpoint(at: URL(fileURLWithPath: folder)).weightsURL.path
+        for (file, words) in [(model, "there already"), (run.folder.path("plain.st"), "ends in .safetensors")] {
+            let refused = try Self.program.run(output + [file])
+            #expect(refused.status != 0 && refused.errors.contains(words), "\(refused.errors)")
+        }
+        #expect(try Self.program.run(["evaluate", folder, "--data", data, "--threads", "2"]).status == 0)
         let twice = try Self.program.run(["bake", plain])
         #expect(twice.status != 0 && twice.errors.contains("nothing to bake"))
         // A file of weights has no folder of its own: the network goes beside it.

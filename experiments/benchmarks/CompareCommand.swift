@@ -45,6 +45,7 @@ struct CompareCommand: ParsableCommand {
                 description: "--peers expects the folder of the PyTorch programs, experiments/benchmarks/pytorch in the"
                     + " checkout; there is no char.py in \(peers)")
         }
+        if let output { try Files.makeFolder(URL(fileURLWithPath: output, isDirectory: true)) }
         if !kinds.isEmpty || !hasPeers { try requireNothingThere() }
         let before = ComputeEnvironment.measureGEMM()
         // Kinds that are held to the same peers, together: one run of the peers serves all of them.

@@ -17,10 +17,10 @@ struct StepCommand: ParsableCommand {
     @Argument(help: "Which model: \(StepKind.allCases.map(\.rawValue).joined(separator: ", ")).") var kind: StepKind
     @Option(help: "Threads; without it what the process may use.") var threads: Int?
     @Option(help: "Steps to time, after two that are not.") var steps = 5
-    @Option(help: "Units of the main cell.") var units = 1000
-    @Option(help: "Sequences in a batch.") var batch = 128
-    @Option(help: "Steps of a sequence.") var sequence = 100
-    @Option(help: "Keep probability of the recurrent dropout (the plain LSTM has none).") var keep: Float = 0.9
+    @Option(help: "Units of the main cell. Default: 1000.") var units: Int?
+    @Option(help: "Sequences, or images, in a batch.") var batch = 128
+    @Option(help: "Steps of a sequence. Default: 100.") var sequence: Int?
+    @Option(help: "Keep probability of the recurrent dropout (the plain LSTM has none). Default: 0.9.") var keep: Float?
 
     @Flag(help: "Print where the time goes instead: time, GFLOP/s and GB/s of each operation.") var profile = false
 
@@ -30,7 +30,14 @@ struct StepCommand: ParsableCommand {
         for (name, value) in [("--units", units), ("--batch", batch), ("--sequence", sequence)] {
             try require(name, value, in: 1...10_000)
         }
-        guard keep > 0, keep <= 1 else { throw ValidationError("--keep: expected a number in (0, 1], found \(keep)") }
+        if kind.wideResNet != nil, units != nil || sequence != nil || keep != nil {
+            throw ValidationError(
+                "--units, --sequence and --keep are for models of characters; \(kind.rawValue) reads images")
+        }
+        let keeps = Float(CharacterModelConfiguration.leastKeep)...1
+        if let keep, !keeps.contains(keep) {
+            throw ValidationError("--keep expects a number from \(keeps.lowerBound) to 1, found \(keep)")
+        }
     }
 
     func run() throws {
@@ -93,7 +100,8 @@ struct StepCommand: ParsableCommand {
     }
 
     private func characterStep() -> Subject {
-        let vocabulary = 50, configuration = kind.characterModel(units: units, keep: keep)
+        let vocabulary = 50, sequence = sequence ?? 100
+        let configuration = kind.characterModel(units: units ?? 1000, keep: keep ?? 0.9)
         let model = CharacterModel(configuration: configuration, vocabularySize: vocabulary, seed: 0)
         let parameters = model.parameters, optimizer = Adam(parameters: parameters)
         var data = RandomStream(seed: 1, stream: 1)
@@ -101,7 +109,7 @@ struct StepCommand: ParsableCommand {
         let inputs = Array(symbols.dropLast(batch)), targets = Array(symbols.dropFirst(batch))
         var state = model.zeroState(batch: batch), random: RandomStream? = RandomStream(seed: 2, stream: 2)
         return (
-            model, flops(configuration, vocabulary: vocabulary),
+            model, flops(configuration, vocabulary: vocabulary, sequence: sequence),
             {
                 model.clearGradients()
                 model.loss(inputs: inputs, targets: targets, batch: batch, state: &state, dropout: &random).backward()
@@ -113,7 +121,7 @@ struct StepCommand: ParsableCommand {
 
     /// Floating-point operations of the matrix products of a step: every weight takes part in one multiplication and
     /// addition forward and two backward, for each character; the one-hot input in none.
-    private func flops(_ configuration: CharacterModelConfiguration, vocabulary: Int) -> Double {
+    private func flops(_ configuration: CharacterModelConfiguration, vocabulary: Int, sequence: Int) -> Double {
         let H = configuration.units, h = configuration.hyperUnits, Nz = configuration.embeddingSize
         let weights = 4 * H * H + H * vocabulary + (h == 0 ? 0 : 4 * h * (H + h) + 12 * h * Nz)
         return 6 * Double(weights) * Double(batch * sequence)

@@ -48,9 +48,16 @@ struct Sample: ParsableCommand {
             try showGates(of: trained, name: shortName(location.path))
             return
         }
-        let text = try trained.sample(prompt: prompt, length: length, temperature: temperature, seed: seed)
-        // Bytes, not a String: what a model of bytes writes need not be UTF-8.
-        try writeResult(bytes: Array(prompt.utf8) + text + [UInt8(ascii: "\n")])
+        // Shown while the model writes, and as bytes: what a model of bytes writes need not be UTF-8.
+        var pending = length == 0 ? Array(prompt.utf8) : []
+        let text = try trained.sample(prompt: prompt, length: length, temperature: temperature, seed: seed) { byte, _ in
+            pending.append(byte)
+            guard pending.count == 64 else { return }
+            try writeResult(bytes: pending)
+            pending = []
+        }
+        // The last one was drawn and not read.
+        try writeResult(bytes: pending + text.suffix(1) + [UInt8(ascii: "\n")])
     }
 
     /// Figure 4 in the terminal: in colors where there is one that shows them.

@@ -3,6 +3,7 @@ import ExperimentCommands
 import ExperimentKit
 import Foundation
 import ImageExperiments
+import Safetensors
 
 struct Bake: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -29,6 +30,12 @@ struct Bake: ParsableCommand {
     @OptionGroup var threads: ThreadOptions
     @OptionGroup var project: ProjectOption
 
+    func validate() throws {
+        // By this ending the other commands know a file of weights.
+        guard let output, !output.hasSuffix(".safetensors") else { return }
+        throw ValidationError("--output expects a name that ends in .safetensors, found '\(output)'")
+    }
+
     func run() throws {
         let url = try modelLocation(model, of: ImageExperiment.self)
         try threads.configure()
@@ -38,10 +45,25 @@ struct Bake: ParsableCommand {
             throw UserError(description: "\(url.path): a plain network already, there is nothing to bake")
         }
         let file = output.map { URL(fileURLWithPath: $0) } ?? defaultFile(for: url)
+        try requireNothingElse(at: file)
         let plain = try trained.writeBaked(to: file)
         try writeResult(
             "\(file.path): \(grouped(trained.model.parameterCount)) parameters with the hypernetwork,"
                 + " \(grouped(plain.parameterCount)) without")
+    }
+
+    /// Checks that nothing but a network that was baked before stands where one is to be written: a file of weights may
+    /// be a run's only checkpoint.
+    ///
+    /// - Throws: `UserError`.
+    private func requireNothingElse(at file: URL) throws {
+        guard try Files.exists(file) else { return }
+        let metadata = try? SafetensorsFile(path: file.path).metadata
+        guard metadata?[TrainedImageModel.bakedKey] == nil else { return }
+        throw UserError(
+            description:
+                "\(file.path): there already, and no network that `bake` wrote: name another file with --output,"
+                + " or remove it")
     }
 
     private func defaultFile(for url: URL) -> URL {

@@ -45,7 +45,9 @@ public struct ConfigurationFile: Sendable {
             chain.append(file.standardizedFileURL.path)
             let text = try Self.read(file, namedIn: chain.dropLast().last)
             header = header ?? ConfigurationHeader(text)
-            let layer = try ConfigurationNode(yaml: text, path: file.lastPathComponent)
+            // Committed files have names of their own; that of a run is called like that of every other run.
+            let isOfRun = file.lastPathComponent == RunFolder(url: file).configuration.lastPathComponent
+            let layer = try ConfigurationNode(yaml: text, path: isOfRun ? file.path : file.lastPathComponent)
             layers.append(layer.removing("base"))
             next = nil
             if let base = layer["base"] {
@@ -67,6 +69,9 @@ public struct ConfigurationFile: Sendable {
 
     /// - Parameter referrer: The path of the file whose `base` it is.
     private static func read(_ url: URL, namedIn referrer: String?) throws(ConfigurationError) -> String {
+        if let other = Files.otherThanFile(url) {
+            throw .unreadableFile(path: url.path, reason: "\(other); expected a YAML file")
+        }
         do {
             return try String(contentsOf: url, encoding: .utf8)
         } catch {

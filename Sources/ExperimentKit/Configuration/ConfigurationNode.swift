@@ -153,10 +153,20 @@ public struct ConfigurationNode: Equatable, Sendable {
     func overlaid(with overrides: [String]) throws(ConfigurationError) -> ConfigurationNode {
         var tree = self
         for override in overrides {
-            let top = try ConfigurationNode(override: override), path = override.prefix { $0 != "=" }
-            tree = tree.overlaid(with: try ConfigurationNode(override: "\(path)=null")).overlaid(with: top)
+            let top = try ConfigurationNode(override: override)
+            let depth = override.prefix { $0 != "=" }.split(separator: ".").count
+            tree = tree.overlaid(with: top.withNull(atDepth: depth)).overlaid(with: top)
         }
         return tree
+    }
+
+    /// A tree of one branch with null in place of what is there, where an override with this path has its value.
+    private func withNull(atDepth depth: Int) -> ConfigurationNode {
+        guard depth > 0, case .mapping(let entries) = content else {
+            return ConfigurationNode(origin: origin, content: .scalar(text: "null", type: .null))
+        }
+        let below = entries.map { Entry(key: $0.key, value: $0.value.withNull(atDepth: depth - 1)) }
+        return ConfigurationNode(origin: origin, content: .mapping(below))
     }
 
     /// The tree that `key.path=value` on the command line stands for; the value is read as YAML.

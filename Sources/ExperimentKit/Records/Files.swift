@@ -46,15 +46,21 @@ package enum Files {
         return nil
     }
 
+    /// What is at a path in place of a file; nil for a file, and where there is nothing.
+    static func otherThanFile(_ url: URL) -> String? {
+        guard let type = (try? mode(of: url)).flatMap({ $0 }).map({ $0 & S_IFMT }), type != S_IFREG else { return nil }
+        return type == S_IFDIR ? "a folder" : "a pipe or a device"
+    }
+
     /// The content of a file.
     ///
     /// - Throws: `RecordError.unreadable`.
     package static func bytes(of url: URL) throws(RecordError) -> [UInt8] {
+        if let other = otherThanFile(url) { throw .unreadable(path: url.path, reason: other) }
         do {
             return [UInt8](try Data(contentsOf: url))
         } catch {
-            let isFolder = (try? isFolder(url)) == true
-            throw .unreadable(path: url.path, reason: isFolder ? "a folder" : error.localizedDescription)
+            throw .unreadable(path: url.path, reason: error.localizedDescription)
         }
     }
 

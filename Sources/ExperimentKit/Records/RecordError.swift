@@ -53,9 +53,10 @@ public enum RecordError: Error, Equatable, CustomStringConvertible {
                 + " or with all seeds by --or-resume; or choose another --out or --name, or remove the folder"
         case .noRun(let path):
             let isFolder = (try? FileManager.default.contentsOfDirectory(atPath: path)) != nil
+            let isThere = FileManager.default.fileExists(atPath: path)
             let runs = RunFolder.runs(below: URL(fileURLWithPath: path, isDirectory: true))
             return "\(path) holds no run: "
-                + (isFolder ? "there is no record.json in it" : "there is no such folder")
+                + (isFolder ? "there is no record.json in it" : isThere ? "it is a file" : "there is no such folder")
                 + "; expected a run's folder, OUT/CONFIG/SEED" + (runs.first.map { ", such as \($0.path)" } ?? "")
         case .incomplete(let path, let missing, let found):
             return "\(path): an incomplete run: \(missing) is missing beside \(found); put it back,"

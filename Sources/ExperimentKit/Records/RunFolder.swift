@@ -57,6 +57,14 @@ public struct RunFolder {
         }
     }
 
+    /// Checks that no process works on a run that is here and not finished.
+    ///
+    /// - Throws: `RecordError.busy`; `.unreadable`, `.unwritable` where the folder's lock cannot be asked.
+    package func requireNobodyAtWork() throws {
+        guard holdsRecord, try RunRecord(contentsOf: record).status != .finished else { return }
+        _ = try RunLock(folder: url)
+    }
+
     /// Checks that the folder holds a run of the program `experiment`.
     ///
     /// - Throws: `RecordError.noRun`, `.incomplete`, `.unreadable`, `.otherProgram`.

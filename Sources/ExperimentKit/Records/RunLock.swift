@@ -75,14 +75,15 @@ final class RunLock {
         renewal = DispatchSource.makeTimerSource(queue: .global(qos: .utility))
         renewal.schedule(deadline: .now(), repeating: interval)
         renewal.setEventHandler { [path, descriptor, holder] in Self.renew(path, open: descriptor, as: holder) }
+        // A renewal under way still uses the file; this runs after it.
+        renewal.setCancelHandler { [descriptor] in close(descriptor) }
         renewal.resume()
     }
 
     deinit {
-        renewal.cancel()
         // Removed before it is let go, so that nobody removes the next holder's.
         if isHeld { unlink(path) }
-        close(descriptor)
+        renewal.cancel()
     }
 
     /// Whether the file still names this holder; another host takes over from a process that was suspended too long.

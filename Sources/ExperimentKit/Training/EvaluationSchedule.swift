@@ -19,7 +19,13 @@ extension ConfigurationReader {
     /// - Throws: `ConfigurationError`.
     public func evaluationSchedule(_ key: String) throws(ConfigurationError) -> EvaluationSchedule {
         for spelling in [Self.wholeNumber(1), Self.wholeNumbers(1)] { note(key, spelling) }
-        if case .sequence = try value(key).content { return .at(try integers(key, atLeast: 1)) }
+        if case .sequence = try value(key).content {
+            let steps = try integers(key, atLeast: 1)
+            guard zip(steps, steps.dropFirst()).allSatisfy({ $0 < $1 }) else {
+                throw invalid(key, expected: "steps in ascending order, each once", found: "\(steps)")
+            }
+            return .at(steps)
+        }
         return .every(try integer(key, atLeast: 1))
     }
 }

@@ -49,6 +49,9 @@ extension ConfigurationReader {
                 + " along half a cosine, from the warm-up on"
             let reader = try section(key, keys: keys.adding(isStated ? ["holdUntilStep": hold] : [:]))
             let peak = try reader.number("peak", in: 1e-12...100), final = try reader.number("final", in: 0...100)
+            guard final <= peak else {
+                throw reader.invalid("final", expected: "at most the peak, \(peak)", found: "\(final)")
+            }
             let warmUpSteps = try reader.integer("warmUpSteps", atLeast: 0)
             let isNull = isStated ? try reader.isNull("holdUntilStep") : true
             let holdUntilStep = isNull ? nil : try reader.integer("holdUntilStep", atLeast: 0, here: warmUpSteps)
