@@ -83,19 +83,19 @@ struct Runs<Work: Experiment> {
     ///
     /// - Throws: `UserError`; `RecordError` where it is no whole run.
     static func require(_ configuration: NamedConfiguration<Work.Configuration>, seed: Int, in folder: URL) throws {
-        let found = try RunRecord(contentsOf: RunFolder(url: folder).record).seed
-        guard found == seed else {
-            throw UserError(
-                description:
-                    "\(folder.path) holds a run of seed \(found), expected seed \(seed), as the folder is called: rename it"
-                    + " to its own seed, or remove it")
-        }
         let keys = try Run.differences(of: folder, from: configuration.file)
         guard keys.isEmpty else {
             throw UserError(
                 description:
                     "\(folder.path) holds a run of another version of \(configuration.name), with other values of"
                     + " \(keys.joined(separator: ", ")): remove it, or give --out or --name")
+        }
+        let found = try RunRecord(contentsOf: RunFolder(url: folder).record).seed
+        guard found == seed else {
+            throw UserError(
+                description:
+                    "\(folder.path) holds a run of seed \(found), expected seed \(seed), as the folder is called: rename it"
+                    + " to its own seed, or remove it")
         }
     }
 
