@@ -17,6 +17,19 @@ public func projectFolder() throws -> ProjectFolder {
             + " --project DIR")
 }
 
+/// Checks that a command overwrites nothing but what it has written itself: another file may be a run's record or its
+/// only checkpoint.
+///
+/// - Parameters:
+///   - what: What the command writes, for the message.
+///   - isOwn: Whether the file that is there is such a one.
+/// - Throws: `UserError`; `RecordError.unreadable` where the system does not say what is there.
+public func requireReplaceable(_ file: URL, by what: String, isOwn: () throws -> Bool) throws {
+    guard try Files.exists(file), try !isOwn() else { return }
+    throw UserError(
+        description: "\(file.path): there already, and no \(what): name another file with --output, or remove it")
+}
+
 /// Refuses folders that the environment names in other bytes than UTF-8: as texts they would be other folders.
 ///
 /// - Throws: `UserError`.

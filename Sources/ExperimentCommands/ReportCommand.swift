@@ -64,22 +64,15 @@ public struct Report<Pictures: CheckpointPictures>: ParsableCommand {
             throw UserError(
                 description: "--output expects a file, found the folder \(output): such as \(output)/report.html")
         }
-        try requireNothingElse(at: URL(fileURLWithPath: output))
+        let file = URL(fileURLWithPath: output)
+        try requireReplaceable(file, by: "page") {
+            String(decoding: try Files.bytes(of: file).prefix(64), as: UTF8.self).lowercased().hasPrefix(
+                "<!doctype html")
+        }
         try threads.set()
         let page = report.html(pictures: report.runs.flatMap { Pictures.pictures(of: $0)?.pictures.map(\.svg) ?? [] })
-        try Files.write([UInt8](page.utf8), to: URL(fileURLWithPath: output))
+        try Files.write([UInt8](page.utf8), to: file)
         note("wrote \(output)")
-    }
-
-    /// Checks that nothing but a page stands where one is to be written: a run's record, for example, is lost otherwise.
-    ///
-    /// - Throws: `UserError`; `RecordError.unreadable`.
-    private func requireNothingElse(at file: URL) throws {
-        guard try Files.exists(file) else { return }
-        let beginning = String(decoding: try Files.bytes(of: file).prefix(64), as: UTF8.self).lowercased()
-        guard !beginning.hasPrefix("<!doctype html") else { return }
-        throw UserError(
-            description: "\(file.path): there already, and no page: name another file with --output, or remove it")
     }
 }
 

@@ -40,9 +40,9 @@ struct Runs<Work: Experiment> {
         _ configuration: NamedConfiguration<Work.Configuration>, seeds: [Int], out: URL
     ) throws {
         for seed in seeds {
-            let folder = RunFolder.url(of: configuration.name, seed: seed, in: out)
-            try RunFolder(url: folder).requireNobodyAtWork()
-            try RunFolder(url: folder).requireFree(experiment: Work.program)
+            let folder = RunFolder(url: RunFolder.url(of: configuration.name, seed: seed, in: out))
+            try folder.requireNobodyAtWork()
+            try folder.requireFree(experiment: Work.program)
         }
     }
 
@@ -190,7 +190,7 @@ private func otherPrograms(than program: String) -> [URL] {
     guard let own = ProjectFolder.locate()?.experiment(program) else { return [] }
     return Files.readableFolders(in: own.deletingLastPathComponent()).filter { folder in
         folder.lastPathComponent != program
-            && !Files.readableFolders(in: folder).filter { $0.lastPathComponent == "configs" }.isEmpty
+            && Files.readableFolders(in: folder).contains { $0.lastPathComponent == "configs" }
     }
 }
 

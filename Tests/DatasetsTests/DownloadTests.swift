@@ -346,11 +346,13 @@ struct DownloadTests {
     }
 
     /// The shell takes 08 for a number of base eight that is none, and leaves the loop over the files.
-    @Test(arguments: [("00", Int32(1)), ("x", 2), ("12345", 2)])
+    @Test(arguments: [("08", Int32(1)), ("00", 1), ("x", 2), ("12345", 2)])
     func download_pauseIsADecimalNumber(pause: String, status: Int32) throws {
         let server = try LocalServer(pennTreebank)
         server.stop()
-        let run = try download(["ptb"], from: server, sums: pennTreebankSums, pause: pause)
+        try folder.writeScript("exit 0", to: "bin/sleep")
+        let path = folder.path("bin") + ":" + (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin")
+        let run = try download(["ptb"], from: server, sums: pennTreebankSums, path: path, pause: pause)
         #expect(run.status == status && !run.output.contains("All there"), "\(run.output)")
     }
 

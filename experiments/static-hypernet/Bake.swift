@@ -45,25 +45,13 @@ struct Bake: ParsableCommand {
             throw UserError(description: "\(url.path): a plain network already, there is nothing to bake")
         }
         let file = output.map { URL(fileURLWithPath: $0) } ?? defaultFile(for: url)
-        try requireNothingElse(at: file)
+        try requireReplaceable(file, by: "network that `bake` wrote") {
+            (try? SafetensorsFile(path: file.path).metadata)?[TrainedImageModel.bakedKey] != nil
+        }
         let plain = try trained.writeBaked(to: file)
         try writeResult(
             "\(file.path): \(grouped(trained.model.parameterCount)) parameters with the hypernetwork,"
                 + " \(grouped(plain.parameterCount)) without")
-    }
-
-    /// Checks that nothing but a network that was baked before stands where one is to be written: a file of weights may
-    /// be a run's only checkpoint.
-    ///
-    /// - Throws: `UserError`.
-    private func requireNothingElse(at file: URL) throws {
-        guard try Files.exists(file) else { return }
-        let metadata = try? SafetensorsFile(path: file.path).metadata
-        guard metadata?[TrainedImageModel.bakedKey] == nil else { return }
-        throw UserError(
-            description:
-                "\(file.path): there already, and no network that `bake` wrote: name another file with --output,"
-                + " or remove it")
     }
 
     private func defaultFile(for url: URL) -> URL {

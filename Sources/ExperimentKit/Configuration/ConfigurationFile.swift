@@ -46,7 +46,7 @@ public struct ConfigurationFile: Sendable {
             let text = try Self.read(file, namedIn: chain.dropLast().last)
             header = header ?? ConfigurationHeader(text)
             // Committed files have names of their own; that of a run is called like that of every other run.
-            let isOfRun = file.lastPathComponent == RunFolder(url: file).configuration.lastPathComponent
+            let isOfRun = file.lastPathComponent == CheckpointFile.configuration
             let layer = try ConfigurationNode(yaml: text, path: isOfRun ? file.path : file.lastPathComponent)
             layers.append(layer.removing("base"))
             next = nil
